@@ -1,0 +1,200 @@
+"""What one finished cell and one run say: the versioned, validated form of every results file.
+
+A *cell* is one (data set, method, seed). A cell is one JSON line in `cells.jsonl`; the run it belongs to is
+described once, in `run.json`. Scalars that a table needs are flat top-level fields, so that
+`pandas.read_json("cells.jsonl", lines=True)` gives one usable row a cell.
+
+Units are in the names: `_seconds` (wall clock), `_bytes`. Accuracies are fractions in [0, 1]. A value that could
+not be had on the machine (GPU memory on a CPU run) or that a failed cell never reached is null, never a guess.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "error", "killed"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+Bytes = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    """Unknown fields are refused: a line with any is not one of ours, or comes from a newer version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CellConfig(_Record):
+    """Everything that decides what a cell computes. Two cells that differ here are not the same experiment."""
+
+    preset: str
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Annotated[float, Field(gt=0.0)]
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    optimizer: str
+    train_size: Annotated[int, Field(ge=1)] | None
+    """Training images asked for; null means all that are left after the validation part is held out."""
+    split_seed: int
+    """Seed of the train/validation(/test) split: the same for every seed and method of a run."""
+    device: str
+    """`cpu`, `cuda:0`, ...: what `auto` resolved to."""
+    threads: Annotated[int, Field(ge=1)]
+    options: dict[str, Any]
+    """Every option of the method with its effective value, defaults included."""
+
+
+class DataRecord(_Record):
+    """The data that a cell really used."""
+
+    source: str
+    """Where the data came from, for people: `scikit-learn`, `IDX files (--data-dir)`, ..."""
+    verified: bool | None
+    """True: the files match the published checksums; False: they do not; null: none are published for this form."""
+    fingerprint: str
+    """SHA-256 over the training, validation and test tensors and labels, in order, as used."""
+    shape: tuple[int, int, int]
+    """(channels, height, width) of one image."""
+    num_classes: Annotated[int, Field(ge=2)]
+    n_train: Count
+    n_val: Count
+    n_test: Count
+    n_train_available: Count
+    """Training images there were to choose from, before `train_size`, validation part excluded."""
+    partial: bool
+    """True where the files hold less than the published data set."""
+    mean: tuple[float, ...]
+    """Per-channel mean of the training part, in [0, 1] pixel units: what images are normalised with."""
+    std: tuple[float, ...]
+
+
+class Environment(_Record):
+    """Where a cell ran."""
+
+    cpu: str
+    cores: Annotated[int, Field(ge=1)]
+    """Logical cores that the process may use."""
+    memory_bytes: Bytes
+    gpu: str | None
+    gpu_driver: str | None
+    platform: str
+    python: str
+    torch: str
+    cuda: str | None
+    commit: str | None
+    """The project's git commit, with `-dirty` where the working tree had changes; null outside a checkout."""
+
+
+class EpochRecord(_Record):
+    """One epoch: one pass over the training part (`epoch_definition` says what the method does in it)."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    train_loss: float
+    """Mean of the method's own training loss over the epoch's images. Not comparable between methods."""
+    val_accuracy: Fraction
+    test_accuracy: Fraction
+    train_seconds: Seconds
+    eval_seconds: Seconds
+
+
+class CellResult(_Record):
+    """One finished cell. `(dataset, method, seed)` names it inside its run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    dataset: str
+    method: str
+    """The method as the user named it, options in brackets: `noprop`, `noprop[T=20]`."""
+    method_name: str
+    """The registry's name of the method, without options."""
+    seed: Count
+    status: Status
+    error: str | None = None
+    """One line on what went wrong; null when `status` is `ok`."""
+    traceback: str | None = None
+    started_at: str
+    """UTC, ISO 8601."""
+    wall_seconds: Seconds
+    """The whole process of the cell: imports, data, warm-up, training, evaluation, probes."""
+
+    val_accuracy: Fraction | None = None
+    """After the last epoch. No epoch is chosen, so nothing is chosen by looking at the test set."""
+    test_accuracy: Fraction | None = None
+    train_seconds: Seconds | None = None
+    """Sum over epochs of the training steps alone: evaluation, data preparation and warm-up are apart."""
+    eval_seconds: Seconds | None = None
+    data_seconds: Seconds | None = None
+    images_per_second: Annotated[float, Field(ge=0.0)] | None = None
+    """Training images per training second."""
+    seconds_to: dict[str, Seconds | None] = Field(default_factory=dict)
+    """Training seconds until the *validation* accuracy first reached `0.90`, `0.95`, ...; null: never reached."""
+
+    peak_rss_bytes: Bytes | None = None
+    """Peak resident memory of the cell's process while it trained and evaluated."""
+    baseline_rss_bytes: Bytes | None = None
+    """Resident memory just before the model was built (interpreter, libraries and data)."""
+    rss_rise_bytes: Bytes | None = None
+    """`peak_rss_bytes - baseline_rss_bytes`: what the method itself added."""
+    rss_source: Literal["high-water mark, reset", "high-water mark of the process's life"] | None = None
+    """Whether the kernel let the high-water mark be reset before the model was built. If not, imports may hide a rise."""
+    activation_bytes: Bytes | None = None
+    """Bytes held for backward at the peak of one training step: exact, independent of the machine."""
+    activation_bytes_by_T: dict[str, Bytes] = Field(default_factory=dict)
+    """The same probe with the stack built at other depths; empty for a method without a depth `T`."""
+    parameter_bytes: Bytes | None = None
+    optimizer_bytes: Bytes | None = None
+    gpu_peak_allocated_bytes: Bytes | None = None
+    """PyTorch's allocator: peak of live tensors."""
+    gpu_peak_reserved_bytes: Bytes | None = None
+    """PyTorch's allocator: peak of memory taken from the driver."""
+    gpu_process_bytes: Bytes | None = None
+    """NVML: memory of the process on the card at the end of training, CUDA context included."""
+
+    parameters: Count | None = None
+    stack_parameters: Count | None = None
+    """Parameters in the blocks shared by design between matched methods; the rest is what joins them."""
+    epoch_definition: str | None = None
+    """What the method does in one epoch, in its own words."""
+
+    epochs: list[EpochRecord] = Field(default_factory=list)
+    config: CellConfig
+    data: DataRecord | None = None
+    environment: Environment
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """(dataset, method, seed): what names the cell inside its run."""
+        return (self.dataset, self.method, self.seed)
+
+
+class PlannedCell(_Record):
+    """A cell that a run set out to do."""
+
+    dataset: str
+    method: str
+    method_name: str
+    seed: Count
+    config: CellConfig
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """(dataset, method, seed), as in `CellResult.key`."""
+        return (self.dataset, self.method, self.seed)
+
+
+class RunRecord(_Record):
+    """`run.json`: what a run set out to do, written before its first cell starts."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    created_at: str
+    """UTC, ISO 8601."""
+    command: str
+    """The command line that reproduces the run."""
+    cells: Annotated[list[PlannedCell], Field(min_length=1)]
+    """In the order in which they are run."""

@@ -1,0 +1,145 @@
+"""Reading and writing a run's folder. Append-only: a finished cell is on disk before the next one starts.
+
+    RUN/run.json      what the run set out to do (`RunRecord`), written once
+    RUN/cells.jsonl   one finished cell a line (`CellResult`), appended and flushed as each ends
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from results.schema import SCHEMA_VERSION, CellResult, RunRecord
+
+RUN_FILE = "run.json"
+CELLS_FILE = "cells.jsonl"
+
+
+class ResultsError(ValueError):
+    """A results folder or file that cannot be used; the message is one sentence for the user."""
+
+
+def create_run(folder: Path, record: RunRecord) -> None:
+    """Make a new run's folder and write its `run.json`.
+
+    Raises:
+        ResultsError: the folder cannot be made, or already holds a run.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=False)
+        with open(folder / RUN_FILE, "x", encoding="utf-8") as file:
+            file.write(record.model_dump_json(indent=2) + "\n")
+    except FileExistsError:
+        raise ResultsError(f"{folder} already exists: choose another folder, or continue it with --resume") from None
+    except OSError as error:
+        raise ResultsError(f"cannot write results to {folder}: {error.strerror or error}") from None
+
+
+def append_cell(folder: Path, result: CellResult) -> None:
+    """Append one finished cell and force it to disk, in one write, so that a kill cannot leave half a line.
+
+    Raises:
+        ResultsError: the line cannot be written (disk full, folder gone).
+    """
+    line = (result.model_dump_json() + "\n").encode()
+    try:
+        descriptor = os.open(folder / CELLS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(descriptor, line)
+            if written != len(line):
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                raise OSError(f"only {written} of {len(line)} bytes fitted")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ResultsError(f"cannot append to {folder / CELLS_FILE}: {error.strerror or error}") from None
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read and validate `run.json`.
+
+    Raises:
+        ResultsError: no such run, or the file is damaged or of another version.
+    """
+    path = folder / RUN_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"cannot read {path}: {error}") from None
+    try:
+        return RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise ResultsError(f"{path} is not a valid run record: {_first_problem(text, error)}") from None
+
+
+def read_cells(folder: Path) -> list[CellResult]:
+    """Read every finished cell, in the order in which they ended; an empty list when none has.
+
+    Where a cell was run again (a failure, then a success on resume), the last line counts.
+
+    Raises:
+        ResultsError: a line is cut short, is not ours, or is of another version.
+    """
+    path = folder / CELLS_FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
+    latest: dict[tuple[str, str, int], CellResult] = {}
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            result = CellResult.model_validate_json(line)
+        except ValidationError as error:
+            raise ResultsError(
+                f"line {number} of {path} is not a complete result of schema version {SCHEMA_VERSION} "
+                f"({_first_problem(line, error)}): delete that line and run with --resume to redo its cell"
+            ) from None
+        latest.pop(result.key, None)
+        latest[result.key] = result
+    return list(latest.values())
+
+
+def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
+    """One row a cell, one column a top-level field (nested records stay as dicts and lists)."""
+    return pd.DataFrame([cell.model_dump() for cell in cells], columns=list(CellResult.model_fields))
+
+
+def to_epoch_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
+    """One row an epoch of a cell: dataset, method, seed, the epoch's fields, and `elapsed_seconds`.
+
+    `elapsed_seconds` is the training time spent by the end of that epoch, evaluation not counted.
+    """
+    rows = []
+    for cell in cells:
+        elapsed = 0.0
+        for epoch in cell.epochs:
+            elapsed += epoch.train_seconds
+            key = {"dataset": cell.dataset, "method": cell.method, "seed": cell.seed}
+            rows.append(key | epoch.model_dump() | {"elapsed_seconds": elapsed})
+    return pd.DataFrame(rows)
+
+
+def _first_problem(text: str | bytes, error: ValidationError) -> str:
+    """Say in a few words why a record did not validate, and name the version when that is the reason."""
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError):
+        version = None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        return f"it is of schema version {version}"
+    first: Any = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
