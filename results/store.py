@@ -10,12 +10,14 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import ValidationError
 
 from results.schema import SCHEMA_VERSION, CellResult, RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"
@@ -114,6 +116,8 @@ def read_cells(folder: Path) -> list[CellResult]:
 
 def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
     """One row a cell, one column a top-level field (nested records stay as dicts and lists)."""
+    import pandas as pd  # here: a worker writes results without it, and starts faster
+
     return pd.DataFrame([cell.model_dump() for cell in cells], columns=list(CellResult.model_fields))
 
 
@@ -122,6 +126,8 @@ def to_epoch_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
 
     `elapsed_seconds` is the training time spent by the end of that epoch, evaluation not counted.
     """
+    import pandas as pd
+
     rows = []
     for cell in cells:
         elapsed = 0.0

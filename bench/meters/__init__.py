@@ -1,0 +1,1 @@
+"""The meters, one a file, each tested against a known answer."""

@@ -1,0 +1,58 @@
+"""The fair rival on memory: `backprop` that keeps only the z_t between blocks and recomputes each block on the way back.
+
+The same function, the same gradients, the same updates as `backprop`, for one more forward pass of each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from methods.backprop import Backprop
+from methods.registry import register
+
+
+@register("backprop-checkpoint")
+class BackpropCheckpoint(Backprop):
+    """`Backprop` with activation checkpointing at the boundaries of blocks."""
+
+    summary = "backprop with activation checkpointing between blocks: the fair rival on memory"
+    epoch_definition = (
+        "one pass over the training images; each batch trains all T blocks together, once, and computes each block's "
+        "forward pass twice"
+    )
+
+    def _apply_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return super()._apply_block(t, x, z)
+        # The reentrant form records nothing on the way forward (`no_grad`) and an ordinary graph on the way back, so
+        # that the hooks which count activations see all of it; the other form hides what it recomputes behind hooks of
+        # its own. It asks for an input that requires a gradient, which z_0 does not by itself.
+        if t == 1:
+            z = z.requires_grad_()
+        z_next: Tensor = checkpoint(self._recomputable_block, t, x, z, use_reentrant=True)
+        return z_next
+
+    def _recomputable_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
+        """The block; its second pass (the one with gradients) must not count the batch in running statistics again."""
+        if not torch.is_grad_enabled():
+            return super()._apply_block(t, x, z)
+        with _running_statistics_kept(self.net.blocks[t - 1]):
+            return super()._apply_block(t, x, z)
+
+
+@contextmanager
+def _running_statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Inside, batch norms in training mode normalise by the batch and leave their running statistics alone."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,57 @@
+"""What a practitioner would use instead of T blocks: one image path and a linear head, trained by cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from methods.backbone import HIDDEN, ImagePath
+from methods.method import MakeOptimizer, Method, TaskShape
+from methods.options import Options
+from methods.registry import register
+
+
+@register("backprop-cnn")
+class BackpropCNN(Method):
+    """One of the blocks' image paths with a classifier on top: about 1/T of the other methods' network."""
+
+    summary = "backpropagation through one image path and a linear head: what one would use in practice"
+    epoch_definition = "one pass over the training images; each batch trains the one network once"
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__(shape, options)
+        self.image_path = ImagePath(shape)
+        self.head = nn.Linear(HIDDEN, shape.num_classes)
+
+    def set_up(self, make_optimizer: MakeOptimizer) -> None:
+        """One optimiser over everything."""
+        self._optimizer = make_optimizer(self.parameters())
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy, one backward pass, one update."""
+        loss = F.cross_entropy(self._logits(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.detach()
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """Logits; nothing random in it."""
+        return self._logits(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.image_path(x).relu())
+        return logits
+
+    def optimizers(self) -> Iterator[Optimizer]:
+        """The one."""
+        yield self._optimizer
+
+    def stack(self) -> Iterable[nn.Module]:
+        """The image path."""
+        return [self.image_path]

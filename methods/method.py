@@ -1,0 +1,99 @@
+"""The interface that the harness drives, in the order in which it calls it.
+
+    options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
+    method = Cls(shape, options)                  build for a data set
+    method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
+    method.train(); method.train_step(x, y)       for each batch
+    method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
+    method.state_dict()                           from torch.nn.Module
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from methods.options import Options
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+"""Given parameters, an optimiser over them. The harness chooses it, so that every method gets the same one."""
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """What a method needs to know of a data set to build itself."""
+
+    channels: int
+    height: int
+    width: int
+    num_classes: int
+
+
+class Method(nn.Module, ABC):
+    """One way to train the shared backbone.
+
+    A subclass is registered with `methods.register`, declares its options in a nested `Options`, says in `summary`
+    (one line) what it is and in `epoch_definition` what it does in one pass over the training images.
+    """
+
+    name: ClassVar[str]
+    """Set by `register`."""
+    summary: ClassVar[str]
+    epoch_definition: ClassVar[str]
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__()
+        self.shape = shape
+        self.options = options
+
+    @abstractmethod
+    def set_up(self, make_optimizer: MakeOptimizer) -> None:
+        """Create this method's optimisers; called once, when the parameters are on their device."""
+
+    @abstractmethod
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Learn from one batch: forward, backward and the parameters' update.
+
+        Args:
+            x: images, float32, (batch, channels, height, width), normalised.
+            y: labels, int64, (batch,).
+
+        Returns:
+            The method's own training loss on the batch, detached, a scalar. Losses of two methods do not compare.
+        """
+
+    @abstractmethod
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """Class logits for `x`, in evaluation mode and without gradients.
+
+        Args:
+            x: images, as in `train_step`.
+            generator: the only source of randomness to use, so that evaluating never disturbs training.
+
+        Returns:
+            Logits, (batch, num_classes).
+        """
+
+    @abstractmethod
+    def optimizers(self) -> Iterator[Optimizer]:
+        """The optimisers made in `set_up`, for counting their state."""
+
+    @abstractmethod
+    def stack(self) -> Iterable[nn.Module]:
+        """The modules that matched methods share by design (the blocks), for counting and comparing parameters."""
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all trained parameters."""
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def stack_parameter_count(self) -> int:
+        """Numbers in the trained parameters of `stack()`."""
+        return sum(p.numel() for module in self.stack() for p in module.parameters())
