@@ -25,16 +25,54 @@ def available_cores() -> int:
 
 def describe_environment(device: str) -> Environment:
     """Describe this machine and these versions for a run on `device` (`cpu`, `cuda:0`, ...)."""
-    gpu, driver = _describe_gpu() if device.startswith("cuda") else (None, None)
+    on_gpu = device.startswith("cuda")
     return Environment(
         cpu=_cpu_model(),
         cores=available_cores(),
         memory_bytes=psutil.virtual_memory().total,
-        gpu=torch.cuda.get_device_name(device) if gpu is None and device.startswith("cuda") else gpu,
-        gpu_driver=driver,
+        gpu=torch.cuda.get_device_name(device) if on_gpu else None,
+        gpu_driver=_gpu_driver() if on_gpu else None,
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        cuda=torch.version.cuda if device.startswith("cuda") else None,
+        cuda=torch.version.cuda if on_gpu else None,
         commit=_commit(),
     )
+
+
+def _cpu_model() -> str:
+    """The processor's name as the kernel gives it, or what Python knows of it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpu_driver() -> str | None:
+    try:
+        pynvml.nvmlInit()
+        try:
+            return str(pynvml.nvmlSystemGetDriverVersion())
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with `-dirty` where tracked files differ from it; null where this is no checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607 - whichever git is used here
+            cwd=_PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

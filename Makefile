@@ -1,0 +1,48 @@
+# Every command a person types. The first one that needs it makes the virtual environment.
+
+DATASET ?= digits
+METHODS ?= all
+PRESET ?= quick
+SEEDS ?=
+EPOCHS ?=
+RUN ?=
+ARGS ?=
+PYTHON ?= python3
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench report test lint clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo "variables of bench: DATASET=$(DATASET) METHODS=$(METHODS) PRESET=$(PRESET) SEEDS=0,1,2 EPOCHS=7"
+	@echo "and ARGS for any other flag of 'python -m bench.run --help', e.g. ARGS='--train-size 10000'"
+
+setup: $(STAMP)  ## make the virtual environment (.venv) and install everything into it
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=noprop,backprop SEEDS=0,1,2
+	@$(BIN)/python -m bench.run --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' \
+		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
+
+report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest)
+	@$(BIN)/python -m reports.build $(RUN)
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and caches; results stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,211 @@
+"""One cell from start to end, inside its own process: data, warm-up, training with evaluation, probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+import methods
+from bench import datasets
+from bench.job import EpochEvent, Event, Job, StepEvent
+from bench.meters.activations import ActivationMeter
+from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
+from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
+from bench.train import DeviceData, batch_count, batches, evaluate, optimizer_factory, train_epoch
+from methods.method import Method, TaskShape
+from results.schema import CellConfig, CellResult, EpochRecord
+
+ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
+DEPTHS = (5, 10, 20)
+"""Depths T at which activation bytes are probed."""
+_WARM_UP_STEPS = 2
+
+
+def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
+    """Run the cell and return its result, `status` ok. Whatever goes wrong is raised.
+
+    The order matters for memory: the baseline is read when the data are in place and what the warm-up left is given
+    back, and the probes, which build further models, come after the peak is read.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    cell, config = job.cell, job.cell.config
+    device = torch.device(config.device)
+    torch.set_num_threads(config.threads)
+
+    dataset = datasets.get(cell.dataset)
+    raw = dataset.load(Path(job.data_dir) if job.data_dir else None)
+    splits = datasets.make_splits(
+        raw, num_classes=dataset.num_classes, train_size=config.train_size, split_seed=config.split_seed
+    )
+    data = DeviceData.place(splits, device)
+    record = splits.record
+    del raw, splits
+    data_seconds = time.perf_counter() - clock
+    maker = _Maker(cell.method_name, TaskShape(*record.shape, record.num_classes), config, cell.seed, device)
+
+    _warm_up(maker.make(), data, config)
+    release_freed_memory()
+    reset_gpu_peak(device)
+    mark_was_reset = reset_peak()
+    baseline = current_rss()
+
+    method = maker.make()
+    epochs, images = _train(method, data, config, cell.seed, emit)
+    peak = peak_rss()
+    gpu = read_gpu_memory(device)
+    train_seconds = sum(epoch.train_seconds for epoch in epochs)
+    summary: dict[str, Any] = {
+        "parameters": method.parameter_count,
+        "stack_parameters": method.stack_parameter_count,
+        "parameter_bytes": sum(p.nbytes for p in method.parameters()),
+        "optimizer_bytes": _optimizer_bytes(method),
+    }
+    del method
+
+    return CellResult(
+        run_id=job.run_id,
+        dataset=cell.dataset,
+        method=cell.method,
+        method_name=cell.method_name,
+        seed=cell.seed,
+        status="ok",
+        started_at=started.isoformat(timespec="seconds"),
+        val_accuracy=epochs[-1].val_accuracy,
+        test_accuracy=epochs[-1].test_accuracy,
+        train_seconds=train_seconds,
+        eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
+        data_seconds=data_seconds,
+        images_per_second=images / train_seconds,
+        seconds_to=seconds_to_targets(epochs),
+        peak_rss_bytes=peak,
+        baseline_rss_bytes=baseline,
+        rss_rise_bytes=max(0, peak - baseline),
+        rss_source="high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
+        activation_bytes=probe_activation_bytes(maker.make(), data, config),
+        activation_bytes_by_T=_probe_depths(maker, data),
+        gpu_peak_allocated_bytes=gpu.allocated_bytes,
+        gpu_peak_reserved_bytes=gpu.reserved_bytes,
+        gpu_process_bytes=gpu.process_bytes,
+        epoch_definition=methods.get(cell.method_name).epoch_definition,
+        epochs=epochs,
+        config=config,
+        data=record,
+        environment=job.environment,
+        wall_seconds=time.perf_counter() - clock,
+        **summary,
+    )
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Builds the cell's method, set up and on its device, from the same random numbers each time."""
+
+    name: str
+    shape: TaskShape
+    config: CellConfig
+    seed: int
+    device: torch.device
+
+    def make(self) -> Method:
+        cls = methods.get(self.name)
+        torch.manual_seed(self.seed)
+        method = cls(self.shape, cls.Options.parse(self.config.options)).to(self.device)
+        method.set_up(optimizer_factory(self.config))
+        # From here on the same random numbers for every method, however many its initialisation took.
+        torch.manual_seed(self.seed)
+        return method
+
+    def at_depth(self, T: int) -> _Maker:
+        options = self.config.options | {"T": T}
+        return replace(self, config=self.config.model_copy(update={"options": options}))
+
+
+def _train(
+    method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None]
+) -> tuple[list[EpochRecord], int]:
+    """Train and evaluate for every epoch; returns the epochs and the training images seen."""
+    order = Generator().manual_seed(seed)
+    total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
+    epochs: list[EpochRecord] = []
+    seen = 0
+    for number in range(1, config.epochs + 1):
+
+        def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
+            emit(
+                StepEvent(
+                    epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate
+                )
+            )
+
+        trained = train_epoch(method, data, config.batch_size, order, report)
+        seen += trained.images
+        start = time.perf_counter()
+        val_accuracy = evaluate(method, data, data.val, config.batch_size, seed)
+        test_accuracy = evaluate(method, data, data.test, config.batch_size, seed)
+        eval_seconds = time.perf_counter() - start
+        epochs.append(
+            EpochRecord(
+                epoch=number,
+                train_loss=trained.loss,
+                val_accuracy=val_accuracy,
+                test_accuracy=test_accuracy,
+                train_seconds=trained.seconds,
+                eval_seconds=eval_seconds,
+            )
+        )
+        report(0, trained.loss, trained.images / trained.seconds, number, seen)
+        emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=val_accuracy))
+    return epochs, seen
+
+
+def seconds_to_targets(epochs: list[EpochRecord]) -> dict[str, float | None]:
+    """Training seconds by the end of the first epoch whose validation accuracy reached each target; None: never."""
+    reached: dict[str, float | None] = {f"{target:.2f}": None for target in ACCURACY_TARGETS}
+    elapsed = 0.0
+    for epoch in epochs:
+        elapsed += epoch.train_seconds
+        for target in ACCURACY_TARGETS:
+            if epoch.val_accuracy >= target and reached[f"{target:.2f}"] is None:
+                reached[f"{target:.2f}"] = elapsed
+    return reached
+
+
+def _warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
+    """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
+    method.train()
+    for _ in range(_WARM_UP_STEPS):
+        x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
+        method.train_step(data.images(x), y)
+    method.eval()
+    method.predict(data.images(x), Generator(y.device).manual_seed(0))
+
+
+def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
+    """Bytes held for backward at the peak of one training step on one full batch."""
+    method.train()
+    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
+    x = data.images(x)
+    with ActivationMeter(method.parameters(), method.buffers()) as meter:
+        method.train_step(x, y)
+    return meter.peak_bytes
+
+
+def _probe_depths(maker: _Maker, data: DeviceData) -> dict[str, int]:
+    """The same at other depths, for methods that have a depth."""
+    if "T" not in maker.config.options:
+        return {}
+    makers = {depth: maker.at_depth(depth) for depth in DEPTHS}
+    return {str(depth): probe_activation_bytes(other.make(), data, other.config) for depth, other in makers.items()}
+
+
+def _optimizer_bytes(method: Method) -> int:
+    """Bytes of the optimisers' state (moments, step counts)."""
+    states = (state for optimizer in method.optimizers() for state in optimizer.state.values())
+    return sum(value.nbytes for state in states for value in state.values() if isinstance(value, torch.Tensor))

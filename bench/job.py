@@ -1,0 +1,52 @@
+"""What goes between the harness and the process of a cell: one job in, events out, each a JSON line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from results.schema import CellResult, Environment, PlannedCell
+
+
+class Job(BaseModel):
+    """All that a cell's process needs to know."""
+
+    run_id: str
+    cell: PlannedCell
+    data_dir: str | None
+    environment: Environment
+
+
+class StepEvent(BaseModel):
+    """Now and then during training: how far the epoch is."""
+
+    kind: Literal["step"] = "step"
+    epoch: int
+    images: int
+    """Training images seen so far in the whole cell."""
+    images_total: int
+    """Training images that the whole cell will see."""
+    loss: float
+    images_per_second: float
+
+
+class EpochEvent(BaseModel):
+    """An epoch has ended and was evaluated."""
+
+    kind: Literal["epoch"] = "epoch"
+    epoch: int
+    loss: float
+    val_accuracy: float
+
+
+class ResultEvent(BaseModel):
+    """The cell has ended, well or with an error."""
+
+    kind: Literal["result"] = "result"
+    result: CellResult
+
+
+Event = StepEvent | EpochEvent | ResultEvent
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+"""Parses one event."""

@@ -1,0 +1,101 @@
+"""Start a cell in a fresh process, follow it, and come back with its row whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from bench.job import EVENT, Event, Job, ResultEvent
+from bench.worker import failed
+from results.schema import CellResult
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_GRACE_SECONDS = 1.0
+"""How long a process that has sent its result may take to end by itself."""
+
+
+def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
+    """Run one cell in its own process.
+
+    A fresh interpreter, not a fork, so that the cell's memory is its own and nothing of an earlier cell is in it. The
+    process is in a session of its own, so that Ctrl-C reaches only the harness, which ends it here.
+
+    Returns:
+        The cell's result; where the process raised, was killed or sent nothing, a row that says so.
+    """
+    start = time.perf_counter()
+    threads = dict.fromkeys(_THREAD_VARIABLES, str(job.cell.config.threads))
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | threads,
+            start_new_session=True,
+        )
+        result: CellResult | None = None
+        try:
+            result = _follow(process, job, on_event)
+        finally:
+            _end(process, at_once=result is None)
+        if result is not None:
+            return result.model_copy(update={"wall_seconds": time.perf_counter() - start})
+        errors.seek(0)
+        status, error = _explain(process.returncode)
+        return failed(job, status, error, time.perf_counter() - start, errors.read()[-4000:] or None)
+
+
+def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event], None]) -> CellResult | None:
+    """Send the job and pass on events until the result comes; None if the process ends without one."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(job.model_dump_json() + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return None
+    for line in process.stdout:
+        try:
+            event = EVENT.validate_json(line)
+        except ValidationError:
+            continue  # half a line from a process that was killed while it wrote
+        if isinstance(event, ResultEvent):
+            return event.result
+        on_event(event)
+    process.wait()
+    return None
+
+
+def _end(process: subprocess.Popen[str], *, at_once: bool) -> None:
+    """Make sure that nothing of the process is left."""
+    if not at_once:
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended, and left no children behind
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _explain(returncode: int) -> tuple[str, str]:
+    """Status and one line for a process that ended without a result."""
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return "killed", f"the cell's process was killed by {name}{hint}"
+    return "error", f"the cell's process ended with exit code {returncode} and no result"

@@ -1,0 +1,130 @@
+"""From what the user asked for to the cells of a run, everything checked before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+import methods
+from bench import datasets
+from bench.errors import UserError
+from bench.presets import OPTIMIZER, PRESETS
+from bench.spec import MethodSpec, parse_methods
+from methods.method import TaskShape
+from results.schema import CellConfig, PlannedCell
+
+_Item = TypeVar("_Item", int, str)
+
+SPLIT_SEED = 0
+"""One split for all seeds and methods: what differs between seeds is initialisation, batches and noise, not the data."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None takes the preset's value."""
+
+    methods: str
+    datasets: tuple[str, ...]
+    preset: str
+    seeds: tuple[int, ...] | None
+    epochs: int | None
+    batch_size: int | None
+    lr: float | None
+    weight_decay: float | None
+    train_size: int | None
+    device: str
+    threads: int
+    settings: dict[str, str]
+    data_dir: Path | None
+
+
+def make_plan(request: Request) -> list[PlannedCell]:
+    """Check the whole request, data included, and lay out its cells in the order in which to run them.
+
+    Raises:
+        UserError: anything in the request that cannot be done.
+    """
+    if request.preset not in PRESETS:
+        raise UserError(f"unknown preset {request.preset!r}: the presets are {', '.join(PRESETS)}")
+    preset = PRESETS[request.preset]
+    specs = parse_methods(request.methods, request.settings)
+    chosen = [datasets.get(name) for name in _distinct("data set", request.datasets)]
+    seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
+    device = resolve_device(request.device)
+    cells: list[PlannedCell] = []
+    for dataset in chosen:
+        _check_fits(dataset, specs, request.train_size, request.data_dir)
+        for position, seed in enumerate(seeds):
+            for spec in _rotated(specs, position):
+                config = CellConfig(
+                    preset=request.preset,
+                    epochs=request.epochs or dataset.epochs[request.preset],
+                    batch_size=request.batch_size or preset.batch_size,
+                    lr=preset.lr if request.lr is None else request.lr,
+                    weight_decay=preset.weight_decay if request.weight_decay is None else request.weight_decay,
+                    optimizer=OPTIMIZER,
+                    train_size=request.train_size,
+                    split_seed=SPLIT_SEED,
+                    device=device,
+                    threads=request.threads,
+                    options=spec.options,
+                )
+                cells.append(
+                    PlannedCell(
+                        dataset=dataset.name, method=spec.label, method_name=spec.cls.name, seed=seed, config=config
+                    )
+                )
+    return cells
+
+
+def resolve_device(name: str) -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to `cpu` or `cuda:N`.
+
+    Raises:
+        UserError: no such device, or none of that kind on this machine.
+    """
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda:0" if cards else "cpu"
+    if name == "cpu":
+        return "cpu"
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise UserError(f"unknown device {name!r}: the devices are auto, cpu, cuda and cuda:N")
+    if not cards:
+        raise UserError(f"device {name!r} was asked for, but PyTorch sees no CUDA card here: use cpu or auto")
+    if int(number or 0) >= cards:
+        raise UserError(f"device {name!r} was asked for, but there are only {cards} cards: cuda:0 to cuda:{cards - 1}")
+    return f"cuda:{number or 0}"
+
+
+def _distinct(kind: str, items: Sequence[_Item]) -> Sequence[_Item]:
+    if not items:
+        raise UserError(f"the list of {kind}s is empty: give at least one {kind}")
+    for item in items:
+        if items.count(item) > 1:
+            raise UserError(f"{kind} {item!r} is given more than once: give each once")
+    return items
+
+
+def _rotated(specs: list[MethodSpec], by: int) -> Iterable[MethodSpec]:
+    """Another method first for each seed, so that a machine that slows down or warms up does so for all alike."""
+    start = by % len(specs)
+    return specs[start:] + specs[:start]
+
+
+def _check_fits(dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None) -> None:
+    """Load the data once and build every method for them, so that whatever does not fit shows before any training."""
+    raw = dataset.load(data_dir)
+    datasets.make_splits(raw, num_classes=dataset.num_classes, train_size=train_size, split_seed=SPLIT_SEED)
+    channels, height, width = raw.x_train.shape[1:]
+    shape = TaskShape(channels, height, width, dataset.num_classes)
+    for spec in specs:
+        try:
+            spec.cls(shape, spec.cls.Options.parse(spec.options))
+        except methods.MethodError as error:
+            raise UserError(f"{spec.label} on {dataset.name}: {error}") from None

@@ -1,0 +1,157 @@
+"""What a person sees while a run goes on: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bench.job import EpochEvent, Event, StepEvent
+from results.schema import CellResult, PlannedCell
+
+_LINE_EVERY_SECONDS = 30.0
+
+
+class Display(Protocol):
+    """Follows a run. Used as a context manager around it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """A cell's process is about to start."""
+
+    def event(self, event: Event) -> None:
+        """The cell said something."""
+
+    def cell_ended(self, result: CellResult) -> None:
+        """The cell's row is on disk."""
+
+
+def make_display(total: int, done: int) -> Display:
+    """Bars if standard error is a terminal, else lines. `done` of `total` cells are finished already."""
+    return BarDisplay(total, done) if sys.stderr.isatty() else LineDisplay(total, done)
+
+
+def describe_result(result: CellResult) -> str:
+    """One line on a finished cell."""
+    name = f"{result.dataset} {result.method} seed {result.seed}"
+    if result.status != "ok":
+        return f"{name}: {result.status.upper()}: {result.error}"
+    assert result.test_accuracy is not None
+    assert result.train_seconds is not None
+    assert result.peak_rss_bytes is not None
+    return (
+        f"{name}: test accuracy {result.test_accuracy:.2%}, {result.train_seconds:.1f} s of training, "
+        f"peak memory {result.peak_rss_bytes / 2**20:.0f} MiB"
+    )
+
+
+class LineDisplay:
+    """A line for each finished cell, and one every half minute on a cell that takes long."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._number = total, done
+        self._cell = ""
+        self._last_line = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """Remember it; say nothing yet."""
+        self._number += 1
+        self._cell = f"{cell.dataset} {cell.method} seed {cell.seed}"
+        self._last_line = time.monotonic()
+
+    def event(self, event: Event) -> None:
+        """Say how an epoch went if nothing was said for a while."""
+        if isinstance(event, EpochEvent) and time.monotonic() - self._last_line > _LINE_EVERY_SECONDS:
+            self._say(
+                f"{self._cell}: epoch {event.epoch}, loss {event.loss:.4g}, "
+                f"validation accuracy {event.val_accuracy:.2%}"
+            )
+
+    def cell_ended(self, result: CellResult) -> None:
+        """Say how it ended."""
+        self._say(describe_result(result))
+
+    def _say(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        print(f"[{self._number}/{self._total}] {text}", file=sys.stderr, flush=True)
+
+
+class BarDisplay:
+    """A bar over the cells and one over the images of the present cell, with loss, accuracy, images/s and time left."""
+
+    def __init__(self, total: int, done: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._cells = self._progress.add_task("cells", total=total, completed=done, detail=f"{done}/{total}")
+        self._images = self._progress.add_task("", total=None, detail="starting", visible=False)
+        self._total, self._done = total, done
+        self._epochs = 0
+        self._accuracy = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """Start the second bar anew."""
+        self._epochs, self._accuracy = cell.config.epochs, ""
+        name = f"{cell.dataset} {cell.method} seed {cell.seed}"
+        self._progress.reset(self._images, total=None, visible=True, description=name, detail="starting")
+
+    def event(self, event: Event) -> None:
+        """Move the second bar."""
+        if isinstance(event, EpochEvent):
+            self._accuracy = f" val {event.val_accuracy:.2%}"
+        elif isinstance(event, StepEvent):
+            self._progress.update(
+                self._images,
+                completed=event.images,
+                total=event.images_total,
+                detail=(
+                    f"epoch {event.epoch}/{self._epochs} loss {event.loss:.4g}{self._accuracy} "
+                    f"{event.images_per_second:,.0f} images/s"
+                ),
+            )
+
+    def cell_ended(self, result: CellResult) -> None:
+        """Print the cell's line above the bars and move the first one."""
+        self._done += 1
+        self._progress.console.print(describe_result(result), highlight=False, markup=False)
+        self._progress.update(self._cells, completed=self._done, detail=f"{self._done}/{self._total}")

@@ -1,0 +1,201 @@
+"""The command line: `python -m bench.run`. Reads what is wanted, hands it over, and says how it went.
+
+Exit codes: 0 all cells ended well; 1 a cell failed (the others are kept); 2 something given cannot be used, and nothing
+was written; 130 stopped by Ctrl-C (143 by SIGTERM), with every finished cell kept.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from bench.presets import PRESETS
+
+if TYPE_CHECKING:
+    from bench.plan import Request
+
+# torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
+
+DEFAULT_OUT = Path("results/runs")
+_NOT_FOR_RESUME = {"resume", "out", "data_dir"}
+
+
+class CommaList(click.ParamType):
+    """`a,b,c`: at least one item, each converted by `item`."""
+
+    def __init__(self, item: click.ParamType) -> None:
+        self.item = item
+        self.name = f"{item.name},..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Text to a tuple."""
+        if isinstance(value, tuple):
+            return value
+        items = [part.strip() for part in value.split(",")]
+        if not all(items):
+            self.fail(f"{value!r} has an empty item: give a list such as a,b,c with commas between items", param, ctx)
+        return tuple(self.item.convert(part, param, ctx) for part in items)
+
+
+class PositiveFloat(click.ParamType):
+    """A finite number above zero, or from zero on."""
+
+    name = "number"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self.zero = zero
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Text to a number in range."""
+        accepted = "a number of at least 0" if self.zero else "a number above 0"
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
+        if not (number > 0 or (self.zero and number == 0)) or number == float("inf"):
+            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
+        return number
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--methods", default="all", help="Comma list; options in brackets: noprop[T=20,sampler=mean]. Or: all.")
+@click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
+@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
+@click.option("--seeds", type=CommaList(click.IntRange(min=0)), help="Comma list of seeds.  [default: the preset's]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option("--batch-size", type=click.IntRange(min=2), help="Images a batch.  [default: the preset's, 128]")
+@click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
+@click.option("--weight-decay", type=PositiveFloat(zero=True), help="AdamW's decay.  [default: the preset's, 0.001]")
+@click.option("--train-size", type=click.IntRange(min=1), help="Train on a fixed class-balanced subset.  [default: all]")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A method option for every method that has it: T=20. Repeatable.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings.")
+@click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
+@click.pass_context
+def cli(context: click.Context, list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **given: Any) -> int:
+    """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
+
+    Every (data set, method, seed) is one cell, trained in its own process. Results and report go to a folder of the run.
+    """
+    if list_all:
+        _list()
+        return 0
+    from bench import datasets
+    from bench.environment import available_cores
+    from bench.sweep import find_run, start_run, unfinished
+
+    data_dir = datasets.data_root(data_dir)
+    if resume is not None:
+        _refuse_other_settings(context)
+        run = find_run(resume, out)
+        cells = unfinished(run)
+    else:
+        from bench.plan import make_plan
+
+        given["threads"] = given["threads"] or available_cores()
+        cells = make_plan(_request(data_dir=data_dir, **given))
+        run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]))
+    return _do(run, cells, data_dir)
+
+
+def _request(settings: tuple[str, ...], **given: Any) -> Request:
+    from bench.plan import Request
+    from bench.spec import parse_settings
+
+    return Request(settings=parse_settings(settings), **given)
+
+
+def _do(run: Path, cells: Any, data_dir: Path | None) -> int:
+    """Run the cells, build the report, and print its table and path."""
+    from bench.progress import make_display
+    from bench.sweep import run_cells
+    from reports.build import build_report, short_table
+    from results.store import read_cells, read_run
+
+    total = len(read_run(run).cells)
+    try:
+        results = run_cells(run, cells, data_dir, make_display(total, total - len(cells)))
+    except KeyboardInterrupt as stop:
+        kept = sum(cell.status == "ok" for cell in read_cells(run))
+        print(
+            f"stopped: {kept} of {total} cells are finished and kept; "
+            f"go on with: python -m bench.run --resume {shlex.quote(str(run))}",
+            file=sys.stderr,
+        )
+        return stop.code if isinstance(stop, Terminated) else 130
+    report = build_report(run)
+    print(short_table(read_cells(run)))
+    print(report)
+    failed = [cell for cell in results if cell.status != "ok"]
+    for cell in failed:
+        print(f"failed: {cell.dataset} {cell.method} seed {cell.seed}: {cell.error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _refuse_other_settings(context: click.Context) -> None:
+    """A resumed run keeps its settings; anything else given would be ignored silently or mix two experiments."""
+    from bench.errors import UserError
+
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in _NOT_FOR_RESUME and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UserError(f"{parameter.opts[-1]} cannot be given with --resume: a resumed run keeps its own settings")
+
+
+def _list() -> None:
+    import methods
+    from bench import datasets
+
+    print("methods:")
+    for name, method in methods.available().items():
+        print(f"  {name:<22}{method.summary}")
+    print("data sets:")
+    for name, dataset in datasets.available().items():
+        print(f"  {name:<22}{dataset.summary}")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: stop as for Ctrl-C."""
+
+    code = 143
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.errors import UserError
+    from results.store import ResultsError
+
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(prog_name="python -m bench.run", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except click.ClickException as error:
+        code = _complain(error.format_message())
+    except (UserError, ResultsError) as error:
+        code = _complain(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped before the first cell", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _complain(sentence: str) -> int:
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What a user writes for methods: `noprop,backprop`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import methods
+from bench.errors import UserError
+from methods.method import Method
+
+_ITEM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One method with its options, checked."""
+
+    label: str
+    """Canonical name and the options given: what the cell is called in results and reports."""
+    cls: type[Method]
+    options: dict[str, Any]
+    """Every option with its effective value."""
+
+
+def parse_methods(text: str, settings: Mapping[str, str]) -> list[MethodSpec]:
+    """Parse a comma list of methods.
+
+    Args:
+        text: The list; `all` stands for every registered method.
+        settings: Options for every method that has them; those in a method's brackets win.
+
+    Raises:
+        UserError: an unknown method or option, a value that is not accepted, a method named twice, or a setting that no
+            method of the list has.
+    """
+    specs = [spec for item in _split(text) for spec in _parse_item(item, settings)]
+    if not specs:
+        raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"method {label!r} is named more than once: name each once")
+    for setting in settings:
+        if not any(setting in spec.options for spec in specs):
+            known = sorted({option for spec in specs for option in spec.options})
+            accepted = f"their options are {', '.join(known)}" if known else "they have no options"
+            raise UserError(f"none of the methods {', '.join(labels)} has an option {setting!r}: {accepted}")
+    return specs
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, str]:
+    """Parse `NAME=VALUE` items.
+
+    Raises:
+        UserError: an item of another form, or a name given twice.
+    """
+    settings: dict[str, str] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise UserError(f"{item!r} is not an option: write NAME=VALUE, for instance T=20")
+        if name in settings:
+            raise UserError(f"option {name!r} is given more than once: give it once")
+        settings[name] = value
+    return settings
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas outside brackets."""
+    return [item.strip() for item in re.split(r",(?![^\[]*\])", text) if item.strip()]
+
+
+def _parse_item(item: str, settings: Mapping[str, str]) -> list[MethodSpec]:
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
+    own = parse_settings(part for part in (match["options"] or "").split(",") if part.strip())
+    name = match["name"].strip()
+    if name == "all" and not own:
+        return [_make(cls, {}, settings) for cls in methods.available().values()]
+    try:
+        return [_make(methods.get(name), own, settings)]
+    except methods.MethodError as error:
+        raise UserError(str(error)) from None
+
+
+def _make(cls: type[Method], own: Mapping[str, str], settings: Mapping[str, str]) -> MethodSpec:
+    names = cls.Options.parse({}).as_dict()
+    given = {key: value for key, value in settings.items() if key in names} | dict(own)
+    try:
+        options = cls.Options.parse(given).as_dict()
+    except methods.MethodError as error:
+        raise UserError(f"{cls.name}: {error}") from None
+    shown = ",".join(f"{key}={_show(options[key])}" for key in sorted(given))
+    return MethodSpec(f"{cls.name}[{shown}]" if shown else cls.name, cls, options)
+
+
+def _show(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

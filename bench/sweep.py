@@ -1,0 +1,85 @@
+"""Run a plan's cells one after another, keeping each one's row the moment it ends."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.environment import describe_environment
+from bench.errors import UserError
+from bench.job import Job
+from bench.launch import run_in_process
+from bench.progress import Display
+from results.schema import CellResult, PlannedCell, RunRecord
+from results.store import append_cell, create_run, read_cells, read_run
+
+
+def start_run(out: Path, cells: list[PlannedCell], command: str) -> Path:
+    """Make the folder of a new run inside `out` and write down what it sets out to do.
+
+    Returns:
+        The run's folder, named by time, data sets and preset.
+
+    Raises:
+        ResultsError: the folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    names = "+".join(dict.fromkeys(cell.dataset for cell in cells))
+    # The last part keeps two runs of the same second apart.
+    run_id = f"{now:%Y%m%d-%H%M%S}-{names}-{cells[0].config.preset}-{secrets.token_hex(2)}"
+    folder = out / run_id
+    record = RunRecord(run_id=run_id, created_at=now.isoformat(timespec="seconds"), command=command, cells=cells)
+    create_run(folder, record)
+    return folder
+
+
+def find_run(name: str, out: Path) -> Path:
+    """The folder of a run, given as a path or by its name inside `out`.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    for folder in (Path(name), out / name):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")
+
+
+def unfinished(run: Path) -> list[PlannedCell]:
+    """The planned cells that have no row with status ok, in the plan's order.
+
+    Raises:
+        ResultsError: the run's files cannot be read.
+    """
+    done = {cell.key for cell in read_cells(run) if cell.status == "ok"}
+    return [cell for cell in read_run(run).cells if cell.key not in done]
+
+
+def run_cells(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, display: Display) -> list[CellResult]:
+    """Run the cells in order, each in its own process; each row is on disk before the next cell starts.
+
+    Returns:
+        The rows of these cells, failures included.
+
+    Raises:
+        ResultsError: a row cannot be written.
+    """
+    results: list[CellResult] = []
+    environments = {device: describe_environment(device) for device in {cell.config.device for cell in cells}}
+    run_id = read_run(run).run_id
+    with display:
+        for cell in cells:
+            job = Job(
+                run_id=run_id,
+                cell=cell,
+                data_dir=str(data_dir) if data_dir else None,
+                environment=environments[cell.config.device],
+            )
+            display.cell_started(cell)
+            result = run_in_process(job, display.event)
+            append_cell(run, result)
+            results.append(result)
+            display.cell_ended(result)
+    return results

@@ -1,0 +1,167 @@
+"""The one training loop and the one evaluation, for every method.
+
+Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every method
+sees the same images in the same batches at the same seed. A last incomplete batch is left out of its epoch (the order
+is new each epoch), since batch norm cannot use a batch of one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from bench.datasets.split import Splits
+from methods.method import MakeOptimizer, Method
+from results.schema import CellConfig
+
+_PROGRESS_EVERY_SECONDS = 0.25
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images (uint8, (N, C, H, W)) and labels (int64, (N,)) of one part, on the device."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set's three parts on the device, and what its images are normalised with."""
+
+    train: Part
+    val: Part
+    test: Part
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def place(cls, splits: Splits, device: torch.device) -> DeviceData:
+        """Move the parts to the device."""
+
+        def part(x: Tensor, y: Tensor) -> Part:
+            return Part(x.to(device), y.to(device))
+
+        def per_channel(values: tuple[float, ...]) -> Tensor:
+            return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+
+        return cls(
+            train=part(splits.x_train, splits.y_train),
+            val=part(splits.x_val, splits.y_val),
+            test=part(splits.x_test, splits.y_test),
+            mean=per_channel(splits.mean),
+            std=per_channel(splits.std),
+        )
+
+    def images(self, x: Tensor) -> Tensor:
+        """Stored images to network input: float32, normalised, channels last."""
+        return x.to(torch.float32, memory_format=torch.channels_last).sub_(self.mean).div_(self.std)
+
+
+def optimizer_factory(config: CellConfig) -> MakeOptimizer:
+    """The optimiser that every method gets, with the cell's learning rate and weight decay."""
+
+    def make(parameters: Iterator[nn.Parameter]) -> Optimizer:
+        return AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    return make  # type: ignore[return-value]
+
+
+def batches(part: Part, batch_size: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch's batches in a new random order: stored images and labels.
+
+    With fewer images than `batch_size` there is one batch, of all of them.
+    """
+    order = torch.randperm(len(part), generator=generator).to(part.y.device)
+    for number in range(batch_count(len(part), batch_size)):
+        index = order[number * batch_size : (number + 1) * batch_size]
+        yield part.x[index], part.y[index]
+
+
+def batch_count(images: int, batch_size: int) -> int:
+    """Batches in an epoch."""
+    return max(1, images // batch_size)
+
+
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What an epoch of training came to."""
+
+    loss: float
+    images: int
+    seconds: float
+
+
+def train_epoch(
+    method: Method,
+    data: DeviceData,
+    batch_size: int,
+    generator: Generator,
+    on_progress: Callable[[int, float, float], None],
+) -> TrainedEpoch:
+    """Train for one epoch; the clock covers the batches' preparation and the steps, and nothing else.
+
+    Args:
+        method: The method, set up.
+        data: Its data.
+        batch_size: Images a batch.
+        generator: Draws the order of the images.
+        on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch.
+
+    Raises:
+        TrainingError: the loss is not a finite number.
+    """
+    method.train()
+    device = data.train.y.device
+    total = torch.zeros((), device=device)
+    images = 0
+    _synchronize(device)
+    start = last = time.perf_counter()
+    for x, y in batches(data.train, batch_size, generator):
+        total += method.train_step(data.images(x), y) * len(y)
+        images += len(y)
+        now = time.perf_counter()
+        if now - last > _PROGRESS_EVERY_SECONDS:
+            last = now
+            on_progress(images, float(total) / images, images / (now - start))
+    _synchronize(device)
+    seconds = time.perf_counter() - start
+    loss = float(total) / images
+    if not math.isfinite(loss):
+        raise TrainingError(f"training diverged: the loss is {loss}")
+    return TrainedEpoch(loss, images, seconds)
+
+
+def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
+    """Accuracy on a part, a fraction in [0, 1].
+
+    The noise that a method starts from is drawn from a generator of its own, the same at every call. Batches have the
+    training's size, so that it is training that sets the peak of memory.
+    """
+    method.eval()
+    device = part.y.device
+    generator = Generator(device).manual_seed(seed)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    with torch.no_grad():
+        for x, y in zip(part.x.split(batch_size), part.y.split(batch_size), strict=True):
+            correct += (method.predict(data.images(x), generator).argmax(dim=1) == y).sum()
+    return int(correct) / len(part)
+
+
+def _synchronize(device: torch.device) -> None:
+    """Wait for the device, so that a clock read next covers the work given to it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
