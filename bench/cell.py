@@ -138,11 +138,7 @@ def _train(
     for number in range(1, config.epochs + 1):
 
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
-            emit(
-                StepEvent(
-                    epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate
-                )
-            )
+            emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
 
         trained = train_epoch(method, data, config.batch_size, order, report)
         seen += trained.images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -78,14 +79,10 @@ def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event]
 def _end(process: subprocess.Popen[str], *, at_once: bool) -> None:
     """Make sure that nothing of the process is left."""
     if not at_once:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, and left no children behind
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # it has ended, and left no children behind
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:

@@ -20,7 +20,7 @@ from results.schema import CellConfig, PlannedCell
 _Item = TypeVar("_Item", int, str)
 
 SPLIT_SEED = 0
-"""One split for all seeds and methods: what differs between seeds is initialisation, batches and noise, not the data."""
+"""One split for all seeds and methods: seeds differ in initialisation, batches and noise, not in data."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ def _rotated(specs: list[MethodSpec], by: int) -> Iterable[MethodSpec]:
     return specs[start:] + specs[:start]
 
 
-def _check_fits(dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None) -> None:
+def _check_fits(
+    dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None
+) -> None:
     """Load the data once and build every method for them, so that whatever does not fit shows before any training."""
     raw = dataset.load(data_dir)
     datasets.make_splits(raw, num_classes=dataset.num_classes, train_size=train_size, split_seed=SPLIT_SEED)

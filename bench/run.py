@@ -25,10 +25,10 @@ DEFAULT_OUT = Path("results/runs")
 _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
 
 
-class CommaList(click.ParamType):
+class CommaList(click.ParamType[tuple[Any, ...]]):
     """`a,b,c`: at least one item, each converted by `item`."""
 
-    def __init__(self, item: click.ParamType) -> None:
+    def __init__(self, item: click.ParamType[Any]) -> None:
         self.item = item
         self.name = f"{item.name},..."
 
@@ -42,7 +42,7 @@ class CommaList(click.ParamType):
         return tuple(self.item.convert(part, param, ctx) for part in items)
 
 
-class PositiveFloat(click.ParamType):
+class PositiveFloat(click.ParamType[float]):
     """A finite number above zero, or from zero on."""
 
     name = "number"
@@ -67,23 +67,36 @@ class PositiveFloat(click.ParamType):
 @click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
 @click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
 @click.option("--seeds", type=CommaList(click.IntRange(min=0)), help="Comma list of seeds.  [default: the preset's]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the preset's for the data set]"
+)
 @click.option("--batch-size", type=click.IntRange(min=2), help="Images a batch.  [default: the preset's, 128]")
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
 @click.option("--weight-decay", type=PositiveFloat(zero=True), help="AdamW's decay.  [default: the preset's, 0.001]")
-@click.option("--train-size", type=click.IntRange(min=1), help="Train on a fixed class-balanced subset.  [default: all]")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A method option for every method that has it: T=20. Repeatable.")
+@click.option(
+    "--train-size", type=click.IntRange(min=1), help="Train on a fixed class-balanced subset.  [default: all]"
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A method option for every method that has it: T=20. Repeatable.",
+)
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a cell.  [default: all cores]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
-@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
-@click.option("--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
+)
+@click.option(
+    "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
+)
 @click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
-@click.pass_context
-def cli(context: click.Context, list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **given: Any) -> int:
+def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **given: Any) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
-    Every (data set, method, seed) is one cell, trained in its own process. Results and report go to a folder of the run.
+    Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
     """
     if list_all:
         _list()
@@ -94,7 +107,7 @@ def cli(context: click.Context, list_all: bool, resume: str | None, out: Path, d
 
     data_dir = datasets.data_root(data_dir)
     if resume is not None:
-        _refuse_other_settings(context)
+        _refuse_other_settings(click.get_current_context())
         run = find_run(resume, out)
         cells = unfinished(run)
     else:

@@ -1,8 +1,8 @@
 """The one training loop and the one evaluation, for every method.
 
-Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every method
-sees the same images in the same batches at the same seed. A last incomplete batch is left out of its epoch (the order
-is new each epoch), since batch norm cannot use a batch of one.
+Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every
+method sees the same images in the same batches at the same seed. A last incomplete batch is left out of its epoch (the
+order is new each epoch), since batch norm cannot use a batch of one.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed
     generator = Generator(device).manual_seed(seed)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     with torch.no_grad():
-        for x, y in zip(part.x.split(batch_size), part.y.split(batch_size), strict=True):
+        for x, y in zip(torch.split(part.x, batch_size), torch.split(part.y, batch_size), strict=True):
             correct += (method.predict(data.images(x), generator).argmax(dim=1) == y).sum()
     return int(correct) / len(part)
 

@@ -1,6 +1,7 @@
 """The process of one cell: a job on standard input, events on standard output, nothing else.
 
-Its standard input stays open as a lifeline: when the harness goes, however it goes, reading ends and the process does too.
+Its standard input stays open as a lifeline: when the harness goes, however it goes, reading ends and so does the
+process.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class ImagePath(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.linear = nn.Linear(channels, HIDDEN, bias=False)  # the batch norm that follows has the bias
         self.norm = nn.BatchNorm1d(HIDDEN)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to features, (batch, 256)."""
@@ -131,9 +131,7 @@ class BlockStack(nn.Module):
     def __init__(self, shape: TaskShape, options: StackOptions) -> None:
         super().__init__()
         self.embedding = ClassEmbedding(options.embedding, shape.num_classes, options.embedding_dim)
-        self.blocks = nn.ModuleList(
-            Block(shape, self.embedding.dim, options.decoder) for _ in range(options.T)
-        )
+        self.blocks = nn.ModuleList(Block(shape, self.embedding.dim, options.decoder) for _ in range(options.T))
         self.head = nn.Linear(self.embedding.dim, shape.num_classes)
         # The classifier starts as <z_T, u_k>: right for a perfectly denoised z_T. From random numbers it takes hundreds
         # of updates to get there, in which a method's blocks cannot show what they have learned.

@@ -1,7 +1,7 @@
 """The matched baseline: the same T blocks joined as the paper's baseline is, trained end to end (section 4).
 
-z_t = (1 - w_t) z_{t-1} + w_t u_hat_t(z_{t-1}, x), w_t = tanh of a learned scalar, z_0 ~ N(0, I), and cross-entropy on the
-classifier of z_T, back-propagated through all blocks.
+z_t = (1 - w_t) z_{t-1} + w_t u_hat_t(z_{t-1}, x), w_t = tanh of a learned scalar, z_0 ~ N(0, I), and cross-entropy on
+the classifier of z_T, back-propagated through all blocks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fair rival on memory: `backprop` that keeps only the z_t between blocks and recomputes each block on the way back.
+"""The fair rival on memory: `backprop` that keeps only the z_t between blocks and computes each block again.
 
 The same function, the same gradients, the same updates as `backprop`, for one more forward pass of each block.
 """

@@ -45,5 +45,5 @@ class ClassEmbedding(nn.Module):
         return self.weight.shape[1]
 
     def forward(self, y: Tensor) -> Tensor:
-        """u = W_embed[y]: labels (batch,) to embeddings (batch, embedding_dim)."""
+        """U = W_embed[y]: labels (batch,) to embeddings (batch, embedding_dim)."""
         return self.weight[y]

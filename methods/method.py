@@ -1,11 +1,11 @@
 """The interface that the harness drives, in the order in which it calls it.
 
-    options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
-    method = Cls(shape, options)                  build for a data set
-    method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
-    method.train(); method.train_step(x, y)       for each batch
-    method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
-    method.state_dict()                           from torch.nn.Module
+options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
+method = Cls(shape, options)                  build for a data set
+method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
+method.train(); method.train_step(x, y)       for each batch
+method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
+method.state_dict()                           from torch.nn.Module
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import ClassVar
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from methods.options import Options
+from methods.options import Options as OptionsBase
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Given parameters, an optimiser over them. The harness chooses it, so that every method gets the same one."""
@@ -45,9 +45,9 @@ class Method(nn.Module, ABC):
     """Set by `register`."""
     summary: ClassVar[str]
     epoch_definition: ClassVar[str]
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[OptionsBase]] = OptionsBase
 
-    def __init__(self, shape: TaskShape, options: Options) -> None:
+    def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
         super().__init__()
         self.shape = shape
         self.options = options

@@ -35,8 +35,8 @@ class NoPropOptions(StackOptions):
     """ancestral: z_t = a u_hat + b z + sqrt(c) noise, the paper's; mean: the same without noise; replace: z_t = u_hat,
     which discards what the earlier blocks found and is here for comparison only."""
     classifier_input: Literal["sample", "output"] = "sample"
-    """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches only
-    the head and W_embed; output: the last block's own estimate, so that it reaches that block too."""
+    """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches
+    only the head and W_embed; output: the last block's own estimate, so that it reaches that block too."""
     alpha_bar_min: float = 0.001
     """alpha_bar_0. Not in the paper."""
     alpha_bar_max: float = 0.999
@@ -46,9 +46,7 @@ class NoPropOptions(StackOptions):
         super().__post_init__()
         self.require(self.eta > 0, "eta", "a number above 0")
         self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
-        self.require(
-            self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1"
-        )
+        self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 
 
 @register("noprop", aliases=("noprop-dt",))

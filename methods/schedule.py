@@ -18,8 +18,8 @@ def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
 
     The curve is that of Nichol and Dhariwal (arXiv 2102.09672), run backwards: alpha_bar = sin^2(angle), the angle
     going up in T equal steps. The ends are cut by starting and stopping the angle where alpha_bar has the two values,
-    not by clamping: clamping would give neighbouring steps the same alpha_bar, and so a weight of zero, when T is large.
-    The paper names the cosine schedule but gives neither formula nor ends.
+    not by clamping: clamping would give neighbouring steps the same alpha_bar, and so a weight of zero, at large T. The
+    paper names the cosine schedule but gives neither formula nor ends.
 
     Returns:
         float64, (T + 1,), strictly increasing, inside (0, 1).
@@ -66,7 +66,7 @@ class DiscreteSchedule:
         """
         alpha_bar = alpha_bar.double()
         before, after = alpha_bar[:-1], alpha_bar[1:]
-        if not bool((after > before).all()) or not 0 < float(alpha_bar[0]) or not float(alpha_bar[-1]) < 1:
+        if not bool((after > before).all()) or not float(alpha_bar[0]) > 0 or not float(alpha_bar[-1]) < 1:
             raise ValueError("alpha_bar must increase strictly with t inside (0, 1): z_0 is noise and z_T nearly clean")
         alpha = before / after
         return cls(
@@ -95,7 +95,7 @@ class DiscreteSchedule:
     def kl_to_standard_normal(self, u: Tensor) -> Tensor:
         """KL(q(z_0|y) || N(0, I)) of each row (equation 8), (batch,).
 
-        For N(m, v I) in d dimensions: (d v + |m|^2 - d - d log v) / 2, with m = sqrt(alpha_bar_0) u, v = 1 - alpha_bar_0.
+        For N(m, v I) in d dimensions: (d v + |m|^2 - d - d log v) / 2; m = sqrt(alpha_bar_0) u, v = 1 - alpha_bar_0.
         """
         d, variance = u.shape[-1], 1 - self.alpha_bar[0]
         return 0.5 * (d * (variance - 1 - math.log(variance)) + self.alpha_bar[0] * u.square().sum(-1))

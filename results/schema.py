@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 Status = Literal["ok", "error", "killed"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -141,7 +141,7 @@ class CellResult(_Record):
     rss_rise_bytes: Bytes | None = None
     """`peak_rss_bytes - baseline_rss_bytes`: what the method itself added."""
     rss_source: Literal["high-water mark, reset", "high-water mark of the process's life"] | None = None
-    """Whether the kernel let the high-water mark be reset before the model was built. If not, imports may hide a rise."""
+    """Whether the kernel let the mark be reset before the model was built. If not, imports may hide a rise."""
     activation_bytes: Bytes | None = None
     """Bytes held for backward at the peak of one training step: exact, independent of the machine."""
     activation_bytes_by_T: dict[str, Bytes] = Field(default_factory=dict)

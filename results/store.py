@@ -1,7 +1,7 @@
 """Reading and writing a run's folder. Append-only: a finished cell is on disk before the next one starts.
 
-    RUN/run.json      what the run set out to do (`RunRecord`), written once
-    RUN/cells.jsonl   one finished cell a line (`CellResult`), appended and flushed as each ends
+RUN/run.json      what the run set out to do (`RunRecord`), written once
+RUN/cells.jsonl   one finished cell a line (`CellResult`), appended and flushed as each ends
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def create_run(folder: Path, record: RunRecord) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=False)
-        with open(folder / RUN_FILE, "x", encoding="utf-8") as file:
+        with (folder / RUN_FILE).open("x", encoding="utf-8") as file:
             file.write(record.model_dump_json(indent=2) + "\n")
     except FileExistsError:
         raise ResultsError(f"{folder} already exists: choose another folder, or continue it with --resume") from None
