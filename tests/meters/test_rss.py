@@ -1,0 +1,32 @@
+"""Resident memory against allocations of known size, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_SCRIPT = """
+import sys
+from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
+MIB = 2**20
+before = bytearray(200 * MIB)          # a peak that is over before the baseline
+del before
+release_freed_memory()
+if not reset_peak():
+    print("no reset"); sys.exit()
+baseline = current_rss()
+held = bytearray(b"x") * (150 * MIB)   # touched, so resident
+del held
+print((peak_rss() - baseline) / MIB, (current_rss() - baseline) / MIB)
+"""
+
+
+def test_a_known_allocation_is_the_rise_and_an_earlier_peak_is_not() -> None:
+    done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, check=True, timeout=60)
+    if done.stdout.strip() == "no reset":
+        pytest.skip("the kernel does not let a process reset its high-water mark here")
+    rise, left = map(float, done.stdout.split())
+    assert rise == pytest.approx(150, rel=0.05)
+    assert left < 5

@@ -1,0 +1,93 @@
+"""What makes the comparison fair: the same stack, the same start, and rivals that are what they claim to be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from methods.backbone import ImagePath
+from methods.method import TaskShape
+from tests.methods.helpers import SHAPE, batch, build, real_digits, snapshot, train
+
+STACKED = ("noprop", "noprop-attached", "backprop", "backprop-checkpoint")
+VARIANTS: list[dict[str, str]] = [{}, {"embedding": "learned"}, {"decoder": "tanh"}, {"embedding": "learned", "T": "3"}]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+def test_matched_methods_start_from_the_same_stack(options: dict[str, str]) -> None:
+    built = {name: build(name, seed=7, **options) for name in STACKED}
+    counts = {method.stack_parameter_count for method in built.values()}
+    assert len(counts) == 1
+    reference = built["noprop"].net.state_dict()
+    for method in built.values():
+        assert all(torch.equal(reference[key], value) for key, value in method.net.state_dict().items())
+    # All that backprop has besides is one scalar a block, which joins it to the next.
+    assert built["backprop"].parameter_count - built["noprop"].parameter_count == built["noprop"].options.T
+
+
+def test_the_practitioners_network_is_one_image_path_of_the_stack() -> None:
+    cnn, noprop = build("backprop-cnn"), build("noprop", T=1)
+    in_stack = sum(p.numel() for p in noprop.net.blocks[0].image_path.parameters())
+    assert cnn.stack_parameter_count == in_stack
+
+
+def test_checkpointing_is_backprop_to_the_last_update() -> None:
+    """Same losses, parameters and running statistics: dropout is replayed, and no batch is counted twice."""
+    plain, checkpointed = (build(name, seed=3, T=3) for name in ("backprop", "backprop-checkpoint"))
+    for method in (plain, checkpointed):
+        torch.manual_seed(11)
+        method.losses = [float(method.train_step(*batch(seed=step))) for step in range(4)]
+    assert plain.losses == pytest.approx(checkpointed.losses, rel=1e-5)
+    expected = snapshot(plain)
+    for key, value in checkpointed.state_dict().items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_backprop_joins_blocks_as_the_paper_says() -> None:
+    """z_t = (1 - w) z + w u_hat with w = tanh of the scalar: w = 0 passes z on, w near 1 replaces it."""
+    method = build("backprop", T=1)
+    method.eval()
+    x, _ = batch(4)
+    z = torch.randn(4, 10)
+    estimate = method.net.estimate(1, x, z)
+    for scalar in (0.0, 0.4, 20.0):
+        method.mix.data.fill_(scalar)
+        w = torch.tanh(torch.tensor(scalar))
+        torch.testing.assert_close(method._apply_block(1, x, z), (1 - w) * z + w * estimate)
+
+
+def test_backprop_uses_every_block_and_learns_how_to_join_them() -> None:
+    x, y, _, _ = real_digits()
+    method = build("backprop", T=3)
+    start = method.mix.clone()
+    train(method, x[:512], y[:512], epochs=2)
+    assert bool((method.mix != start).all())
+
+
+def test_pooling_before_relu_is_the_same_function() -> None:
+    path = ImagePath(TaskShape(3, 32, 24, 10))
+    path.eval()
+    x = torch.randn(4, 3, 32, 24)
+    y = x
+    for layer in path.convolutions:
+        if isinstance(layer, nn.Conv2d):
+            y = nn.functional.max_pool2d(nn.functional.conv2d(y, layer.weight, layer.bias, padding=1).relu(), 2)
+    expected = path.norm(path.linear(y.mean(dim=(2, 3))))
+    torch.testing.assert_close(path(x), expected)
+
+
+def test_an_estimate_is_a_mean_of_class_embeddings() -> None:
+    method = build("noprop", T=1)
+    method.eval()
+    estimate = method.net.estimate(1, batch(16)[0], torch.randn(16, 10))
+    torch.testing.assert_close(estimate.sum(dim=1), torch.ones(16))
+    assert bool((estimate >= 0).all())
+
+
+def test_learned_embeddings_start_orthonormal_and_the_classifier_starts_from_them() -> None:
+    method = build("noprop", T=1, embedding="learned", embedding_dim=24)
+    weight = method.net.embedding.weight
+    torch.testing.assert_close(weight @ weight.T, torch.eye(SHAPE.num_classes), rtol=0, atol=1e-5)
+    assert torch.equal(method.net.head.weight, weight)
+    assert torch.equal(method.net.head(weight).argmax(dim=1), torch.arange(SHAPE.num_classes))

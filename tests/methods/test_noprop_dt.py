@@ -1,0 +1,199 @@
+"""NoProp in discrete time: what the public implementations get wrong, each with a test that would notice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from methods.noprop_dt import NoPropDT
+from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, same, snapshot, train
+
+T = 5
+
+
+@pytest.fixture(scope="module")
+def trained() -> NoPropDT:
+    """NoProp with default options but for T, trained on real digits."""
+    x, y, _, _ = real_digits()
+    method = build("noprop", T=T)
+    train(method, x, y, epochs=12)
+    assert isinstance(method, NoPropDT)
+    return method
+
+
+@pytest.mark.parametrize("t", range(1, 4))
+@pytest.mark.parametrize("options", [{}, {"embedding": "learned"}, {"classifier_input": "output"}], ids=str)
+def test_a_block_trains_alone(t: int, options: dict[str, str]) -> None:
+    """After block t's step no other block has a gradient, or a parameter or buffer that changed."""
+    method = build("noprop", T=3, make_optimizer=plain_sgd, **options)
+    before = [snapshot(block) for block in method.net.blocks]
+    method.train_block(t, *batch())
+    for number, block in enumerate(method.net.blocks, start=1):
+        if number == t:
+            assert [key for key, value in block.named_parameters() if torch.equal(before[t - 1][key], value)] == []
+        else:
+            assert same(before[number - 1], block)
+            assert all(p.grad is None for p in block.parameters())
+
+
+def test_no_gradient_crosses_blocks_where_the_control_lets_it() -> None:
+    """Let only the last block's loss count: NoProp's first block then stays as it was, the attached one learns."""
+    moved = {}
+    for name in ("noprop", "noprop-attached"):
+        method = build(name, T=3, make_optimizer=plain_sgd)
+        method.schedule = replace(method.schedule, weight=(0.0, 0.0, 1.0))
+        before = {key: value.clone() for key, value in method.net.blocks[0].named_parameters()}
+        method.train_step(*batch())
+        moved[name] = any(not torch.equal(before[key], p) for key, p in method.net.blocks[0].named_parameters())
+    assert moved == {"noprop": False, "noprop-attached": True}
+
+
+def test_shared_terms_reach_head_and_embedding_only() -> None:
+    method = build("noprop", T=2, make_optimizer=plain_sgd, embedding="learned")
+    blocks, shared = snapshot(method.net.blocks), [snapshot(method.net.head), snapshot(method.net.embedding)]
+    method.train_shared(batch()[1])
+    assert same(blocks, method.net.blocks)
+    assert not same(shared[0], method.net.head)
+    assert not same(shared[1], method.net.embedding)
+
+
+def test_classifying_the_last_output_reaches_the_last_block_only() -> None:
+    """With the denoising losses off, cross-entropy alone moves block T, and no other block."""
+    method = build("noprop", T=3, make_optimizer=plain_sgd, classifier_input="output")
+    method.schedule = replace(method.schedule, weight=(0.0, 0.0, 0.0))
+    before = [[p.clone() for p in block.parameters()] for block in method.net.blocks]
+    method.train_step(*batch())
+    changed = [
+        any(not torch.equal(old, new) for old, new in zip(olds, block.parameters(), strict=True))
+        for olds, block in zip(before, method.net.blocks, strict=True)
+    ]
+    assert changed == [False, False, True]
+
+
+def test_loss_is_equation_8() -> None:
+    """(T/2) eta (SNR(t) - SNR(t-1)) |u_hat - u|^2 summed over t, plus cross-entropy and KL, from constant estimates."""
+    method = build("noprop", T=4, eta=0.3)
+    x, y = batch(64)
+    u = torch.eye(10)[y]
+    estimate = torch.full((64, 10), 0.1)
+    losses = [method._denoising_loss(t, estimate, u) for t in range(1, 5)]
+    distance = 0.9**2 + 9 * 0.1**2
+    alpha_bar = method.schedule.alpha_bar
+    for t, loss in enumerate(losses, start=1):
+        increase = alpha_bar[t] / (1 - alpha_bar[t]) - alpha_bar[t - 1] / (1 - alpha_bar[t - 1])
+        assert float(loss) == pytest.approx(4 / 2 * 0.3 * increase * distance, rel=1e-5)
+
+
+class _Recorder(nn.Module):
+    """Stands in for a block: records the z that it is given and answers with the true embedding."""
+
+    def __init__(self, u: Tensor) -> None:
+        super().__init__()
+        self.u, self.seen = u, torch.empty(0)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
+        self.seen = z.detach().clone()
+        return self.u * self.scale
+
+
+def test_training_and_inference_feed_a_block_the_same_noise_level() -> None:
+    """With perfect blocks, what block t sees in training and at inference has one mean and one variance."""
+    n = 20_000
+    method = build("noprop", T=4)
+    y = torch.zeros(n, dtype=torch.int64)
+    u = method.net.embedding(y)
+    x = torch.zeros(n, 1, 1, 1)
+    method.net.blocks = nn.ModuleList(_Recorder(u) for _ in range(4))
+    method.set_up(plain_sgd)
+    torch.manual_seed(0)
+    in_training = []
+    for t in range(1, 5):
+        method.train_block(t, x, y)
+        in_training.append(method.net.blocks[t - 1].seen)
+    for block in method.net.blocks:
+        block.scale.data.fill_(1.0)
+    method.predict(x, Generator().manual_seed(0))
+    for t in range(1, 5):
+        at_inference = method.net.blocks[t - 1].seen
+        error = 6 / math.sqrt(n)
+        # Inference starts from N(0, I) where q(z_0|y) has a mean of sqrt(alpha_bar_0) u, which is 0.03 at most.
+        torch.testing.assert_close(in_training[t - 1].mean(0), at_inference.mean(0), rtol=0, atol=error + 0.032)
+        torch.testing.assert_close(in_training[t - 1].var(0), at_inference.var(0), rtol=0, atol=error)
+        assert float(in_training[t - 1].mean(0)[0]) == pytest.approx(
+            math.sqrt(method.schedule.alpha_bar[t - 1]), abs=error
+        )
+
+
+def test_prediction_with_an_oracle_has_the_last_marginal() -> None:
+    n = 20_000
+    method = build("noprop", T=6)
+    u = method.net.embedding(torch.full((n,), 3))
+    method.net.blocks = nn.ModuleList(_Recorder(u) for _ in range(6))
+    method.net.head = nn.Identity()
+    z = method.predict(torch.zeros(n, 1, 1, 1), Generator().manual_seed(0))
+    spread = math.sqrt(1 - method.schedule.alpha_bar[-1])
+    torch.testing.assert_close(
+        z.mean(0), math.sqrt(method.schedule.alpha_bar[-1]) * u[0], rtol=0, atol=6 * spread / math.sqrt(n) + 1e-3
+    )
+    torch.testing.assert_close(z.var(0), torch.full((10,), spread**2), rtol=0.06, atol=0)
+
+
+def test_learns(trained: NoPropDT) -> None:
+    _, _, x, y = real_digits()
+    assert accuracy(trained, x, y) > 0.93
+
+
+def test_the_earlier_blocks_matter(trained: NoPropDT) -> None:
+    """Untrained blocks 1..T-1 must cost accuracy under the default sampler; under `replace` they cost nothing much."""
+    _, _, x, y = real_digits()
+    whole = accuracy(trained, x, y)
+    crippled = build("noprop", seed=1, T=T)
+    fresh = [snapshot(block) for block in crippled.net.blocks[:-1]]
+    crippled.load_state_dict(trained.state_dict())
+    for block, state in zip(crippled.net.blocks, fresh, strict=False):
+        block.load_state_dict(state)
+    assert accuracy(crippled, x, y) < whole - 0.05
+
+
+def test_every_block_classifies_by_itself(trained: NoPropDT) -> None:
+    """From pure noise each early block must find the class in the image; a block trained to be wrong would not."""
+    _, _, x, y = real_digits()
+    z = torch.randn(len(x), 10, generator=Generator().manual_seed(0))
+    with torch.no_grad():
+        for t in (1, 2):
+            estimate = trained.net.estimate(t, x, z)
+            assert float((estimate.argmax(dim=1) == y).float().mean()) > 0.8
+
+
+def test_samplers_differ_only_in_what_they_say(trained: NoPropDT) -> None:
+    z, estimate = torch.randn(4, 10), torch.rand(4, 10)
+
+    def step(sampler: str) -> Tensor:
+        method = build("noprop", T=T, sampler=sampler)
+        return method._next(2, z, estimate, Generator().manual_seed(0))
+
+    mean = trained.schedule.a[1] * estimate + trained.schedule.b[1] * z
+    noise = torch.randn(4, 10, generator=Generator().manual_seed(0))
+    torch.testing.assert_close(step("mean"), mean)
+    torch.testing.assert_close(step("ancestral"), mean + math.sqrt(trained.schedule.c[1]) * noise)
+    torch.testing.assert_close(step("replace"), estimate)
+
+
+def test_default_sampler_uses_every_block() -> None:
+    assert build("noprop", T=1).options.sampler == "ancestral"
+
+
+@pytest.mark.parametrize("embedding", ["onehot", "learned"])
+@pytest.mark.parametrize("decoder", ["none", "tanh"])
+def test_variants_train(embedding: str, decoder: str) -> None:
+    method = build("noprop", T=2, embedding=embedding, decoder=decoder)
+    first = float(method.train_step(*batch(64)))
+    for _ in range(30):
+        last = float(method.train_step(*batch(64)))
+    assert last < first
+    assert method.predict(batch(4)[0], Generator()).shape == (4, SHAPE.num_classes)

@@ -1,0 +1,106 @@
+"""Options and the registry: every mistake is one sentence that names the value and what is accepted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import methods
+from methods import registry
+from methods.method import TaskShape
+from tests.methods.helpers import build
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "accepted"),
+    [
+        ("T", "0", "at least 1"),
+        ("T", "-3", "at least 1"),
+        ("T", "2.5", "a whole number"),
+        ("T", "ten", "a whole number"),
+        ("eta", "0", "above 0"),
+        ("eta", "much", "a number"),
+        ("eta", "nan", "above 0"),
+        ("embedding", "random", "one of onehot, learned"),
+        ("embedding_dim", "0", "at least 1"),
+        ("decoder", "relu6", "one of none, tanh"),
+        ("sampler", "euler", "one of ancestral, mean, replace"),
+        ("alpha_bar_min", "0", "between 0 and 1"),
+        ("alpha_bar_max", "1", "below 1"),
+        ("alpha_bar_max", "0.0001", "above alpha_bar_min"),
+    ],
+)
+def test_bad_value(option: str, value: str, accepted: str) -> None:
+    with pytest.raises(methods.MethodError) as error:
+        methods.get("noprop").Options.parse({option: value})
+    assert option in str(error.value)
+    assert value in str(error.value)
+    assert accepted in str(error.value)
+
+
+def test_unknown_option_names_the_nearest() -> None:
+    with pytest.raises(methods.MethodError, match=r"'samplr' \(did you mean 'sampler'\?\)"):
+        methods.get("noprop").Options.parse({"samplr": "mean"})
+
+
+def test_text_becomes_values() -> None:
+    options = methods.get("noprop").Options.parse(
+        {"T": "20", "eta": "1e-1", "embedding_dim": "none", "decoder": "none"}
+    )
+    assert options.as_dict() | {"T": 20, "eta": 0.1, "embedding_dim": None, "decoder": "none"} == options.as_dict()
+
+
+def test_onehot_has_one_dimension_a_class() -> None:
+    assert build("noprop", T=1, embedding_dim=10).net.embedding.dim == 10
+    with pytest.raises(methods.MethodError, match="embedding_dim=7 is not accepted.*10 classes"):
+        build("noprop", T=1, embedding_dim=7)
+
+
+def test_too_small_images() -> None:
+    with pytest.raises(methods.MethodError, match="7x8 pixels are too small"):
+        build("backprop", shape=TaskShape(1, 7, 8, 10))
+
+
+def test_unknown_method_names_the_nearest_and_all() -> None:
+    with pytest.raises(methods.MethodError) as error:
+        methods.get("nopropp")
+    assert "did you mean 'noprop'?" in str(error.value)
+    assert all(name in str(error.value) for name in methods.available())
+
+
+def test_alias_is_the_same_method() -> None:
+    assert methods.get("noprop-dt") is methods.get("noprop")
+    assert "noprop-dt" not in methods.available()
+
+
+@pytest.mark.parametrize("name", ["noprop", "noprop-dt"])
+def test_a_name_is_taken_once(name: str) -> None:
+    with pytest.raises(ValueError, match="already registered"):
+        methods.register(name)(methods.get("backprop"))
+
+
+def test_plug_ins_are_found_and_a_broken_one_is_only_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_method.py").write_text(
+        "import methods\n"
+        "from methods.backprop_cnn import BackpropCNN\n"
+        "@methods.register('theirs')\n"
+        "class Theirs(BackpropCNN):\n"
+        "    summary = 'somebody else\\'s'\n"
+    )
+    (tmp_path / "their_broken.py").write_text("raise RuntimeError('no licence')\n")
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[noprop_bench.methods]\nbroken = their_broken\ntheirs = their_method\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_methods", dict(registry._methods))
+    monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
+    monkeypatch.setattr(registry, "_discovered", False)
+    with pytest.warns(UserWarning, match="'broken' cannot be loaded: no licence"):
+        names = methods.available()
+    assert "theirs" in names
+    sys.modules.pop("their_method")
