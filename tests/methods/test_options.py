@@ -54,7 +54,7 @@ def test_text_becomes_values() -> None:
 
 def test_onehot_has_one_dimension_a_class() -> None:
     assert build("noprop", T=1, embedding_dim=10).net.embedding.dim == 10
-    with pytest.raises(methods.MethodError, match="embedding_dim=7 is not accepted.*10 classes"):
+    with pytest.raises(methods.MethodError, match=r"embedding_dim=7 is not accepted.*10 classes"):
         build("noprop", T=1, embedding_dim=7)
 
 
