@@ -1,0 +1,84 @@
+"""IDX, the format of MNIST and its relatives: a big-endian header, then the values.
+
+Header: two zero bytes, one byte for the type (0x08: unsigned bytes, the only one used for images and labels), one
+byte for the number of dimensions, then each dimension as a 32-bit number. Files are published gzipped.
+Source: the description of the format on the MNIST page, http://yann.lecun.com/exdb/mnist/.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UserError
+
+_UNSIGNED_BYTES = 0x08
+
+
+@dataclass(frozen=True, eq=False)
+class IdxFile:
+    """What one IDX file holds."""
+
+    path: Path
+    values: NDArray[np.uint8]
+    """In the shape of the header; writable."""
+    sha256: str
+    """Of the unpacked file, header included: the same whether and however the file was gzipped."""
+
+
+def find_idx(folder: Path, stem: str) -> Path | None:
+    """Return the file `stem.gz` or `stem` in a folder, the gzipped one (it carries a checksum) first, or None."""
+    return next((path for path in (folder / f"{stem}.gz", folder / stem) if path.is_file()), None)
+
+
+def read_idx(path: Path, *, ndim: int) -> IdxFile:
+    """Read a whole IDX file of unsigned bytes with `ndim` dimensions, gzipped if its name ends in `.gz`.
+
+    Raises:
+        UserError: the file cannot be read, is not a sound gzip file, is of another type or number of dimensions, or
+            is longer or shorter than its header says.
+    """
+    try:
+        # gzip.open's own type is wider than what "rb" gives
+        with cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb") as file:
+            return _read(path, file, ndim)
+    except EOFError:
+        raise UserError(f"{path} is cut short: its gzip stream ends early; replace it with a complete copy") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a sound gzip file ({error}); replace it with a complete copy") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _read(path: Path, file: BinaryIO, ndim: int) -> IdxFile:
+    expected_magic = bytes([0, 0, _UNSIGNED_BYTES, ndim])
+    magic = file.read(4)
+    if magic != expected_magic:
+        raise UserError(
+            f"{path} starts with the bytes {magic.hex() or '(none)'}; "
+            f"an IDX file of unsigned bytes in {ndim} dimension(s) starts with {expected_magic.hex()}"
+        )
+    dimensions = file.read(4 * ndim)
+    if len(dimensions) < 4 * ndim:
+        raise UserError(
+            f"{path} is cut short inside its header of {4 + 4 * ndim} bytes; replace it with a complete copy"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(dimensions, dtype=">u4"))
+    size = math.prod(shape)
+    data = file.read()  # to the end, and not by the announced size: a damaged header could announce anything
+    if len(data) != size:
+        announced = " x ".join(map(str, shape))
+        raise UserError(f"{path} holds {len(data)} bytes of data; its header announces {announced} = {size}")
+    if size == 0:
+        raise UserError(f"{path} holds nothing; expected at least one value")
+    digest = hashlib.sha256(magic + dimensions)
+    digest.update(data)
+    return IdxFile(path, np.frombuffer(data, dtype=np.uint8).reshape(shape).copy(), digest.hexdigest())

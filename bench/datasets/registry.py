@@ -1,0 +1,163 @@
+"""The data sets there are, by name.
+
+A data set is one function that returns its images, registered under a name. Every module of this package is
+imported at the first look-up, so a new data set is one new file here and nothing else; other people's packages
+add theirs through the entry-point group `noprop_bench.datasets`. Modules of this package must therefore be cheap
+to import: readers live in `formats/`, and libraries are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ENTRY_POINT_GROUP = "noprop_bench.datasets"
+PRESETS = ("quick", "standard", "paper")
+"""The presets that every data set gives a number of epochs for."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawData:
+    """The images of a data set as they were published, before any split of ours.
+
+    Raises:
+        ValueError: an array's type or shape is not the one given here.
+    """
+
+    x_train: NDArray[np.uint8]
+    """(N, C, H, W), 0..255."""
+    y_train: NDArray[np.int64]
+    """(N,), class numbers from 0."""
+    x_test: NDArray[np.uint8]
+    """(M, C, H, W)."""
+    y_test: NDArray[np.int64]
+    """(M,)."""
+    source: str
+    """Where the data came from, for people: `scikit-learn (bundled)`, `IDX files in MNIST/raw (data folder)`."""
+    verified: bool | None
+    """True: the files match the published checksums; False: they do not; None: none are published for this form."""
+    partial: bool
+    """True where the files hold less than the published data set."""
+
+    def __post_init__(self) -> None:
+        for part, images, labels in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
+            if images.dtype.name != "uint8" or images.ndim != 4 or 0 in images.shape:
+                raise ValueError(
+                    f"x_{part} is {images.dtype} {images.shape}; expected uint8 (N, C, H, W), none of them 0"
+                )
+            if labels.dtype.name != "int64" or labels.shape != images.shape[:1]:
+                raise ValueError(f"y_{part} is {labels.dtype} {labels.shape}; expected int64 ({len(images)},)")
+        if self.x_train.shape[1:] != self.x_test.shape[1:]:
+            raise ValueError(f"training images are {self.x_train.shape[1:]}, test images {self.x_test.shape[1:]}")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One registered data set. `load(data_dir)` takes the user's data folder (or None) and returns `RawData`.
+
+    `load` raises `UserError` where the data cannot be found or the files found cannot be used.
+    """
+
+    name: str
+    summary: str
+    """One line for people."""
+    class_names: tuple[str, ...]
+    """In the order of the class numbers."""
+    load: Callable[[Path | None], RawData]
+    epochs: Mapping[str, int]
+    """Epochs by the name of the preset; one for each of `PRESETS`."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; labels are 0 .. num_classes - 1."""
+        return len(self.class_names)
+
+
+_registered: dict[str, Dataset] = {}
+
+
+def register(
+    name: str, *, summary: str, class_names: tuple[str, ...], epochs: Mapping[str, int]
+) -> Callable[[Callable[[Path | None], RawData]], Callable[[Path | None], RawData]]:
+    """Register the decorated function as the loader of a data set.
+
+    Args:
+        name: Lower-case letters, digits, `-` and `_`: what people type.
+        summary: One line for people.
+        class_names: In the order of the class numbers; at least two.
+        epochs: Epochs for each of `PRESETS`, 1 or more.
+
+    Raises:
+        ValueError: the name is taken or malformed, there are fewer than two classes, or a preset has no epochs.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(f"{name!r} cannot name a data set: use lower-case letters, digits, '-' and '_'")
+    if len(class_names) < 2:
+        raise ValueError(f"data set {name!r} has {len(class_names)} class names; at least 2 are needed")
+    for preset in PRESETS:
+        if epochs.get(preset, 0) < 1:
+            raise ValueError(f"data set {name!r} gives no epochs for the preset {preset!r}")
+
+    def decorate(load: Callable[[Path | None], RawData]) -> Callable[[Path | None], RawData]:
+        if name in _registered:
+            raise ValueError(f"data set {name!r} is registered already, by {_registered[name].load.__module__}")
+        _registered[name] = Dataset(name, summary, tuple(class_names), load, MappingProxyType(dict(epochs)))
+        return load
+
+    return decorate
+
+
+def get(name: str) -> Dataset:
+    """Return the data set of that name.
+
+    Raises:
+        UserError: there is none; the message names the nearest one and all that are accepted.
+    """
+    known = available()
+    if name in known:
+        return known[name]
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise UserError(f"unknown data set {name!r}{hint}; accepted: {', '.join(known)}")
+
+
+def available() -> dict[str, Dataset]:
+    """Return every data set by name, sorted: the built-in ones and those of installed plug-ins."""
+    _discover()
+    return dict(sorted(_registered.items()))
+
+
+@functools.cache
+def _discover() -> None:
+    """Import every module that registers data sets: the built-in ones first, so that no plug-in takes their names."""
+    from importlib.metadata import entry_points
+
+    import bench.datasets
+
+    for module in pkgutil.iter_modules(bench.datasets.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"bench.datasets.{module.name}")
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            entry_point.load()
+        except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises, the rest must work
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.warn(
+                f"data set plug-in {entry_point.name!r} ({entry_point.value}) was left out: {reason}", stacklevel=2
+            )

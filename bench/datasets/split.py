@@ -1,0 +1,162 @@
+"""From a data set as published to what a cell trains on: validation part, training subset, normalisation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.datasets.sampling import balanced_order, hold_out
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bench.datasets.registry import RawData
+    from results.schema import DataRecord
+
+_ONE_IN = 10
+"""One training image in ten is held out for validation."""
+_LEAST_STD = 1 / 255
+"""One grey level: the floor of the standard deviation, so that a constant channel is not divided by 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Images and labels of one run, in CPU memory. Images are uint8 (N, C, H, W), labels int64 (N,)."""
+
+    x_train: Tensor
+    y_train: Tensor
+    x_val: Tensor
+    y_val: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    mean: tuple[float, ...]
+    """Per channel, of the training part alone, in [0, 1] pixel units."""
+    std: tuple[float, ...]
+    """Likewise; never below 1/255."""
+    record: DataRecord
+
+
+def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split_seed: int) -> Splits:
+    """Hold out a validation part, then take a class-balanced training subset from the rest.
+
+    The validation part is a tenth of the training images of every class (at least one) and depends on `split_seed`
+    alone. Of the rest, a smaller `train_size` is a subset of a larger one. The test part is passed through untouched.
+
+    Args:
+        raw: The data set as published.
+        num_classes: Labels are 0 .. num_classes - 1.
+        train_size: Training images to take, the counts of any two classes differing by at most 1; None takes all that
+            are left, balanced or not.
+        split_seed: 0 or more. The same seed gives the same split on every machine and library version.
+
+    Raises:
+        UserError: `train_size` is below the number of classes, above what is left, or more than can be balanced; the
+            seed is negative; or a class has fewer than two training images or no test image.
+    """
+    import numpy as np
+    import torch
+
+    from results.schema import DataRecord
+
+    if split_seed < 0:
+        raise UserError(f"split seed {split_seed} cannot be used; expected 0 or more")
+    _check_classes(raw, num_classes)
+    held, rest = hold_out(raw.y_train, one_in=_ONE_IN, seed=split_seed, purpose="validation")
+    chosen = rest
+    if train_size is not None:
+        _check_train_size(train_size, np.bincount(raw.y_train[rest], minlength=num_classes).tolist())
+        chosen = balanced_order(rest, raw.y_train)[:train_size]
+    train, val = np.sort(chosen), np.sort(held)
+
+    arrays: dict[str, NDArray[Any]] = {
+        "x_train": raw.x_train[train],
+        "y_train": raw.y_train[train],
+        "x_val": raw.x_train[val],
+        "y_val": raw.y_train[val],
+        "x_test": raw.x_test.copy(),  # a tensor shares its array's memory, and this array is the caller's
+        "y_test": raw.y_test.copy(),
+    }
+    mean, std = channel_statistics(arrays["x_train"])
+    channels, height, width = raw.x_train.shape[1:]
+    record = DataRecord(
+        source=raw.source,
+        verified=raw.verified,
+        fingerprint=_fingerprint(arrays),
+        shape=(channels, height, width),
+        num_classes=num_classes,
+        n_train=len(train),
+        n_val=len(val),
+        n_test=len(raw.x_test),
+        n_train_available=len(rest),
+        partial=raw.partial,
+        mean=mean,
+        std=std,
+    )
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Splits(**tensors, mean=mean, std=std, record=record)
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the (population) standard deviation of every channel, in [0, 1] pixel units.
+
+    Computed from whole-number histograms, so the result does not depend on threads, chunks or library versions.
+
+    Args:
+        images: (N, C, H, W).
+    """
+    import numpy as np
+
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        histogram = np.zeros(256, dtype=np.int64)
+        for start in range(0, len(images), 1024):  # bincount makes an int64 copy, so a little at a time
+            histogram += np.bincount(images[start : start + 1024, channel].ravel(), minlength=256)
+        counts = histogram.tolist()
+        n = sum(counts)
+        total = sum(level * count for level, count in enumerate(counts))
+        squares = sum(level * level * count for level, count in enumerate(counts))
+        means.append(total / n / 255)
+        deviations.append(max((n * squares - total * total) ** 0.5 / n / 255, _LEAST_STD))
+    return tuple(means), tuple(deviations)
+
+
+def _check_classes(raw: RawData, num_classes: int) -> None:
+    import numpy as np
+
+    for part, labels, least in (("training", raw.y_train, 2), ("test", raw.y_test, 1)):
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise UserError(f"{part} labels run from {labels.min()} to {labels.max()}; expected 0 to {num_classes - 1}")
+        counts = np.bincount(labels, minlength=num_classes)
+        if counts.min() < least:
+            raise UserError(f"class {counts.argmin()} has {counts.min()} {part} image(s); expected at least {least}")
+
+
+def _check_train_size(train_size: int, counts: list[int]) -> None:
+    """Check that `train_size` images can be taken in balance from classes of these sizes."""
+    smallest = min(counts)
+    # When the smallest class is used up, each larger one can still give one more.
+    largest = len(counts) * smallest + sum(count > smallest for count in counts)
+    if train_size < len(counts):
+        raise UserError(f"training size {train_size} is too small; expected at least {len(counts)}, one image a class")
+    if train_size > sum(counts):
+        raise UserError(f"training size {train_size} is too large; {sum(counts)} images are left after validation")
+    if train_size > largest:
+        raise UserError(
+            f"training size {train_size} cannot be balanced over the classes, the smallest of which has {smallest} "
+            f"images; expected at most {largest}, or no training size for all {sum(counts)}"
+        )
+
+
+def _fingerprint(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, types, shapes and values, in order; labels as little-endian whatever the machine."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+        digest.update(f"{name} {little_endian.dtype.str} {little_endian.shape}\n".encode())
+        digest.update(little_endian.data)
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.datasets.formats.idx import find_idx, read_idx
+from bench.errors import UserError
+from tests.datasets.files import idx_bytes
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def test_reads_the_same_gzipped_or_not(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(idx_bytes(IMAGES))
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(idx_bytes(IMAGES)))
+    plain, packed = read_idx(tmp_path / "plain", ndim=3), read_idx(tmp_path / "packed.gz", ndim=3)
+    assert np.array_equal(plain.values, IMAGES)
+    assert np.array_equal(packed.values, IMAGES)
+    assert plain.sha256 == packed.sha256
+    assert plain.values.flags.writeable
+
+
+def test_finds_the_gzipped_file_first(tmp_path: Path) -> None:
+    assert find_idx(tmp_path, "x") is None
+    (tmp_path / "x").touch()
+    assert find_idx(tmp_path, "x") == tmp_path / "x"
+    (tmp_path / "x.gz").touch()
+    assert find_idx(tmp_path, "x") == tmp_path / "x.gz"
+
+
+def corrupt_crc(packed: bytes) -> bytes:
+    return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+
+
+PACKED = gzip.compress(idx_bytes(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (PACKED[:-9], "is cut short: its gzip stream ends early"),
+        (PACKED[:15], "is cut short: its gzip stream ends early"),
+        (corrupt_crc(PACKED), "is not a sound gzip file"),
+        (PACKED[:10] + b"\xff" * 30, "is not a sound gzip file"),
+        (b"<html>404 not found</html>", "is not a sound gzip file"),
+        (gzip.compress(b""), r"starts with the bytes \(none\)"),
+    ],
+)
+def test_refuses_a_damaged_gzip_file(tmp_path: Path, contents: bytes, message: str) -> None:
+    (tmp_path / "x.gz").write_bytes(contents)
+    with pytest.raises(UserError, match=rf"x\.gz {message}"):
+        read_idx(tmp_path / "x.gz", ndim=3)
+
+
+SOUND = idx_bytes(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"\x89PNG" + SOUND[4:], "starts with the bytes 89504e47; .* starts with 00000803"),
+        (b"\0\0\x0d\x03" + SOUND[4:], "starts with the bytes 00000d03"),
+        (idx_bytes(IMAGES[0]), "starts with the bytes 00000802; .* in 3 dimension"),
+        (SOUND[:9], "is cut short inside its header of 16 bytes"),
+        (SOUND[:-1], "holds 23 bytes of data; its header announces 2 x 3 x 4 = 24"),
+        (SOUND + b"\0", "holds 25 bytes of data; its header announces 2 x 3 x 4 = 24"),
+        (SOUND[:4] + struct.pack("<3I", 2, 3, 4) + SOUND[16:], "holds 24 bytes of data; its header announces 33554432"),
+        (SOUND[:4] + b"\xff" * 12 + SOUND[16:], "holds 24 bytes of data"),
+        (idx_bytes(np.zeros((0, 3, 4))), "holds nothing"),
+    ],
+)
+def test_refuses_a_malformed_file(tmp_path: Path, contents: bytes, message: str) -> None:
+    (tmp_path / "x").write_bytes(contents)
+    with pytest.raises(UserError, match=f"x {message}"):
+        read_idx(tmp_path / "x", ndim=3)
+
+
+def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read .*gone: No such file"):
+        read_idx(tmp_path / "gone", ndim=3)
