@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -197,8 +198,12 @@ def _probe_depths(maker: _Maker, data: DeviceData) -> dict[str, int]:
     """The same at other depths, for methods that have a depth."""
     if "T" not in maker.config.options:
         return {}
-    makers = {depth: maker.at_depth(depth) for depth in DEPTHS}
-    return {str(depth): probe_activation_bytes(other.make(), data, other.config) for depth, other in makers.items()}
+    probed: dict[str, int] = {}
+    for depth in DEPTHS:
+        other = maker.at_depth(depth)
+        with contextlib.suppress(methods.MethodError):  # a method need not take every depth
+            probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)
+    return probed
 
 
 def _optimizer_bytes(method: Method) -> int:

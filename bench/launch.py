@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 
@@ -59,6 +60,7 @@ def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event]
     """Send the job and pass on events until the result comes; None if the process ends without one."""
     assert process.stdin is not None
     assert process.stdout is not None
+    threading.Thread(target=_kill_orphans, args=(process,), daemon=True).start()
     try:
         process.stdin.write(job.model_dump_json() + "\n")
         process.stdin.flush()
@@ -76,23 +78,39 @@ def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event]
     return None
 
 
+def _kill_orphans(process: subprocess.Popen[str]) -> None:
+    """When the process ends, end what it left: a forked child holds its pipe open, and reading would never end."""
+    process.wait()
+    _kill_group(process)
+
+
 def _end(process: subprocess.Popen[str], *, at_once: bool) -> None:
     """Make sure that nothing of the process is left."""
-    if not at_once:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+    try:
+        if not at_once:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+    finally:
+        _kill_group(process)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):  # it never read its job
+                    stream.close()
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, and left no children behind
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
 
 
 def _explain(returncode: int) -> tuple[str, str]:
     """Status and one line for a process that ended without a result."""
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        try:
+            name = signal.Signals(-returncode).name
+        except ValueError:  # most real-time signals have no name
+            name = f"signal {-returncode}"
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return "killed", f"the cell's process was killed by {name}{hint}"
     return "error", f"the cell's process ended with exit code {returncode} and no result"

@@ -81,6 +81,25 @@ def make_plan(request: Request) -> list[PlannedCell]:
     return cells
 
 
+def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None) -> None:
+    """Check that cells planned earlier, and perhaps elsewhere, can be run here and now.
+
+    Raises:
+        UserError: a device, data set or method is not here, or does not fit.
+    """
+    for device in {cell.config.device for cell in cells}:
+        resolve_device(device)
+    specs: dict[tuple[str, int | None], dict[str, MethodSpec]] = {}
+    for cell in cells:
+        try:
+            spec = MethodSpec(cell.method, methods.get(cell.method_name), cell.config.options)
+        except methods.MethodError as error:
+            raise UserError(str(error)) from None
+        specs.setdefault((cell.dataset, cell.config.train_size), {})[cell.method] = spec
+    for (name, train_size), by_label in specs.items():
+        _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir)
+
+
 def resolve_device(name: str) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:N` to `cpu` or `cuda:N`.
 
@@ -130,3 +149,5 @@ def _check_fits(
             spec.cls(shape, spec.cls.Options.parse(spec.options))
         except methods.MethodError as error:
             raise UserError(f"{spec.label} on {dataset.name}: {error}") from None
+        except Exception:  # noqa: S112 - a fault in a method's code, not in the request: its cells will say so
+            continue

@@ -13,9 +13,9 @@ from rich.progress import (
     Progress,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from bench.job import EpochEvent, Event, StepEvent
 from results.schema import CellResult, PlannedCell
@@ -100,24 +100,26 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """A bar over the cells and one over the images of the present cell, with loss, accuracy, images/s and time left."""
+    """Bars over the cells, the present cell and its present epoch, with loss, accuracy, images/s and the time left."""
 
     def __init__(self, total: int, done: int) -> None:
         console = Console(stderr=True)
+        # A long method's name is cut rather than the times and bars beside it.
+        detail = Column(no_wrap=True, max_width=max(36, console.width - 32))
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}", markup=False, table_column=detail),  # brackets are options, not styles
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
         )
         self._cells = self._progress.add_task("cells", total=total, completed=done, detail=f"{done}/{total}")
-        self._images = self._progress.add_task("", total=None, detail="starting", visible=False)
+        self._cell = self._progress.add_task("cell", total=None, detail="", visible=False)
+        self._epoch = self._progress.add_task("epoch", total=None, detail="", visible=False)
         self._total, self._done = total, done
-        self._epochs = 0
+        self._epochs = self._number = 0
         self._accuracy = ""
 
     def __enter__(self) -> Self:
@@ -130,24 +132,33 @@ class BarDisplay:
         self._progress.stop()
 
     def cell_started(self, cell: PlannedCell) -> None:
-        """Start the second bar anew."""
-        self._epochs, self._accuracy = cell.config.epochs, ""
+        """Name the cell, and start its bars anew."""
+        self._epochs, self._number, self._accuracy = cell.config.epochs, 0, ""
         name = f"{cell.dataset} {cell.method} seed {cell.seed}"
-        self._progress.reset(self._images, total=None, visible=True, description=name, detail="starting")
+        self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name}")
+        self._progress.reset(self._cell, total=None, visible=True, detail="starting")
+        self._progress.update(self._epoch, visible=False)
 
     def event(self, event: Event) -> None:
-        """Move the second bar."""
+        """Move the bars of the cell and the epoch."""
         if isinstance(event, EpochEvent):
             self._accuracy = f" val {event.val_accuracy:.2%}"
+            self._progress.update(self._cell, detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}")
         elif isinstance(event, StepEvent):
+            images = event.images_total / self._epochs
+            if event.epoch != self._number:
+                self._number = event.epoch
+                self._progress.reset(self._epoch, total=images, visible=True)
             self._progress.update(
-                self._images,
+                self._cell,
                 completed=event.images,
                 total=event.images_total,
-                detail=(
-                    f"epoch {event.epoch}/{self._epochs} loss {event.loss:.4g}{self._accuracy} "
-                    f"{event.images_per_second:,.0f} images/s"
-                ),
+                detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}",
+            )
+            self._progress.update(
+                self._epoch,
+                completed=event.images - images * (event.epoch - 1),
+                detail=f"loss {event.loss:.4g} {event.images_per_second:,.0f} images/s",
             )
 
     def cell_ended(self, result: CellResult) -> None:

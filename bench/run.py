@@ -42,6 +42,28 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         return tuple(self.item.convert(part, param, ctx) for part in items)
 
 
+class Whole(click.ParamType[int]):
+    """A whole number from `least` on, up to `most` where there is one."""
+
+    name = "integer"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Text to a number in range."""
+        accepted = f"a whole number of at least {self.least}"
+        if self.most is not None:
+            accepted += f" and at most {self.most}"
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
+        if number < self.least or (self.most is not None and number > self.most):
+            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
+        return number
+
+
 class PositiveFloat(click.ParamType[float]):
     """A finite number above zero, or from zero on."""
 
@@ -66,16 +88,16 @@ class PositiveFloat(click.ParamType[float]):
 @click.option("--methods", default="all", help="Comma list; options in brackets: noprop[T=20,sampler=mean]. Or: all.")
 @click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
 @click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
-@click.option("--seeds", type=CommaList(click.IntRange(min=0)), help="Comma list of seeds.  [default: the preset's]")
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the preset's for the data set]"
+    "--seeds",
+    type=CommaList(Whole(0, 2**32 - 1)),  # what every library's generator takes
+    help="Comma list of seeds.  [default: the preset's]",
 )
-@click.option("--batch-size", type=click.IntRange(min=2), help="Images a batch.  [default: the preset's, 128]")
+@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
 @click.option("--weight-decay", type=PositiveFloat(zero=True), help="AdamW's decay.  [default: the preset's, 0.001]")
-@click.option(
-    "--train-size", type=click.IntRange(min=1), help="Train on a fixed class-balanced subset.  [default: all]"
-)
+@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
 @click.option(
     "--set",
     "settings",
@@ -84,7 +106,7 @@ class PositiveFloat(click.ParamType[float]):
     help="A method option for every method that has it: T=20. Repeatable.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--threads", type=Whole(1), help="CPU threads of a cell.  [default: all cores]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
@@ -103,6 +125,7 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **
         return 0
     from bench import datasets
     from bench.environment import available_cores
+    from bench.plan import check_cells, make_plan
     from bench.sweep import find_run, start_run, unfinished
 
     data_dir = datasets.data_root(data_dir)
@@ -110,9 +133,8 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **
         _refuse_other_settings(click.get_current_context())
         run = find_run(resume, out)
         cells = unfinished(run)
+        check_cells(cells, data_dir)
     else:
-        from bench.plan import make_plan
-
         given["threads"] = given["threads"] or available_cores()
         cells = make_plan(_request(data_dir=data_dir, **given))
         run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]))
@@ -127,6 +149,23 @@ def _request(settings: tuple[str, ...], **given: Any) -> Request:
 
 
 def _do(run: Path, cells: Any, data_dir: Path | None) -> int:
+    """Run the cells and report on them; if stopped, say what is kept and how to go on."""
+    from results.store import read_cells, read_run
+
+    try:
+        return _run_and_report(run, cells, data_dir)
+    except KeyboardInterrupt as stop:
+        kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
+        again = ["python", "-m", "bench.run", "--resume", str(run)]
+        if data_dir is not None:
+            again += ["--data-dir", str(data_dir)]
+        print(
+            f"stopped: {kept} of {total} cells are finished and kept; go on with: {shlex.join(again)}", file=sys.stderr
+        )
+        return _exit_code(stop)
+
+
+def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
     """Run the cells, build the report, and print its table and path."""
     from bench.progress import make_display
     from bench.sweep import run_cells
@@ -134,19 +173,14 @@ def _do(run: Path, cells: Any, data_dir: Path | None) -> int:
     from results.store import read_cells, read_run
 
     total = len(read_run(run).cells)
-    try:
-        results = run_cells(run, cells, data_dir, make_display(total, total - len(cells)))
-    except KeyboardInterrupt as stop:
-        kept = sum(cell.status == "ok" for cell in read_cells(run))
-        print(
-            f"stopped: {kept} of {total} cells are finished and kept; "
-            f"go on with: python -m bench.run --resume {shlex.quote(str(run))}",
-            file=sys.stderr,
-        )
-        return stop.code if isinstance(stop, Terminated) else 130
-    report = build_report(run)
-    print(short_table(read_cells(run)))
-    print(report)
+    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells)))
+    rows = read_cells(run)
+    if any(row.status == "ok" for row in rows):
+        report = build_report(run)
+        print(short_table(rows))
+        print(report)
+    else:
+        print(f"no cell finished, so there is no report; what went wrong is in {run}", file=sys.stderr)
     failed = [cell for cell in results if cell.status != "ok"]
     for cell in failed:
         print(f"failed: {cell.dataset} {cell.method} seed {cell.seed}: {cell.error}", file=sys.stderr)
@@ -181,6 +215,11 @@ class Terminated(KeyboardInterrupt):
     code = 143
 
 
+def _exit_code(stop: BaseException | None) -> int:
+    """What the shell expects after the signal that stopped us."""
+    return stop.code if isinstance(stop, Terminated) else 130
+
+
 def _terminate(number: int, frame: object) -> NoReturn:
     raise Terminated
 
@@ -199,9 +238,9 @@ def main() -> None:
         code = _complain(error.format_message())
     except (UserError, ResultsError) as error:
         code = _complain(str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         print("stopped before the first cell", file=sys.stderr)
-        code = 130
+        code = _exit_code(stop.__cause__ if isinstance(stop, click.Abort) else stop)
     sys.exit(code)
 
 

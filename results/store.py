@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,11 @@ def create_run(folder: Path, record: RunRecord) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=False)
-        with (folder / RUN_FILE).open("x", encoding="utf-8") as file:
-            file.write(record.model_dump_json(indent=2) + "\n")
+        try:
+            (folder / RUN_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)  # half a run would be no use to anybody
+            raise
     except FileExistsError:
         raise ResultsError(f"{folder} already exists: choose another folder, or continue it with --resume") from None
     except OSError as error:
@@ -51,11 +55,14 @@ def append_cell(folder: Path, result: CellResult) -> None:
     """
     line = (result.model_dump_json() + "\n").encode()
     try:
-        descriptor = os.open(folder / CELLS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / CELLS_FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # an editor took the last line's end away
             written = os.write(descriptor, line)
             if written != len(line):
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                os.ftruncate(descriptor, size)
                 raise OSError(f"only {written} of {len(line)} bytes fitted")
             os.fsync(descriptor)
         finally:
@@ -142,7 +149,7 @@ def _first_problem(text: str | bytes, error: ValidationError) -> str:
     """Say in a few words why a record did not validate, and name the version when that is the reason."""
     try:
         version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         version = None
     if isinstance(version, int) and version != SCHEMA_VERSION:
         return f"it is of schema version {version}"

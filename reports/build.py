@@ -1,0 +1,132 @@
+"""Build the report of a run: `python -m reports.build [RUN] [--out DIR]`.
+
+Reads RUN/run.json and RUN/cells.jsonl and writes `report.md` and `figures/*.png`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from reports.tables import short_table
+from reports.view import RunView, arrange, parse_utc
+from results.store import RUN_FILE, ResultsError, read_cells, read_run
+
+__all__ = ["build_report", "main", "newest_run", "short_table"]
+
+RUNS = Path("results/runs")
+REPORT_FILE = "report.md"
+FIGURES_FOLDER = "figures"
+
+
+def build_report(run: Path, out: Path | None = None) -> Path:
+    """Write a run's report.
+
+    Nothing is written until every page and picture has been made; files of an earlier report are then replaced.
+
+    Args:
+        run: folder that holds `run.json` and `cells.jsonl`.
+        out: folder for `report.md` and `figures/`; made if it is not there. The run's own folder by default.
+
+    Returns:
+        The path of `report.md`.
+
+    Raises:
+        ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` cannot be
+            written to.
+    """
+    return _write(_read(run), out or run)
+
+
+def newest_run(runs: Path = RUNS) -> Path:
+    """The run that `run.json` says was created last; folders whose `run.json` cannot be read are passed over.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    created = {}
+    for path in sorted(runs.glob(f"*/{RUN_FILE}")):
+        try:
+            created[path.parent] = parse_utc(read_run(path.parent).created_at)
+        except (ResultsError, ValueError):
+            click.echo(f"note: {path} cannot be read, so its run is passed over", err=True)
+    if not created:
+        raise ResultsError(f"there is no run in {runs}: name the folder of a run, or make one with `make bench`")
+    return max(created, key=lambda folder: created[folder])
+
+
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
+def main(run: Path | None, out: Path | None) -> None:
+    """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
+    try:
+        folder = run or newest_run()
+        view = _read(folder)
+        report = _write(view, out or folder)
+    except ResultsError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    click.echo(short_table(view.results))
+    click.echo(f"\n{report}")
+
+
+def _read(run: Path) -> RunView:
+    view = arrange(read_run(run), read_cells(run))
+    if not any(True for _ in view.cells):
+        raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
+    return view
+
+
+def _write(view: RunView, out: Path) -> Path:
+    report = out / REPORT_FILE
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as scratch:
+            _render(view, Path(scratch))
+            (out / FIGURES_FOLDER).mkdir(exist_ok=True)
+            for picture in sorted((Path(scratch) / FIGURES_FOLDER).iterdir()):
+                picture.replace(out / FIGURES_FOLDER / picture.name)
+            (Path(scratch) / REPORT_FILE).replace(report)  # last: it never links to a picture that is not there
+    except OSError as error:
+        raise ResultsError(f"cannot write the report to {out}: {error.strerror or error}") from None
+    return report
+
+
+def _render(view: RunView, folder: Path) -> None:
+    from reports import figures  # seaborn and matplotlib take seconds to import, which `--help` need not wait for
+    from reports.page import page
+    from reports.style import looks
+
+    (folder / FIGURES_FOLDER).mkdir()
+    styles = looks(view.methods)
+    pictures = {
+        data.name: figures.draw(data, styles, folder / FIGURES_FOLDER, prefix)
+        for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True)
+        if data.drawn
+    }
+    (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, figures.MAX_DRAWN), encoding="utf-8")
+
+
+def _prefixes(names: list[str]) -> list[str]:
+    """Names of data sets as plain file names, each of its own."""
+    plain: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "data"
+        plain.append(
+            next(
+                each
+                for each in itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+                if each not in plain
+            )
+        )
+    return plain
+
+
+if __name__ == "__main__":
+    main()

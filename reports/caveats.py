@@ -1,0 +1,196 @@
+"""What a run does not show: sentences that are printed only where the run's own records say that they apply."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator, Sequence
+
+from reports.matching import Mismatch
+from reports.stats import Estimate, estimate
+from reports.text import MIB, codes, number, plural
+from reports.view import RunView, by_seed
+
+FEW_SEEDS = 5
+SMALL_SIDE = 16
+"""Images of at most this many pixels a side are called small."""
+SMALL_TRAINING_SET = 10_000
+SMALL_TEST_SET = 2_000
+PAPER = "arXiv 2503.24322"
+PAPER_EPOCHS = {"mnist": 100, "cifar10": 150, "cifar100": 150}
+"""Epochs of backprop and NoProp-DT in the paper's Table 3."""
+
+
+def caveats(view: RunView, unmatched: Sequence[Mismatch]) -> list[str]:
+    """The sentences that apply to this run, the ones about accuracy first."""
+    return [
+        *_seeds(view),
+        *_overlaps(view),
+        *_data(view),
+        *_training(view, unmatched),
+        *_completeness(view),
+        *_time(view),
+        *_memory(view),
+    ]
+
+
+def _seeds(view: RunView) -> Iterator[str]:
+    counts = [len(cells) for data in view.datasets for cells in data.finished.values() if cells]
+    if 1 in counts:
+        single = list(
+            dict.fromkeys(m for data in view.datasets for m, cells in data.finished.items() if len(cells) == 1)
+        )
+        yield (
+            f"One seed says nothing about the spread between seeds ({codes(single)}): another seed may reverse the "
+            "order of the methods."
+        )
+    if few := sorted({count for count in counts if 1 < count < FEW_SEEDS}):
+        rests = " or ".join(map(str, few))
+        yield (
+            f"Few seeds: some intervals rest on {rests} numbers, and on the assumption that they are normally "
+            f"distributed. Fewer than {FEW_SEEDS} seeds are too few to rank methods that are close."
+        )
+    if any(count > 1 for count in counts):
+        yield (
+            "Intervals are over seeds alone. All seeds share one training, validation and test split, so the error "
+            "that comes from the choice of the test images is not in them. No correction is made for comparing many "
+            "methods, and nothing here is a significance test."
+        )
+
+
+def _overlaps(view: RunView) -> Iterator[str]:
+    for data in view.datasets:
+        means = {m: estimate(by_seed(cells, "test_accuracy").values()) for m, cells in data.finished.items()}
+        known: dict[str, Estimate] = {m: mean for m, mean in means.items() if mean is not None}
+        if len(known) < 2:
+            continue
+        centre = data.reference if data.reference in known else max(known, key=lambda m: known[m].mean)
+        assert centre is not None
+        close = [m for m, mean in known.items() if m != centre and mean.overlaps(known[centre])]
+        if close:
+            yield (
+                f"{data.name}: the 95% interval of test accuracy of {codes(close)} overlaps that of {codes([centre])}: "
+                "the intervals of this run do not separate them. That is not evidence that they are equal."
+            )
+
+
+def _data(view: RunView) -> Iterator[str]:
+    for data in view.datasets:
+        record = next((cell.data for cell in data.cells if cell.data is not None), None)
+        if record is None:
+            continue
+        records = [cell.data for cell in data.cells if cell.data is not None]
+        if record.n_train < record.n_train_available:
+            yield (
+                f"{data.name}: {record.n_train:,} of the {record.n_train_available:,} training images were used; "
+                "accuracy, and the gaps between methods, may be different on all of them."
+            )
+        if any(each.partial for each in records):
+            yield (
+                f"{data.name}: the files hold only a part of the published data set, so the accuracies here cannot be "
+                "compared with published ones."
+            )
+        if any(each.verified is False for each in records):
+            yield f"{data.name}: the files do not match the published checksums; they may hold other images or labels."
+        elif any(each.verified is None for each in records):
+            yield f"{data.name}: no checksums are published for this form of the data, so the files were not verified."
+        _, height, width = record.shape
+        small = []
+        if max(height, width) <= SMALL_SIDE:
+            small.append(f"{height} × {width} pixels")
+        if record.n_train_available < SMALL_TRAINING_SET:
+            small.append(f"{plural(record.n_train_available, 'training image')}")
+        if small:
+            yield (
+                f"{data.name} is a small problem ({' and '.join(small)}): fixed costs weigh more in its time and "
+                "memory than they do at the size of practical problems, where the balance may be different."
+            )
+        if 0 < record.n_test < SMALL_TEST_SET:
+            yield (
+                f"{data.name}: the test set has {record.n_test:,} images, so one image is "
+                f"{number(100 / record.n_test, 2)} percentage points of test accuracy."
+            )
+
+
+def _training(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
+    for data in view.datasets:
+        published = paper_epochs(data.name)
+        epochs = [cell.config.epochs for cell in data.cells]
+        if published and epochs and min(epochs) < published:
+            trained = str(min(epochs)) if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
+            yield (
+                f"{data.name}: {trained} {'epoch' if trained == '1' else 'epochs'} of training, against the paper's "
+                f"{published} for backprop and NoProp-DT ({PAPER}, Table 3): this is not a reproduction of its "
+                "accuracies, and says nothing about where the methods end up when trained that long."
+            )
+    if len({method for data in view.datasets for method in data.drawn}) > 1:
+        yield (
+            "The results record no search for hyperparameters: no method is shown at its own best learning rate, "
+            "weight decay or batch size, and a setting that suits one method may handicap another."
+        )
+        yield "Training losses are each method's own, cannot be compared between methods, and are not shown."
+    if unmatched:
+        yield "The methods differ in the settings listed under Unmatched; part of any gap may come from those."
+
+
+def _completeness(view: RunView) -> Iterator[str]:
+    failed = sum(cell.reason != "not run" for cell in view.missing)
+    waiting = len(view.missing) - failed
+    if failed:
+        yield (
+            f"{plural(failed, 'cell')} failed and {'is' if failed == 1 else 'are'} left out of every mean; a mean over "
+            "the seeds that worked may flatter a method that sometimes fails."
+        )
+    if waiting:
+        yield f"{plural(waiting, 'planned cell')} {'was' if waiting == 1 else 'were'} not run: the run is not complete."
+    if view.unplanned:
+        count = plural(view.unplanned, "result")
+        yield f"{count} in cells.jsonl {'is' if view.unplanned == 1 else 'are'} for cells that run.json does not name."
+
+
+def _time(view: RunView) -> Iterator[str]:
+    environments = {cell.environment for cell in view.cells}
+    machines = {(each.cpu, each.cores, each.gpu, each.platform) for each in environments}
+    if len(machines) == 1:
+        yield (
+            "Times come from one kind of machine with one version of PyTorch"
+            if len({each.torch for each in environments}) == 1
+            else "Times come from one kind of machine with several versions of PyTorch"
+        ) + ": their ratios may be different on other hardware, and other load on the machine is not corrected for."
+    else:
+        yield f"Cells ran on {len(machines)} kinds of machine, so differences in time may be differences of machine."
+    commits = {each.commit for each in environments}
+    if len(commits) > 1:
+        yield "Cells were made by different versions of the code (see Environment)."
+    if any(commit is None or commit.endswith("-dirty") for commit in commits):
+        yield "The code was not an unchanged commit, so the commit recorded does not identify it fully."
+
+
+def _memory(view: RunView) -> Iterator[str]:
+    cells = list(view.cells)
+    if all(cell.config.device == "cpu" for cell in cells):
+        yield "Everything ran on the CPU: nothing here says how much GPU memory or GPU time a method needs."
+    if any(cell.activation_bytes is not None for cell in cells):
+        yield (
+            "Activation bytes are what one training step holds for its backward pass. Parameters, gradients and the "
+            "optimiser's state are not in them, nor are a step's short-lived buffers."
+        )
+    baselines = [cell.baseline_rss_bytes for cell in cells if cell.baseline_rss_bytes is not None]
+    if any(cell.peak_rss_bytes is not None for cell in cells):
+        known = f", about {number(statistics.median(baselines) / MIB)} MiB of it before the model was built"
+        yield (
+            "Peak resident memory is that of a whole process: it includes the interpreter, the libraries and the data"
+            f"{known if baselines else ''}. A ratio of two peaks is therefore nearer to 1 than the ratio of what the "
+            "methods themselves need."
+        )
+    if any(cell.rss_source == "high-water mark of the process's life" for cell in cells):
+        yield (
+            "In some cells the system did not let the memory mark be reset before the model was built, so the rise "
+            "may be too small: a peak while importing or loading data can hide the method's own."
+        )
+
+
+def paper_epochs(dataset: str) -> int | None:
+    """Epochs for which the paper trained backprop and NoProp-DT on a data set; None for one that it did not use."""
+    match = re.match(r"(mnist|cifar-?100?)(?![a-z0-9])", dataset.lower())
+    return PAPER_EPOCHS[match[1].replace("-", "")] if match else None

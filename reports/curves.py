@@ -1,0 +1,149 @@
+"""Pictures of accuracy as training goes on: against the epoch, and against the seconds spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
+
+from reports.style import MAX_DOTS, Look, Picture, accuracy_limits, legend, panels, save, scale_x, themed
+from reports.view import DatasetView
+from results.store import to_epoch_frame
+
+MAX_MARKERS = 12
+
+
+def epoch_means(data: DatasetView, methods: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Accuracies in percent of every epoch: one row for each seed, and mean, least and most over seeds.
+
+    The second frame has the index (method, epoch) and the columns (field, statistic).
+    """
+    rows = to_epoch_frame(cell for method in methods for cell in data.finished[method])
+    if rows.empty:
+        return rows, rows
+    fields = ["val_accuracy", "test_accuracy"]
+    rows[fields] *= 100
+    grouped = rows.groupby(["method", "epoch"], sort=True)[[*fields, "elapsed_seconds"]]
+    return rows, grouped.agg(["mean", "min", "max"])
+
+
+def accuracy_by_epoch(
+    rows: pd.DataFrame, means: pd.DataFrame, methods: Sequence[str], looks: Mapping[str, Look], path: Path, name: str
+) -> Picture:
+    """Validation and test accuracy against the epoch: mean over seeds, and a band from the least to the most."""
+    fields = {"val_accuracy": "validation", "test_accuracy": "test"}
+    with themed():
+        figure, axes = panels(2, 4.1, sharey=True)
+        for panel, (field, title) in zip(axes, fields.items(), strict=True):
+            for method in methods:
+                curve, look = means.loc[method], looks[method]
+                x = curve.index.to_numpy()
+                panel.fill_between(x, curve[field, "min"], curve[field, "max"], color=look.color, alpha=0.18, lw=0)
+                panel.plot(
+                    x,
+                    curve[field, "mean"],
+                    color=look.color,
+                    marker=look.marker,
+                    markevery=_every(len(x)),
+                    markersize=6,
+                    markeredgecolor="white",
+                    markeredgewidth=0.6,
+                )
+                seeds = rows[rows["method"] == method]
+                if seeds["seed"].nunique() in range(2, MAX_DOTS + 1) and len(x) <= 2 * MAX_MARKERS:
+                    panel.scatter(seeds["epoch"], seeds[field], s=9, color=look.color, alpha=0.6, lw=0, zorder=2)
+            panel.set(title=f"{title.capitalize()} accuracy", xlabel="epoch")
+            panel.set_xlim(0.5, rows["epoch"].max() + 0.5)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        low, high, cropped = _limits(means, list(fields))
+        axes[0].set(ylabel="accuracy (%)", ylim=(low, high))
+        legend(figure, looks, methods)
+        save(figure, path)
+    ends = _last(means, methods, "test_accuracy")
+    return Picture(
+        path.name,
+        f"Line chart of validation and test accuracy in percent against epoch on {name}. "
+        f"Mean test accuracy after the last epoch: {ends}.",
+        "Validation and test accuracy after each epoch. " + _what_lines_are(rows, low if cropped else None),
+    )
+
+
+def accuracy_by_time(
+    rows: pd.DataFrame, means: pd.DataFrame, methods: Sequence[str], looks: Mapping[str, Look], path: Path, name: str
+) -> Picture:
+    """Validation accuracy against training seconds: the mean of both over seeds, and thin lines for the seeds."""
+    with themed():
+        figure, (panel,) = panels(1, 4.1)
+        for method in methods:
+            curve, look = means.loc[method], looks[method]
+            seeds = rows[rows["method"] == method]
+            if seeds["seed"].nunique() in range(2, MAX_DOTS + 1):
+                paths = [seed[["elapsed_seconds", "val_accuracy"]].to_numpy() for _, seed in seeds.groupby("seed")]
+                panel.add_collection(LineCollection(paths, colors=[look.color], linewidths=0.8, alpha=0.45))
+            panel.plot(
+                curve["elapsed_seconds", "mean"],
+                curve["val_accuracy", "mean"],
+                color=look.color,
+                marker=look.marker,
+                markevery=_every(len(curve)),
+                markersize=6.5,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+            )
+        totals = means["elapsed_seconds", "mean"].groupby(level="method").max()
+        if scale_x(panel, totals):
+            firsts = means["elapsed_seconds", "mean"]
+            panel.set_xlim(left=float(firsts[firsts > 0].min()) / 1.35)
+        low, high, cropped = _limits(means, ["val_accuracy"])
+        panel.set(xlabel="training time (s)", ylabel="validation accuracy (%)", ylim=(low, high))
+        legend(figure, looks, methods)
+        save(figure, path)
+    spent = ", ".join(f"{method} {totals[method]:,.3g} s" for method in methods)
+    lines = (
+        "One seed for each method."
+        if rows["seed"].nunique() == 1
+        else "Marked lines join the mean accuracy and mean time over seeds at the ends of epochs; thin lines: single "
+        f"seeds (up to {MAX_DOTS})."
+    )
+    return Picture(
+        path.name,
+        f"Line chart of validation accuracy in percent against seconds of training on {name}. "
+        f"Mean training time of the whole training: {spent}.",
+        f"Validation accuracy against training time; evaluation is not on the clock. {lines}"
+        + _below(low if cropped else None),
+    )
+
+
+def _limits(means: pd.DataFrame, fields: list[str]) -> tuple[float, float, bool]:
+    lows = np.concatenate([means[field, "min"].to_numpy() for field in fields])
+    highs = np.concatenate([means[field, "max"].to_numpy() for field in fields])
+    bests = np.concatenate([means[field, "mean"].groupby(level="method").max().to_numpy() for field in fields])
+    return accuracy_limits(lows, highs, bests)
+
+
+def _every(points: int) -> int:
+    return max(1, -(-points // MAX_MARKERS))
+
+
+def _last(means: pd.DataFrame, methods: Sequence[str], field: str) -> str:
+    return ", ".join(f"{method} {means.loc[method][field, 'mean'].iloc[-1]:.2f}%" for method in methods)
+
+
+def _what_lines_are(rows: pd.DataFrame, cropped_at: float | None) -> str:
+    if rows["seed"].nunique() == 1:
+        return "One seed for each method, so there is no band." + _below(cropped_at)
+    most = int(rows.groupby("method")["seed"].nunique().max())
+    dots = " Small dots: single seeds." if most <= MAX_DOTS and rows["epoch"].max() <= 2 * MAX_MARKERS else ""
+    return (
+        "Lines: mean over seeds. Bands: from the least to the most accurate seed (not a confidence interval)."
+        + dots
+        + _below(cropped_at)
+    )
+
+
+def _below(cropped_at: float | None) -> str:
+    return "" if cropped_at is None else f" Accuracies below {cropped_at:.0f}% are off the picture."

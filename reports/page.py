@@ -1,0 +1,194 @@
+"""The words of `report.md`: sections in the order in which a reader who opens it cold would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
+
+from reports import provenance, tables
+from reports.caveats import caveats
+from reports.matching import Mismatch, mismatches
+from reports.stats import estimate, paired_differences, paired_ratios
+from reports.style import Picture
+from reports.text import MISSING, code, codes, number, plural
+from reports.view import REFERENCE, DatasetView, RunView, parse_utc
+
+
+def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: str, drawn_at_most: int) -> str:
+    """The whole report.
+
+    Args:
+        view: the run.
+        pictures: by data set, then by name as `figures.draw` gives them.
+        folder: where the pictures are, relative to the report.
+        drawn_at_most: methods in one picture; the report says so where there are more.
+    """
+    blocks = [*_opening(view)]
+    for data in view.datasets:
+        blocks += _dataset(data, pictures.get(data.name, {}), folder, drawn_at_most)
+    unmatched = mismatches(view)
+    blocks += [*provenance.sections(view, unmatched), *_limits(view, unmatched)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _opening(view: RunView) -> Iterator[str]:
+    record = view.record
+    names = [data.name for data in view.datasets]
+    seeds = sorted({cell.seed for cell in record.cells})
+    epochs = sorted({cell.config.epochs for cell in record.cells})
+    finished = len(record.cells) - len(view.missing)
+    yield f"# NoProp-Bench report: {', '.join(names)}"
+    yield (
+        f"This run trained {plural(len(view.methods), 'method')} ({codes(view.methods)}) on "
+        f"{plural(len(names), 'data set')} ({', '.join(names)}) for {' or '.join(map(str, epochs))} "
+        f"{'epoch' if epochs == [1] else 'epochs'} with {plural(len(seeds), 'seed')} "
+        f"({_ranges(seeds)}), and measured accuracy, wall-clock time and peak memory. Each method, data set and seed "
+        f"is one cell; {finished} of {plural(len(record.cells), 'cell')} finished. What differs between the methods "
+        "apart from the training rule is listed under [Configuration](#configuration), and what cannot be concluded "
+        "under [What this does not show](#what-this-does-not-show)."
+    )
+    facts = [f"- Run: {code(record.run_id)}", f"- Created: {_moment(record.created_at)}"]
+    commits = sorted({cell.environment.commit or "unknown" for cell in view.cells})
+    yield "\n".join([*facts, f"- Code: commit {codes(commits)}", "- To reproduce it:"])
+    yield f"```sh\n{record.command.strip()}\n```"
+    yield (
+        "In every table **±** is half of a 95% interval (Student t) for the mean over seeds, and *seeds* is the number "
+        f"of seeds behind the row; a single seed has no interval. {MISSING} stands for a figure that was not measured."
+    )
+
+
+def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int) -> Iterator[str]:
+    yield f"## Results: {data.name}"
+    if not data.drawn:
+        yield "No cell of this data set finished, so there is nothing to show for it."
+        return
+
+    yield "### Accuracy and time"
+    yield tables.accuracy_and_time(data)
+    yield (
+        "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are the "
+        "training steps alone: evaluation, preparing data and warm-up are not in them."
+    )
+    yield "### Memory and size"
+    yield tables.memory_and_size(data)
+    yield (
+        "MiB are 2²⁰ bytes. *Rise over baseline* is the peak minus what the process held just before the model was "
+        "built. *Activations held for backward* is the peak of one training step, counted exactly, and holds no "
+        "parameters, gradients or optimiser state."
+    )
+    if gpu := tables.gpu_memory(data):
+        yield gpu
+        yield (
+            "*Allocated* and *reserved* are peaks of PyTorch's allocator (live tensors; taken from the driver). "
+            "*Process* is the driver's own figure at the end of training, with the CUDA context."
+        )
+    yield "### Compared with backprop, seed by seed"
+    yield from _ratios(data)
+    yield "### Training time to a validation accuracy"
+    yield from _targets(data)
+    yield "### Pictures"
+    if len(data.drawn) > drawn_at_most:
+        yield f"The pictures hold the first {drawn_at_most} of the {len(data.drawn)} methods; the tables hold them all."
+    for name in ("accuracy-by-epoch", "accuracy-by-time", "trade-off", "memory"):
+        yield from _picture(pictures.get(name), folder)
+    if by_depth := tables.activations_by_depth(data):
+        yield "### Activation memory against depth"
+        yield from _picture(pictures.get("activations-by-depth"), folder)
+        yield f"Activations held for backward, MiB, with a stack of T blocks:\n\n{by_depth}"
+        without = [method for method in data.drawn if not tables.depth_profile(data.finished[method])]
+        yield "The last column is the growth from each method's least T to its largest." + (
+            f" Without such a probe: {codes(without)}." if without else ""
+        )
+
+
+def _ratios(data: DatasetView) -> Iterator[str]:
+    table = tables.ratios(data)
+    if table is None:
+        if data.reference is None:
+            yield f"{code(REFERENCE)} has no finished cell on {data.name}, so there is nothing to compare with."
+        else:
+            yield f"{code(data.reference)} is the only method with finished cells, so there is nothing to compare."
+        return
+    assert data.reference is not None
+    yield table
+    yield (
+        f"How to read it: a method and {code(data.reference)} are compared *on the same seed*, and the comparisons are "
+        "then averaged over the seeds that both finished (*seeds*). A ratio of 1 means the same as "
+        f"{code(data.reference)}, 0.5 half of it, 2 twice as much. Accuracy is a difference in percentage points: "
+        f"above 0 is more accurate than {code(data.reference)}.{_example(data, data.reference)} The intervals are for "
+        "these means, and are not a test of significance."
+    )
+
+
+def _example(data: DatasetView, reference: str) -> str:
+    """The first row in words."""
+    method = next(method for method in data.drawn if method != reference)
+    ours, theirs = data.finished[method], data.finished[reference]
+
+    def ratio(measure: tables.Measure) -> str | None:
+        mean = estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
+        return None if mean is None else number(mean.mean)
+
+    parts = []
+    accuracy = tables.TEST_ACCURACY
+    gap = estimate(paired_differences(accuracy.values(ours), accuracy.values(theirs)))
+    if gap is not None:
+        way = "above" if gap.mean >= 0 else "below"
+        parts.append(f"ended {number(abs(gap.mean), decimals=2)} points {way} {code(reference)}")
+    if time := ratio(tables.TRAIN_SECONDS):
+        parts.append(f"trained for {time} times as long")
+    if held := ratio(tables.ACTIVATIONS):
+        parts.append(f"held {held} times the activation bytes")
+    if not parts:
+        return ""
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f" The first row says that {code(method)} {listed}."
+
+
+def _targets(data: DatasetView) -> Iterator[str]:
+    table = tables.seconds_to(data)
+    if table is None:
+        targets = sorted({float(target) for cell in data.cells for target in cell.seconds_to})
+        yield (
+            f"No method reached {targets[0] * 100:g}% validation accuracy, the lowest of the targets."
+            if targets
+            else "No targets were recorded."
+        )
+        return
+    yield table
+    yield (
+        "Training seconds until the validation accuracy first reached the figure, as the median over seeds, with the "
+        "number of seeds that reached it. A seed that did not reach it counts as infinite: ∞ stands where half of the "
+        f"seeds or more did not, and {MISSING} where none did. Accuracy is looked at once an epoch, so these are times "
+        "of whole epochs."
+    )
+
+
+def _picture(picture: Picture | None, folder: str) -> Iterator[str]:
+    if picture is not None:
+        alt = " ".join(picture.alt.split()).replace("[", "\\[").replace("]", "\\]")
+        yield f"![{alt}]({quote(f'{folder}/{picture.file}')})"
+        yield f"*{picture.caption}*"
+
+
+def _limits(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
+    yield "## What this does not show"
+    yield "\n".join(f"- {sentence}" for sentence in caveats(view, unmatched))
+
+
+def _moment(text: str) -> str:
+    try:
+        return f"{parse_utc(text):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return text
+
+
+def _ranges(numbers: list[int]) -> str:
+    """`0-4, 7` for 0, 1, 2, 3, 4, 7."""
+    spans: list[list[int]] = []
+    for value in numbers:
+        if spans and value == spans[-1][1] + 1:
+            spans[-1][1] = value
+        else:
+            spans.append([value, value])
+    return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in spans)

@@ -1,0 +1,139 @@
+"""One look for every picture: a colour and a marker for each method, axes, legend, and the file that is written.
+
+Pictures are drawn on figures of their own with no global state, so that a report can be built from any program.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+"""Nine markers and ten colours: 90 methods before a pair comes back."""
+WIDTH_INCHES = 9.0
+DPI = 130
+MAX_DOTS = 10
+"""Seeds are shown one by one up to this many; more would hide the mean."""
+CROP_SPAN, CROP_MARGIN = 30.0, 10.0
+ROUND_STEPS = [1, 2, 2.5, 5, 10]
+LOG_SPREAD = 10.0
+"""An axis of times or bytes is logarithmic where the largest value is this many times the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a method is drawn, in every picture of a report."""
+
+    color: tuple[float, float, float]
+    marker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on disk and the words that go with it."""
+
+    file: str
+    """Name inside the folder of figures."""
+    alt: str
+    caption: str
+
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """A colour that colour-blind readers can tell apart, and a marker, for each method."""
+    palette = sns.color_palette("colorblind")
+    return {
+        method: Look(palette[index % len(palette)], MARKERS[index % len(MARKERS)])
+        for index, method in enumerate(methods)
+    }
+
+
+def panels(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels side by side; `height` in inches."""
+    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
+    axes = figure.subplots(1, count, sharey=sharey, squeeze=False)
+    return figure, list(axes[0])
+
+
+def themed() -> Any:
+    """Context manager: the seaborn theme, for the figures made inside it only."""
+    return mpl.rc_context(
+        {
+            **sns.axes_style("whitegrid"),
+            **sns.plotting_context("notebook", font_scale=0.95),
+            "axes.titlesize": "medium",
+            "axes.edgecolor": "0.6",
+            "grid.color": "0.9",
+        }
+    )
+
+
+def legend(figure: Figure, looks: Mapping[str, Look], methods: Sequence[str], *, line: bool = True) -> None:
+    """One legend below all panels."""
+    style = {"linestyle": "-" if line else "", "markersize": 7, "markeredgecolor": "white", "linewidth": 1.8}
+    handles = [
+        Line2D([], [], color=looks[method].color, marker=looks[method].marker, label=method, **style)  # type: ignore[arg-type]
+        for method in methods
+    ]
+    longest = max(len(method) for method in methods)
+    columns = max(1, min(len(methods), 90 // (longest + 6)))
+    more_rows = -(-len(methods) // columns) - 1
+    figure.set_figheight(figure.get_figheight() + 0.22 * more_rows)  # else a long legend eats the panels
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG without the version of the library in it, so that the same results give the same file."""
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def accuracy_limits(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> tuple[float, float, bool]:
+    """Limits, in percent, of an axis of accuracies, and whether some values lie below it.
+
+    Where the accuracies span more than `CROP_SPAN` points, the axis begins `CROP_MARGIN` points below the worst
+    method's best mean: on an axis that also holds a first epoch at chance, methods a point apart look the same.
+
+    Args:
+        lows: smallest value drawn, one or more per method.
+        highs: largest value drawn.
+        bests: best mean of each method.
+    """
+    floor, ceiling = float(np.min(lows)), float(np.max(highs))
+    cropped = ceiling - floor > CROP_SPAN and floor < float(np.min(bests)) - CROP_MARGIN
+    if cropped:
+        floor = float(np.min(bests)) - CROP_MARGIN
+    margin = max(0.05 * (ceiling - floor), 0.25)
+    return max(floor - (0 if cropped else margin), -1.0), min(ceiling + margin, 100 + margin / 2), cropped
+
+
+def scale_x(axes: Axes, values: Iterable[float]) -> bool:
+    """A logarithmic x axis with plain numbers where the spread is large, else one from zero; True if log."""
+    data = [value for value in values if value > 0]
+    most = max(data, default=1.0)
+    logarithmic = bool(data) and most >= LOG_SPREAD * min(data)
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.set_xlim(min(data) / 1.35, most * 1.35)
+        within_two_decades = most / min(data) < 100
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if within_two_decades else (1.0,)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(0, most * 1.06)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=ROUND_STEPS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    return logarithmic
+
+
+def wrapped(text: str, panels: int) -> str:
+    """A title or label on two lines where there are too many panels for one."""
+    return text if panels < 3 else textwrap.fill(text, 22)

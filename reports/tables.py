@@ -1,0 +1,208 @@
+"""The tables of one data set: one row a method, every figure over the method's finished seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from reports.stats import estimate, median_with_misses, paired_differences, paired_ratios
+from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus
+from reports.view import DatasetView, by_seed
+from results.schema import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column: a numeric field of `CellResult`, in the unit in which it is shown."""
+
+    header: str
+    field: str
+    scale: float = 1.0
+    """Divides the stored value."""
+    decimals: int | None = None
+    exact: bool = False
+    """The same for every seed by construction, so shown without an interval."""
+
+    def values(self, cells: Iterable[CellResult]) -> dict[int, float]:
+        """The shown values by seed."""
+        return {seed: value / self.scale for seed, value in by_seed(cells, self.field).items()}
+
+
+PERCENT = 0.01
+TEST_ACCURACY = Measure("test accuracy, %", "test_accuracy", PERCENT, decimals=2)
+VAL_ACCURACY = Measure("validation accuracy, %", "val_accuracy", PERCENT, decimals=2)
+TRAIN_SECONDS = Measure("training, s", "train_seconds")
+PEAK_RSS = Measure("peak resident, MiB", "peak_rss_bytes", MIB)
+RSS_RISE = Measure("rise over baseline, MiB", "rss_rise_bytes", MIB)
+ACTIVATIONS = Measure("activations held for backward, MiB", "activation_bytes", MIB, exact=True)
+GPU_ALLOCATED = Measure("GPU peak allocated, MiB", "gpu_peak_allocated_bytes", MIB)
+
+ACCURACY_AND_TIME = (
+    TEST_ACCURACY,
+    VAL_ACCURACY,
+    TRAIN_SECONDS,
+    Measure("images/s", "images_per_second"),
+    Measure("evaluation, s", "eval_seconds"),
+)
+MEMORY_AND_SIZE = (
+    PEAK_RSS,
+    RSS_RISE,
+    ACTIVATIONS,
+    Measure("parameters", "parameters", decimals=0, exact=True),
+    Measure("parameters, MiB", "parameter_bytes", MIB, exact=True),
+    Measure("optimiser state, MiB", "optimizer_bytes", MIB, exact=True),
+)
+GPU_MEMORY = (
+    GPU_ALLOCATED,
+    Measure("GPU peak reserved, MiB", "gpu_peak_reserved_bytes", MIB),
+    Measure("GPU process at end, MiB", "gpu_process_bytes", MIB),
+)
+RATIOS = (
+    (TRAIN_SECONDS, "training time, ratio"),
+    (PEAK_RSS, "peak resident, ratio"),
+    (RSS_RISE, "rise over baseline, ratio"),
+    (ACTIVATIONS, "activations, ratio"),
+    (GPU_ALLOCATED, "GPU peak allocated, ratio"),
+)
+
+
+def accuracy_and_time(data: DatasetView) -> str:
+    """Accuracies after the last epoch and wall-clock times; one seed is named as such."""
+    return _summary(data, ACCURACY_AND_TIME)
+
+
+def memory_and_size(data: DatasetView) -> str:
+    """Resident memory, exact activation bytes, and what the model and its optimiser hold."""
+    return _summary(data, MEMORY_AND_SIZE)
+
+
+def gpu_memory(data: DatasetView) -> str | None:
+    """The GPU columns; None where no cell has any."""
+    measures = [measure for measure in GPU_MEMORY if _measured(data, measure)]
+    return _summary(data, measures) if measures else None
+
+
+def ratios(data: DatasetView) -> str | None:
+    """Every other method against the reference, paired by seed; None without a reference or another method."""
+    rivals = [method for method in data.drawn if method != data.reference]
+    if data.reference is None or not rivals:
+        return None
+    baseline = data.finished[data.reference]
+    columns = [(measure, header) for measure, header in RATIOS if _measured(data, measure)]
+    rows = []
+    for method in rivals:
+        cells = data.finished[method]
+        shared = len({cell.seed for cell in cells} & {cell.seed for cell in baseline})
+        gap = estimate(paired_differences(TEST_ACCURACY.values(cells), TEST_ACCURACY.values(baseline)))
+        difference = plus_minus(gap, decimals=2, signed=True, expected=shared)
+        row = [code(method), str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
+        for measure, _ in columns:
+            values = paired_ratios(measure.values(cells), measure.values(baseline))
+            row.append(exact(values) if measure.exact else plus_minus(estimate(values), expected=shared))
+        rows.append(row)
+    return markdown_table(["method", "seeds", "test accuracy, points", *(header for _, header in columns)], rows)
+
+
+def seconds_to(data: DatasetView) -> str | None:
+    """Median training seconds to each validation accuracy; None where no method reached any of them."""
+    targets = sorted({target for cell in data.cells for target in cell.seconds_to}, key=float)
+    rows = []
+    reached_any = False
+    for method in data.drawn:
+        row = [code(method)]
+        for target in targets:
+            times = [cell.seconds_to[target] for cell in data.finished[method] if target in cell.seconds_to]
+            reached = sum(time is not None for time in times)
+            reached_any |= reached > 0
+            row.append(f"{_median(times)} ({reached} of {len(times)})" if reached else MISSING)
+        rows.append(row)
+    if not reached_any:
+        return None
+    return markdown_table(["method", *(f"{float(target) * 100:g}%" for target in targets)], rows)
+
+
+def activations_by_depth(data: DatasetView) -> str | None:
+    """Activation bytes at each depth T in MiB, and the growth from the least T to the most; None without any."""
+    by_method = {method: depth_profile(data.finished[method]) for method in data.drawn}
+    depths = sorted({depth for profile in by_method.values() for depth in profile})
+    if not depths:
+        return None
+    rows = []
+    for method, profile in by_method.items():
+        if not profile:
+            continue
+        growth = MISSING
+        if len(profile) > 1 and (least := max(profile[min(profile)])):
+            growth = f"{number(max(profile[max(profile)]) / least)}×"
+        row = [exact([held / MIB for held in profile[depth]]) if depth in profile else MISSING for depth in depths]
+        rows.append([code(method), *row, growth])
+    last = f"T = {depths[-1]} / T = {depths[0]}" if len(depths) > 1 else "growth"
+    return markdown_table(["method", *(f"T = {depth}" for depth in depths), last], rows)
+
+
+def depth_profile(cells: Sequence[CellResult]) -> dict[int, list[float]]:
+    """Activation bytes of every seed by depth T, in order of T."""
+    profile: dict[int, list[float]] = {}
+    for cell in cells:
+        for depth, held in cell.activation_bytes_by_T.items():
+            profile.setdefault(int(depth), []).append(float(held))
+    return dict(sorted(profile.items()))
+
+
+def short_table(cells: list[CellResult]) -> str:
+    """Plain text for the terminal, a table for each data set: the five figures to look at first.
+
+    `cells` may hold failures: `seeds` then says how many of the method's cells are behind its row. Means over seeds,
+    with the 95% Student t half width from two seeds on.
+    """
+    measures = [TEST_ACCURACY, TRAIN_SECONDS, PEAK_RSS, ACTIVATIONS]
+    if any(cell.gpu_peak_allocated_bytes is not None for cell in cells):
+        measures.append(GPU_ALLOCATED)
+    groups: dict[str, dict[str, list[CellResult]]] = {}
+    for cell in cells:
+        groups.setdefault(cell.dataset, {}).setdefault(cell.method, []).append(cell)
+    headers = ["method", "seeds", *(measure.header for measure in measures)]
+    headers[headers.index(ACTIVATIONS.header)] = "activations, MiB"
+    tables = []
+    for dataset, methods in groups.items():
+        rows = [
+            [method, *_figures([cell for cell in group if cell.status == "ok"], len(group), measures)]
+            for method, group in methods.items()
+        ]
+        align = ["left", *("right" for _ in headers[1:])]
+        table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
+        tables.append(f"{dataset}\n{table}")
+    return "\n\n".join(tables) if tables else "No cell has finished."
+
+
+def _summary(data: DatasetView, measures: Sequence[Measure]) -> str:
+    rows = [[code(method), *_figures(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
+    return markdown_table(["method", "seeds", *(measure.header for measure in measures)], rows)
+
+
+def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measure]) -> list[str]:
+    """The number of seeds and one entry a measure, for one method."""
+    n = len(cells)
+    row = [str(n) if n == planned else f"{n} of {planned}"]
+    for measure in measures:
+        values = measure.values(cells)
+        if measure.exact:
+            row.append(exact(values.values(), decimals=measure.decimals))
+            continue
+        mean = estimate(values.values())
+        entry = plus_minus(mean, decimals=measure.decimals, expected=n)
+        is_named = measure is TEST_ACCURACY and mean is not None and mean.n == 1
+        row.append(entry + ONE_SEED if is_named else entry)
+    return row
+
+
+def _median(times: Sequence[float | None]) -> str:
+    median = median_with_misses(times)
+    return number(median) if math.isfinite(median) else "∞"
+
+
+def _measured(data: DatasetView, measure: Measure) -> bool:
+    return any(getattr(cell, measure.field) is not None for cell in data.cells)

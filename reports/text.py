@@ -1,0 +1,80 @@
+"""How numbers and tables look in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+
+from tabulate import tabulate
+
+from reports.stats import Estimate
+
+MISSING = "–"
+MIB = 2**20
+ONE_SEED = " (one seed)"
+MAX_DECIMALS = 4
+
+
+def number(value: float, significant: int = 3, *, decimals: int | None = None, signed: bool = False) -> str:
+    """A number with at least `significant` digits (or just `decimals` decimals) and commas between thousands."""
+    places = _decimals(value, significant) if decimals is None else decimals
+    sign = "+" if signed else ""
+    return f"{value:{sign},.{places}f}".replace("-", "−")
+
+
+def plus_minus(
+    estimate: Estimate | None, *, decimals: int | None = None, signed: bool = False, expected: int | None = None
+) -> str:
+    """`mean ± half width`, the mean alone for one seed, and a dash for none.
+
+    Where the estimate rests on fewer values than the `expected` number, that is said: `12.3 ± 0.4 (n = 2)`.
+    """
+    if estimate is None:
+        return MISSING
+    places = _decimals(estimate.mean, 3) if decimals is None else decimals
+    if decimals is None and estimate.half_width:
+        # An interval narrower than the last digit of its mean would read as ± 0.
+        places = max(places, _decimals(estimate.half_width, 1))
+    text = number(estimate.mean, decimals=places, signed=signed)
+    if estimate.half_width is not None:
+        text += f" ± {number(estimate.half_width, decimals=places)}"
+    if expected is not None and estimate.n != expected:
+        text += f" (n = {estimate.n})"
+    return text
+
+
+def exact(values: Collection[float], *, decimals: int | None = None) -> str:
+    """A quantity that does not vary by chance: one number where all seeds agree, else `least to most`."""
+    if not values:
+        return MISSING
+    places = max(2, _decimals(min(values), 3)) if decimals is None else decimals
+    low, high = number(min(values), decimals=places), number(max(values), decimals=places)
+    return low if low == high else f"{low} to {high}"
+
+
+def code(text: str) -> str:
+    """Text as a Markdown code span on one line."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def codes(texts: Iterable[str]) -> str:
+    """Code spans with commas between them."""
+    return ", ".join(code(text) for text in texts)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 cell`, `2 cells`, `1,000 cells`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:
+    """A GitHub table: the first `text_columns` columns to the left, the others (numbers) to the right."""
+    body = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    align = ["left" if index < text_columns else "right" for index in range(len(headers))]
+    return tabulate(body, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def _decimals(value: float, significant: int) -> int:
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return min(MAX_DECIMALS, max(0, significant - 1 - math.floor(math.log10(abs(value)))))

@@ -1,0 +1,128 @@
+"""A run arranged for reporting: by data set and method, in the order of `run.json`, failures apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from results.schema import CellResult, PlannedCell, RunRecord
+
+REFERENCE = "backprop"
+"""The method that the others are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetView:
+    """The cells of one data set. Every planned method is a key of both mappings, in the order of the plan."""
+
+    name: str
+    planned: dict[str, int]
+    """Cells that the run set out to do, by method."""
+    finished: dict[str, list[CellResult]]
+    """Cells with status `ok`, by method, in order of seed."""
+    reference: str | None
+    """The method that ratios are taken to: None where no finished cell is backprop's."""
+
+    @property
+    def drawn(self) -> list[str]:
+        """Methods with at least one finished cell."""
+        return [method for method, cells in self.finished.items() if cells]
+
+    @property
+    def cells(self) -> Iterator[CellResult]:
+        """Every finished cell of the data set."""
+        return (cell for cells in self.finished.values() for cell in cells)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCell:
+    """A planned cell without a usable result, and why."""
+
+    dataset: str
+    method: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What the report says, before it is put in words."""
+
+    record: RunRecord
+    datasets: list[DatasetView]
+    missing: list[MissingCell]
+    results: list[CellResult]
+    """Every result, failures too, in the order of the plan."""
+    unplanned: int
+    """Finished cells that `run.json` does not name. They are reported like the others, after them."""
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method of the run, in order of first occurrence."""
+        return list(dict.fromkeys(method for dataset in self.datasets for method in dataset.finished))
+
+    @property
+    def cells(self) -> Iterator[CellResult]:
+        """Every finished cell."""
+        return (cell for dataset in self.datasets for cell in dataset.cells)
+
+
+def arrange(record: RunRecord, cells: Iterable[CellResult]) -> RunView:
+    """Sort a run's cells by data set, method and seed, and find what is missing."""
+    results = {cell.key: cell for cell in cells}
+    planned_keys = {cell.key for cell in record.cells}
+    extra = [cell for cell in results.values() if cell.key not in planned_keys and cell.status == "ok"]
+
+    planned: dict[str, dict[str, int]] = {}
+    finished: dict[str, dict[str, list[CellResult]]] = {}
+    everything: list[PlannedCell | CellResult] = [*record.cells, *extra]
+    for cell in everything:
+        of_dataset = planned.setdefault(cell.dataset, {})
+        of_dataset[cell.method] = of_dataset.get(cell.method, 0) + 1
+        of_method = finished.setdefault(cell.dataset, {}).setdefault(cell.method, [])
+        result = results.get(cell.key)
+        if result is not None and result.status == "ok":
+            of_method.append(result)
+    for methods in finished.values():
+        for group in methods.values():
+            group.sort(key=lambda cell: cell.seed)
+
+    return RunView(
+        record=record,
+        datasets=[DatasetView(name, planned[name], methods, _reference(methods)) for name, methods in finished.items()],
+        missing=[
+            MissingCell(cell.dataset, cell.method, cell.seed, _reason(results.get(cell.key)))
+            for cell in record.cells
+            if (result := results.get(cell.key)) is None or result.status != "ok"
+        ],
+        results=[results[cell.key] for cell in everything if cell.key in results],
+        unplanned=len(extra),
+    )
+
+
+def by_seed(cells: Iterable[CellResult], field: str) -> dict[int, float]:
+    """The values of one numeric field of `CellResult` by seed; cells where it is null are left out."""
+    values = {cell.seed: getattr(cell, field) for cell in cells}
+    return {seed: float(value) for seed, value in values.items() if value is not None}
+
+
+def parse_utc(text: str) -> datetime:
+    """Read an ISO 8601 time; one without a zone is UTC.
+
+    Raises:
+        ValueError: it is not an ISO 8601 time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _reference(methods: dict[str, list[CellResult]]) -> str | None:
+    candidates = [label for label, cells in methods.items() if cells and cells[0].method_name == REFERENCE]
+    return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
+
+
+def _reason(result: CellResult | None) -> str:
+    if result is None:
+        return "not run"
+    return f"{result.status}: {result.error}" if result.error else result.status

@@ -1,0 +1,66 @@
+"""The command line in this process, on a machine without cards, data folders or network."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import run, sweep
+from bench.datasets import DATA_VARIABLE, download, sources
+from reports import build
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import Ended, Plugin
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(torchvision_class: str, folder: Path) -> None:
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(sources, "SYSTEM_ROOT", tmp_path / "system")
+    monkeypatch.setattr(sources, "cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "fetch", no_network)
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Calls `bench.run.main` with arguments as the shell would give them."""
+
+    def call(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["bench.run", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run.main()
+        out, err = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return Ended(stop.value.code, out, err)
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
+    """A plug-in for a module's processes."""
+    made = Plugin(tmp_path_factory.mktemp("plugin"))
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> FakeCells:
+    """Instead of processes that train: rows at once. Reports are a file without pictures."""
+    fake = FakeCells()
+    monkeypatch.setattr(sweep, "run_in_process", fake)
+    monkeypatch.setattr(build, "build_report", fake.build_report)
+    return fake

@@ -1,0 +1,42 @@
+"""Cells that take no time, for tests of what the command line does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.job import Event, Job
+from results.schema import CellResult
+from results.store import read_cells
+from tests.factories import make_cell, make_failed_cell
+
+Key = tuple[str, str, int]
+
+
+class FakeCells:
+    """Stands in for `run_in_process`; a cell fails if `failing` has its method, and stops the run if `stop` has it."""
+
+    def __init__(self) -> None:
+        self.started: list[Key] = []
+        self.jobs: list[Job] = []
+        self.failing: set[str] = set()
+        self.stop: dict[str, BaseException] = {}
+        self.stop_report: BaseException | None = None
+
+    def __call__(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
+        """The row of this cell."""
+        cell = job.cell
+        self.started.append(cell.key)
+        self.jobs.append(job)
+        if cell.method in self.stop:
+            raise self.stop[cell.method]
+        make = make_failed_cell if cell.method in self.failing else make_cell
+        return make(cell.method, cell.dataset, cell.seed, run_id=job.run_id, config=cell.config)
+
+    def build_report(self, run: Path) -> Path:
+        """A report that lists what a real one would have to show."""
+        if self.stop_report is not None:
+            raise self.stop_report
+        report = run / "report.md"
+        report.write_text("\n".join(str(cell.key) for cell in read_cells(run)))
+        return report

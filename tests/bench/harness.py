@@ -1,0 +1,113 @@
+"""Starting the real command line in a process of its own, with the plug-in of `rogue_methods` installed for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.datasets import DATA_VARIABLE
+
+PROJECT = Path(__file__).resolve().parents[2]
+SMALL = ("--threads", "1", "--batch-size", "16", "--epochs", "1")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a finished command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on standard error."""
+        return self.err.splitlines()
+
+
+class Plugin:
+    """The plug-in in a folder, as pip would install it, and the flags by which its methods are steered."""
+
+    def __init__(self, folder: Path) -> None:
+        self._site = folder / "site"
+        self.flags = folder / "flags"
+        self.flags.mkdir(parents=True)
+        info = self._site / "noprop_rogues-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noprop-rogues\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(
+            "[noprop_bench.methods]\nrogues = noprop_rogues\n[noprop_bench.datasets]\nrogues = noprop_rogues\n"
+        )
+        shutil.copy(Path(__file__).with_name("rogue_methods.py"), self._site / "noprop_rogues.py")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which the command finds the plug-in, no card and no data folder."""
+        path = os.pathsep.join(filter(None, [str(self._site), os.environ.get("PYTHONPATH")]))
+        changed = {"PYTHONPATH": path, "ROGUE_FLAGS": str(self.flags), "CUDA_VISIBLE_DEVICES": ""}
+        return {key: value for key, value in os.environ.items() if key != DATA_VARIABLE} | changed
+
+    def start(self, *arguments: str | Path, new_session: bool = False) -> subprocess.Popen[str]:
+        """Start the command; the caller sees to its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench.run", *map(str, arguments)],
+            cwd=PROJECT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=new_session,
+        )
+
+    def run(self, *arguments: str | Path) -> Ended:
+        """Run the command to its end."""
+        return finish(self.start(*arguments))
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that was started with this plug-in, orphans too: they are known by their environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("ROGUE_FLAGS") == str(self.flags) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+    def clean_up(self) -> None:
+        """End whatever a failed test left."""
+        for process in self.processes():
+            process.kill()
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 200) -> Ended:
+    """Wait for the command's end."""
+    out, err = process.communicate(timeout=timeout)
+    return Ended(process.returncode, out, err)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and only waits to be collected does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether the condition comes true in that time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True

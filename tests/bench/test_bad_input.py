@@ -1,0 +1,177 @@
+"""Whatever cannot be used: one sentence that names it and what is accepted, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench import sweep
+from tests.bench.conftest import Command
+from tests.bench.harness import Ended, Plugin
+
+METHODS = "backprop, backprop-checkpoint, backprop-cnn, noprop, noprop-attached"
+WHOLE = "a whole number of at least"
+
+# Option, value, what the sentence must quote, what it must say is accepted.
+VALUES = [
+    ("--methods", "nope", "'nope'", METHODS),
+    ("--methods", "NoProp", "'NoProp'", "did you mean 'noprop'"),
+    ("--methods", "", "''", METHODS),
+    ("--methods", " , ", "' , '", METHODS),
+    ("--methods", "all,noprop", "'noprop'", "each once"),
+    ("--methods", "noprop,noprop-dt", "'noprop'", "each once"),
+    ("--methods", "noprop[T=2],noprop[T=02]", "'noprop[T=2]'", "each once"),
+    ("--methods", "noprop[T=0]", "T=0", "at least 1"),
+    ("--methods", "backprop[T=-3]", "T=-3", "at least 1"),
+    ("--methods", "noprop[T=2.5]", "T='2.5'", "whole number"),
+    ("--methods", "noprop[T=many]", "T='many'", "whole number"),
+    ("--methods", "noprop[T=]", "'T='", "NAME=VALUE"),
+    ("--methods", "noprop[T]", "'T'", "NAME=VALUE"),
+    ("--methods", "noprop[T=1", "'noprop[T=1'", "NAME[OPTION=VALUE,...]"),
+    ("--methods", "noprop[T=1,T=2]", "'T'", "once"),
+    ("--methods", "noprop[depth=1]", "'depth'", "T, alpha_bar_max"),
+    ("--methods", "noprop[sampler=best]", "'best'", "ancestral, mean, replace"),
+    ("--methods", "backprop-cnn[T=3]", "'T'", "no options"),
+    ("--set", "T=0", "T=0", "at least 1"),
+    ("--set", "T", "'T'", "NAME=VALUE"),
+    ("--set", "depth=3", "'depth'", "T, alpha_bar_max"),
+    ("--datasets", "nope", "'nope'", "cifar10, digits, fashion-mnist, mnist"),
+    ("--datasets", "", "''", "a,b,c"),
+    ("--datasets", "digits,", "'digits,'", "a,b,c"),
+    ("--datasets", "digits,digits", "'digits'", "once"),
+    ("--preset", "nope", "'nope'", "quick, standard, paper"),
+    ("--preset", "", "''", "quick, standard, paper"),
+    ("--seeds", "", "''", "a,b,c"),
+    ("--seeds", "0,,1", "'0,,1'", "a,b,c"),
+    ("--seeds", "0,1,0", "0", "once"),
+    ("--seeds", "0,00", "0", "once"),
+    ("--seeds", "-1", "'-1'", f"{WHOLE} 0"),
+    ("--seeds", "4294967296", "'4294967296'", "at most 4294967295"),
+    ("--seeds", "0,a", "'a'", f"{WHOLE} 0"),
+    *(
+        (option, value, f"'{value}'", f"{WHOLE} {least}")
+        for option, least in (("--epochs", 1), ("--batch-size", 2), ("--train-size", 1), ("--threads", 1))
+        for value in ("0", "-5", "1.5", "many", "")
+    ),
+    ("--batch-size", "1", "'1'", f"{WHOLE} 2"),
+    ("--train-size", "9", "9", "at least 10"),
+    ("--train-size", "1000000", "1000000", "1293"),
+    *(("--lr", value, f"'{value}'", "a number above 0") for value in ("0", "-1", "nan", "inf", "1e999", "fast", "")),
+    *(("--weight-decay", value, f"'{value}'", "at least 0") for value in ("-0.1", "nan", "inf", "some")),
+    *(
+        ("--device", value, f"'{value}'", "auto, cpu, cuda")
+        for value in ("gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "")
+    ),
+    *(("--device", value, f"'{value}'", "use cpu or auto") for value in ("cuda", "cuda:0", "cuda:7")),
+    ("--resume", "nope", "'nope'", "out"),
+    ("--resum", "x", "'--resum'", "--resume"),
+]
+
+
+def refused(ended: Ended, *quoted: str) -> None:
+    """One line on standard error that quotes all of that; nothing on standard output."""
+    assert ended.code == 2
+    assert ended.out == ""
+    assert len(ended.lines) == 1
+    assert ended.err.startswith("error: ")
+    for text in quoted:
+        assert text in ended.err
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is not refused must not train for minutes: it fails here."""
+
+    def start(*_: object) -> None:
+        raise AssertionError("a cell was started")
+
+    monkeypatch.setattr(sweep, "run_in_process", start)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "quoted", "accepted"), VALUES, ids=[f"{option}={value}" for option, value, *_ in VALUES]
+)
+def test_value(command: Command, tmp_path: Path, option: str, value: str, quoted: str, accepted: str) -> None:
+    refused(command("--out", tmp_path / "out", option, value), quoted, accepted)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("extra", [("stray",), ("--epochs",)], ids=["stray", "no value"])
+def test_form(command: Command, tmp_path: Path, extra: tuple[str, ...]) -> None:
+    refused(command("--out", tmp_path / "out", *extra), *extra)
+    assert list(tmp_path.iterdir()) == []
+
+
+SIZES = ("--epochs", "--batch-size", "--train-size", "--threads", "--lr", "--weight-decay", "--seeds")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(option=st.sampled_from(SIZES), value=st.text(st.characters(exclude_categories=["N", "Cs"]), max_size=12))
+def test_no_text_is_a_number(command: Command, tmp_path: Path, option: str, value: str) -> None:
+    refused(command("--out", tmp_path / "out", f"{option}={value}"), option)
+
+
+def test_several_cards_are_asked_for_beyond_the_last(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    refused(command("--out", tmp_path / "out", "--device", "cuda:2"), "'cuda:2'", "cuda:0 to cuda:1")
+
+
+@pytest.mark.parametrize("kind", ["absent", "file", "variable"])
+def test_data_folder(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    folder = tmp_path / "data"
+    if kind == "file":
+        folder.write_text("")
+    if kind == "variable":
+        monkeypatch.setenv("NOPROP_DATA", str(folder))
+    given_folder = () if kind == "variable" else ("--data-dir", folder)
+    refused(command("--out", tmp_path / "out", *given_folder), str(folder), "expected a folder")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("contents", [b"", b"no gzip", gzip.compress(b"no IDX"), gzip.compress(bytes(99))[:-9]])
+def test_data_files(command: Command, tmp_path: Path, contents: bytes) -> None:
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    names = itertools.product(("train", "t10k"), ("images-idx3", "labels-idx1"))
+    for part, kind in names:
+        (raw / f"{part}-{kind}-ubyte.gz").write_bytes(contents)
+    ended = command("--out", tmp_path / "out", "--datasets", "digits,mnist", "--data-dir", tmp_path / "data")
+    refused(ended, "train-images-idx3-ubyte.gz")
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_are_nowhere(command: Command, tmp_path: Path) -> None:
+    """The attempt to download is announced, so the sentence is not alone; it is the last line."""
+    ended = command("--out", tmp_path / "out", "--datasets", "mnist")
+    assert ended.code == 2
+    assert ended.lines[-1].startswith("error: MNIST is not in")
+    assert "--data-dir" in ended.lines[-1]
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/deeper", "link"])
+def test_output_folder(command: Command, tmp_path: Path, out: str) -> None:
+    """Below a file and behind a broken link even root cannot write."""
+    (tmp_path / "file").write_text("as before")
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "away")
+    before = sorted(tmp_path.iterdir())
+    refused(command("--out", tmp_path / out), str(tmp_path / out))
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "file").read_text() == "as before"
+
+
+def test_in_a_process_of_its_own(plugin: Plugin, tmp_path: Path) -> None:
+    """Once with the exit code and the text that a shell really gets."""
+    refused(
+        plugin.run("--out", tmp_path / "out", "--methods", "noprop", "--device", "cuda"), "'cuda'", "use cpu or auto"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,252 @@
+"""A whole cell in this process, with a method and data whose answers are known."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+import methods
+from bench import cell, datasets
+from bench.cell import run_cell, seconds_to_targets
+from bench.datasets import Dataset, RawData
+from bench.job import EpochEvent, Event, Job, StepEvent
+from bench.train import TrainingError
+from methods.method import TaskShape
+from methods.options import Options
+from results.schema import CellResult, EpochRecord
+from tests.bench.stubs import Recorder
+from tests.factories import make_cell, make_config, make_environment, make_run
+
+FIRST_TEST_IMAGE = 200
+BATCH = 24
+
+
+def load(data_dir: object) -> RawData:
+    """80 training images, 40 of class 0 and 20 each of 1 and 2, test 6 and 2 and 2; image i is the number i."""
+
+    def part(start: int, counts: tuple[int, int, int]) -> tuple[Any, Any]:
+        numbers = np.arange(start, start + sum(counts), dtype=np.uint8).reshape(-1, 1, 1, 1)
+        return np.tile(numbers, (1, 1, 2, 2)), np.repeat(np.arange(3), counts)
+
+    return RawData(
+        *part(0, (40, 20, 20)), *part(FIRST_TEST_IMAGE, (6, 2, 2)), "made here", verified=None, partial=False
+    )
+
+
+class Fading(Recorder):
+    """Answers 0 after the first epoch, 1 from the second on: right for half the validation images, then a quarter."""
+
+    epoch_definition = "one pass that makes it worse"
+    built: ClassVar[list[Fading]] = []
+    initial_draws = 0
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__(shape, options)
+        self.first_weight = self.weight.detach().clone()
+        torch.rand(self.initial_draws)
+        self.noise: list[float] = []
+        self.exact: list[list[float]] = []
+        Fading.built.append(self)
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.noise.append(float(torch.rand(())))
+        self.exact.append(x[:, 0, 0, 0].tolist())
+        return super().train_step(x, y)
+
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        answer = 0 if len(self.seen) <= 3 else 1
+        return nn.functional.one_hot(torch.full((len(x),), answer), 3).float()
+
+
+class LateStarter(Fading):
+    """The same, but its constructor takes other random numbers."""
+
+    initial_draws = 1000
+
+
+class Counted(Recorder):
+    """Knows how many of its kind are alive."""
+
+    epoch_definition = "one pass"
+    alive: ClassVar[weakref.WeakSet[Counted]] = weakref.WeakSet()
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__(shape, options)
+        Counted.alive.add(self)
+
+
+@dataclass(frozen=True)
+class DepthOptions(Options):
+    T: int = 2
+
+    def __post_init__(self) -> None:
+        self.require(self.T <= 6, "T", "at most 6")
+
+
+class Shallow(Fading):
+    """Takes depths up to 6 only."""
+
+    Options = DepthOptions
+
+
+class Diverging(Fading):
+    losses = (1.0, float("nan"))
+
+
+@pytest.fixture(autouse=True)
+def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {cls.__name__: cls for cls in (Fading, LateStarter, Counted, Shallow, Diverging)}
+    numbers = Dataset("numbers", "numbers", ("a", "b", "c"), load, {"quick": 1, "standard": 1, "paper": 1})
+    monkeypatch.setattr(methods, "get", found.__getitem__)
+    monkeypatch.setattr(datasets, "get", {"numbers": numbers}.__getitem__)
+    monkeypatch.setattr(Fading, "built", [])
+
+
+def run(method: str = "Fading", seed: int = 5, **config: Any) -> tuple[CellResult, list[Event]]:
+    values = {"batch_size": BATCH, "epochs": 2, "threads": torch.get_num_threads(), "options": {}} | config
+    planned = make_run([make_cell(method, "numbers", seed, config=make_config(**values))]).cells[0]
+    events: list[Event] = []
+    job = Job(run_id="the run", cell=planned, data_dir=None, environment=make_environment())
+    return run_cell(job, events.append), events
+
+
+def trained() -> Fading:
+    """The one that is measured: the second built, after the one that warms up."""
+    return Fading.built[1]
+
+
+def test_says_what_it_is() -> None:
+    result, _ = run()
+    assert result.key == ("numbers", "Fading", 5)
+    assert (result.status, result.run_id, result.error) == ("ok", "the run", None)
+    assert result.epoch_definition == "one pass that makes it worse"
+    assert CellResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_accuracy_is_that_of_the_last_epoch_not_the_best() -> None:
+    result, _ = run()
+    assert [(epoch.val_accuracy, epoch.test_accuracy) for epoch in result.epochs] == [(0.5, 0.6), (0.25, 0.2)]
+    assert (result.val_accuracy, result.test_accuracy) == (0.25, 0.2)
+
+
+def test_trains_on_training_images_alone() -> None:
+    """Neither validation nor test images reach a training step, in warm-up and probes neither."""
+    result, _ = run()
+    assert result.data is not None
+    held_out = result.data.n_val
+    assert (result.data.n_train, held_out, result.data.n_test) == (72, 8, 10)
+    (mean,), (std,) = result.data.mean, result.data.std
+    seen = {round((x * std + mean) * 255) for method in Fading.built for batch in method.exact for x in batch}
+    assert max(seen) < 80
+    assert len(seen) == 72
+
+
+def test_model_measured_is_fresh() -> None:
+    """The warm-up's steps are another model's; the probes come after."""
+    run()
+    warmed, measured, *_ = Fading.built
+    assert len(warmed.seen) == 2
+    assert len(measured.seen) == 2 * 3
+    assert torch.equal(warmed.first_weight, measured.first_weight)
+    torch.manual_seed(5)
+    assert torch.equal(measured.first_weight, torch.rand(3))
+
+
+def test_memory_is_read_without_the_warm_up_s_model_and_before_the_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[int] = []
+
+    def read() -> int:
+        alive.append(len(Counted.alive))
+        return 1
+
+    monkeypatch.setattr(cell, "current_rss", read)
+    monkeypatch.setattr(cell, "peak_rss", read)
+    run("Counted")
+    assert alive == [0, 1]
+
+
+def test_same_batches_and_same_noise_for_every_method() -> None:
+    """However many random numbers a constructor takes."""
+    run("Fading")
+    one = trained()
+    Fading.built.clear()
+    run("LateStarter")
+    assert trained().labels == one.labels
+    assert trained().exact == one.exact
+    assert trained().noise == one.noise
+
+
+def test_another_seed_has_other_batches_and_noise_but_the_same_data() -> None:
+    first, _ = run(seed=5)
+    one = trained()
+    Fading.built.clear()
+    second, _ = run(seed=6)
+    assert trained().exact != one.exact
+    assert trained().noise != one.noise
+    assert first.data == second.data
+
+
+def test_numbers_agree_with_each_other() -> None:
+    result, _ = run()
+    assert result.train_seconds == sum(epoch.train_seconds for epoch in result.epochs)
+    assert result.eval_seconds == sum(epoch.eval_seconds for epoch in result.epochs)
+    assert result.images_per_second == pytest.approx(2 * 72 / result.train_seconds)
+    assert result.peak_rss_bytes is not None
+    assert result.baseline_rss_bytes is not None
+    assert result.rss_rise_bytes == max(0, result.peak_rss_bytes - result.baseline_rss_bytes)
+    assert result.parameters == 3
+    assert result.parameter_bytes == 12
+    assert result.optimizer_bytes == 12 + 12 + 4  # AdamW: two moments and a step count
+    assert result.gpu_peak_allocated_bytes is None
+
+
+def test_says_how_it_is_getting_on() -> None:
+    _, events = run()
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert {event.images_total for event in steps} == {2 * 72}
+    assert steps[-1].images == 2 * 72
+    assert [(event.epoch, event.val_accuracy) for event in events if isinstance(event, EpochEvent)] == [
+        (1, 0.5),
+        (2, 0.25),
+    ]
+
+
+def test_what_the_last_batch_leaves_out_is_not_counted() -> None:
+    result, events = run(batch_size=50)
+    assert {event.images_total for event in events if isinstance(event, StepEvent)} == {2 * 50}
+    assert result.images_per_second == pytest.approx(2 * 50 / (result.train_seconds or 0))
+
+
+def test_divergence_is_raised() -> None:
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        run("Diverging")
+
+
+def test_depths_that_a_method_refuses_are_not_probed() -> None:
+    result, _ = run("Shallow", options={"T": 2})
+    assert list(result.activation_bytes_by_T) == ["5"]
+
+
+def test_no_depths_without_a_depth() -> None:
+    result, _ = run()
+    assert result.activation_bytes_by_T == {}
+    assert result.activation_bytes is not None
+    assert result.activation_bytes > 0
+
+
+def test_seconds_to_targets() -> None:
+    """By training time up to the end of the epoch, by validation alone, and the first time counts."""
+    accuracies = [(0.5, 0.99), (0.95, 0.99), (0.91, 0.99), (0.98, 0.99)]
+    epochs = [
+        EpochRecord(
+            epoch=number, train_loss=1, val_accuracy=val, test_accuracy=test, train_seconds=2.5, eval_seconds=100
+        )
+        for number, (val, test) in enumerate(accuracies, start=1)
+    ]
+    assert seconds_to_targets(epochs) == {"0.90": 5.0, "0.95": 5.0, "0.97": 10.0, "0.98": 10.0, "0.99": None}

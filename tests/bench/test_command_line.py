@@ -1,0 +1,154 @@
+"""The command line with cells that take no time: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench import plan
+from bench.run import Terminated
+from results.store import read_cells, read_run
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+
+DOCUMENTED = [
+    "--methods",
+    "--datasets",
+    "--seeds",
+    "--epochs",
+    "--batch-size",
+    "--lr",
+    "--weight-decay",
+    "--train-size",
+    "--device",
+    "--threads",
+    "--preset",
+    "--data-dir",
+    "--out",
+    "--resume",
+    "--list",
+]
+METHODS = ("--methods", "noprop,backprop,backprop-cnn", "--seeds", "3,4", "--set", "T=1")
+
+
+def the_run(out: Path) -> Path:
+    (run,) = out.iterdir()
+    return run
+
+
+def test_help_documents_every_flag(command: Command) -> None:
+    ended = command("--help")
+    assert ended.code == 0
+    described = {line.split()[0]: line.split(maxsplit=2)[-1] for line in ended.out.splitlines() if "  --" in line}
+    assert [flag for flag in DOCUMENTED if len(described.get(flag, "")) < 10] == []
+
+
+def test_list_names_methods_and_data_sets(command: Command) -> None:
+    ended = command("--list")
+    assert ended.code == 0
+    names = [line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")]
+    assert {"noprop", "backprop", "backprop-cnn", "digits", "mnist"} <= set(names)
+    assert all(len(line.split()) > 3 for line in ended.out.splitlines() if line.startswith("  "))
+
+
+def test_all_well(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    ended = command("--out", tmp_path / "out", *METHODS)
+    assert ended.code == 0
+    run = the_run(tmp_path / "out")
+    planned = [cell.key for cell in read_run(run).cells]
+    assert cells.started == planned
+    assert [cell.key for cell in read_cells(run)] == planned
+    assert ended.out.splitlines()[-1] == str(run / "report.md")
+    assert [line.split("]")[0] for line in ended.lines] == [f"[{number}/6" for number in range(1, 7)]
+
+
+def test_run_is_named_after_what_is_in_it(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    command("--out", tmp_path / "out", "--methods", "backprop", "--preset", "paper")
+    run = the_run(tmp_path / "out")
+    record = read_run(run)
+    assert record.run_id == run.name
+    assert "-digits-paper-" in run.name
+    assert shlex.split(record.command)[3:] == [
+        *("--out", str(tmp_path / "out")),
+        *("--methods", "backprop", "--preset", "paper"),
+    ]
+
+
+def test_same_command_twice_makes_two_runs(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert command("--out", tmp_path / "out", "--methods", "backprop").code == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_failed_cell(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    cells.failing = {"noprop[T=1]"}
+    ended = command("--out", tmp_path / "out", *METHODS)
+    assert ended.code == 1
+    assert len(cells.started) == 6
+    run = the_run(tmp_path / "out")
+    assert [cell.status for cell in read_cells(run)].count("error") == 2
+    assert ended.out.splitlines()[-1] == str(run / "report.md")
+    assert ended.lines[-2:] == [f"failed: digits noprop[T=1] seed {seed}: loss is not finite" for seed in (3, 4)]
+
+
+def test_every_cell_fails(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    cells.failing = {"backprop"}
+    ended = command("--out", tmp_path / "out", "--methods", "backprop", "--seeds", "0,1")
+    assert ended.code == 1
+    run = the_run(tmp_path / "out")
+    assert len(read_cells(run)) == 2
+    assert not (run / "report.md").exists()
+    assert sum(line.startswith("failed: digits backprop seed") for line in ended.lines) == 2
+    assert str(run) in ended.err
+
+
+STOPS = [(KeyboardInterrupt(), 130), (Terminated(), 143)]
+
+
+@pytest.mark.parametrize(("stop", "code"), STOPS, ids=["Ctrl-C", "SIGTERM"])
+def test_stopped_in_a_cell(command: Command, cells: FakeCells, tmp_path: Path, stop: BaseException, code: int) -> None:
+    cells.stop = {"backprop-cnn": stop}
+    ended = command("--out", tmp_path / "out with space", "--data-dir", tmp_path, *METHODS)
+    assert ended.code == code
+    assert ended.out == ""
+    run = the_run(tmp_path / "out with space")
+    assert len(read_cells(run)) == 2
+    said, _, how = ended.lines[-1].partition("go on with: ")
+    assert "2 of 6 cells are finished and kept" in said
+    # The folder of the data too: the rest of the run must not silently take its data from elsewhere.
+    assert shlex.split(how) == [
+        *("python", "-m", "bench.run", "--resume", str(run)),
+        *("--data-dir", str(tmp_path)),
+    ]
+
+
+def test_stopped_in_the_report(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    cells.stop_report = KeyboardInterrupt()
+    ended = command("--out", tmp_path / "out", *METHODS)
+    assert ended.code == 130
+    assert "6 of 6 cells are finished and kept" in ended.lines[-1]
+    assert f"--resume {the_run(tmp_path / 'out')}" in ended.lines[-1]
+
+
+@pytest.mark.parametrize(("stop", "code"), STOPS, ids=["Ctrl-C", "SIGTERM"])
+def test_stopped_before_there_is_a_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int
+) -> None:
+    def stopped(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(plan, "make_plan", stopped)
+    ended = command("--out", tmp_path / "out")
+    assert ended.code == code
+    assert ended.lines[-1] == "stopped before the first cell"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_default_to_the_cores_that_may_be_used(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.environment.available_cores", lambda: 7)
+    command("--out", tmp_path / "out", "--methods", "backprop")
+    assert {job.cell.config.threads for job in cells.jobs} == {7}

@@ -1,0 +1,142 @@
+"""Following a cell's process: shell scripts that stand in for the worker, each ending in another way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.job import EpochEvent, Event, Job, ResultEvent
+from bench.launch import run_in_process
+from results.schema import CellResult
+from tests.bench.harness import is_alive, wait_until
+from tests.factories import make_cell, make_environment, make_run
+
+CELL = make_cell()
+JOB = Job(run_id=CELL.run_id, cell=make_run([CELL]).cells[0], data_dir=None, environment=make_environment())
+EPOCH = EpochEvent(epoch=1, loss=0.5, val_accuracy=0.9)
+
+Run = Callable[..., CellResult]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a script as the worker. In it, `$result` and `$epoch` are files that hold such an event's line."""
+    (tmp_path / "result").write_text(ResultEvent(result=CELL).model_dump_json() + "\n")
+    (tmp_path / "epoch").write_text(EPOCH.model_dump_json() + "\n")
+    monkeypatch.chdir(tmp_path)
+
+    def call(script: str, on_event: Callable[[Event], None] = lambda event: None) -> CellResult:
+        worker = tmp_path / "worker"
+        worker.write_text(f"#!/bin/sh\nresult={tmp_path}/result epoch={tmp_path}/epoch\n{script}\n")
+        worker.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(worker))
+        return run_in_process(JOB, on_event)
+
+    return call
+
+
+def is_gone(pid_file: Path) -> bool:
+    return wait_until(lambda: not is_alive(int(pid_file.read_text())), 2)
+
+
+def test_a_result(run: Run) -> None:
+    events: list[Event] = []
+    result = run("read job; sleep 0.2; cat $epoch $epoch $result", events.append)
+    assert events == [EPOCH, EPOCH]
+    assert result.wall_seconds >= 0.2
+    assert result.model_copy(update={"wall_seconds": CELL.wall_seconds}) == CELL
+
+
+def test_gets_its_job_its_threads_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    run("read job; echo $OMP_NUM_THREADS $MKL_NUM_THREADS $@ > told; echo $job > job; cat $result")
+    assert (tmp_path / "told").read_text() == "2 2 -m bench.worker\n"
+    assert Job.model_validate_json((tmp_path / "job").read_text()) == JOB
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "error"),
+    [
+        ("read job; exit 3", "error", "the cell's process ended with exit code 3 and no result"),
+        ("exit 0", "error", "the cell's process ended with exit code 0 and no result"),
+        ("read job; kill -9 $$", "killed", "the cell's process was killed by SIGKILL (out of memory?)"),
+        ("read job; kill -11 $$", "killed", "the cell's process was killed by SIGSEGV"),
+        ("read job; kill -40 $$", "killed", "the cell's process was killed by signal 40"),
+        ("read job; head -c 100 $result; kill -9 $$", "killed", "the cell's process was killed by SIGKILL"),
+        ("read job; echo no event; echo '{}'; exit 1", "error", "exit code 1"),
+    ],
+)
+def test_no_result(run: Run, script: str, status: str, error: str) -> None:
+    result = run(f"echo a last word >&2; {script}")
+    assert result.status == status
+    assert error in (result.error or "")
+    assert result.traceback == "a last word\n"
+    assert (result.key, result.config, result.run_id) == (CELL.key, JOB.cell.config, JOB.run_id)
+    assert result.test_accuracy is None
+
+
+def test_only_the_end_of_a_long_complaint_is_kept(run: Run) -> None:
+    result = run("yes 0123456789 | head -n 100000 >&2; echo the end >&2; exit 1")
+    assert result.traceback is not None
+    assert len(result.traceback) == 4000
+    assert result.traceback.endswith("the end\n")
+
+
+def test_a_process_that_will_not_end_is_ended(run: Run, tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert run("read job; echo $$ > pid; cat $result; sleep 60").status == "ok"
+    assert time.monotonic() - start < 5
+    assert is_gone(tmp_path / "pid")
+
+
+@pytest.mark.parametrize(("end", "status"), [("cat $result", "ok"), ("kill -9 $$", "killed"), ("exit 1", "error")])
+def test_nothing_is_left_and_nothing_waited_for(run: Run, tmp_path: Path, end: str, status: str) -> None:
+    """The child holds the worker's standard output, as a forked one does."""
+    start = time.monotonic()
+    result = run(f"read job; sleep 60 & echo $! > pid; {end}")
+    assert time.monotonic() - start < 5
+    assert result.status == status
+    assert is_gone(tmp_path / "pid")
+
+
+def test_stopped_while_it_works(run: Run, tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("read job; sleep 60 & echo $! > pid; cat $epoch; wait", stop)
+    assert is_gone(tmp_path / "pid")
+
+
+def test_stopped_while_it_ends(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the moment of grace after the result."""
+    wait = subprocess.Popen.wait
+
+    def stopped(self: subprocess.Popen[str], timeout: float | None = None) -> int:
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return int(wait(self))
+
+    monkeypatch.setattr(subprocess.Popen, "wait", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run("read job; echo $$ > pid; cat $result; sleep 60")
+    assert is_gone(tmp_path / "pid")
+
+
+def test_process_is_out_of_reach_of_ctrl_c(run: Run, tmp_path: Path) -> None:
+    """It is in a session of its own: the terminal's signal goes to the harness alone, which decides."""
+    groups: list[int] = []
+
+    def note(event: Event) -> None:
+        pid = int((tmp_path / "pid").read_text())
+        groups.append(os.getpgid(pid))
+        os.kill(pid, signal.SIGTERM)
+
+    assert run("read job; echo $$ > pid; cat $epoch; sleep 60", note).status == "killed"
+    assert groups != [os.getpgid(0)]

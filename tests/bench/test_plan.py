@@ -1,0 +1,156 @@
+"""The cells of a request, and the order in which they are run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import methods
+from bench import datasets, plan
+from bench.datasets import Dataset
+from bench.errors import UserError
+from bench.plan import Request, check_cells, make_plan
+from bench.presets import PRESETS
+from methods.method import Method, TaskShape
+from methods.options import Options
+from results.schema import PlannedCell
+
+
+def request(**changes: Any) -> Request:
+    values: dict[str, Any] = {
+        "methods": "noprop,backprop,backprop-cnn",
+        "datasets": ("digits",),
+        "preset": "quick",
+        "seeds": (0, 1, 2, 3),
+        "epochs": None,
+        "batch_size": None,
+        "lr": None,
+        "weight_decay": None,
+        "train_size": None,
+        "device": "cpu",
+        "threads": 2,
+        "settings": {"T": "1"},
+        "data_dir": None,
+    }
+    return Request(**(values | changes))
+
+
+@pytest.fixture
+def second_dataset(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Digits under another name."""
+    digits = datasets.get("digits")
+    other = Dataset("other", digits.summary, digits.class_names, digits.load, {"quick": 3, "standard": 4, "paper": 5})
+    found = datasets.get
+    monkeypatch.setattr(datasets, "get", lambda name: other if name == "other" else found(name))
+    return "other"
+
+
+def methods_by_seed(cells: list[PlannedCell]) -> list[list[str]]:
+    groups: dict[int, list[str]] = {}
+    for cell in cells:
+        groups.setdefault(cell.seed, []).append(cell.method_name)
+    return list(groups.values())
+
+
+def test_every_combination_once(second_dataset: str) -> None:
+    cells = make_plan(request(datasets=("digits", second_dataset)))
+    assert Counter(cell.key for cell in cells) == Counter(
+        (dataset, method, seed)
+        for dataset in ("digits", "other")
+        for method in ("noprop[T=1]", "backprop[T=1]", "backprop-cnn")
+        for seed in range(4)
+    )
+    assert [cell.dataset for cell in cells] == ["digits"] * 12 + ["other"] * 12
+
+
+def test_each_seed_begins_with_another_method() -> None:
+    a, b, c = "noprop", "backprop", "backprop-cnn"
+    cells = make_plan(request(seeds=(5, 2, 9, 0)))
+    assert [cell.seed for cell in cells] == [5] * 3 + [2] * 3 + [9] * 3 + [0] * 3
+    assert methods_by_seed(cells) == [[a, b, c], [b, c, a], [c, a, b], [a, b, c]]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_gives_what_the_user_does_not(name: str) -> None:
+    (cell, *_), preset = make_plan(request(preset=name, seeds=None)), PRESETS[name]
+    config = cell.config
+    assert config.epochs == datasets.get("digits").epochs[name]
+    assert (config.batch_size, config.lr, config.weight_decay) == (preset.batch_size, preset.lr, preset.weight_decay)
+    seeds = {cell.seed for cell in make_plan(request(preset=name, seeds=None))}
+    assert seeds == set(preset.seeds)
+
+
+def test_user_wins_over_the_preset() -> None:
+    (cell, *_) = make_plan(
+        request(epochs=3, batch_size=17, lr=0.5, weight_decay=0.0, train_size=50, preset="paper", threads=6)
+    )
+    config = cell.config
+    assert (config.epochs, config.batch_size, config.lr, config.weight_decay) == (3, 17, 0.5, 0.0)
+    assert (config.train_size, config.threads, config.device, config.preset) == (50, 6, "cpu", "paper")
+
+
+def test_conditions_are_equal_for_all_methods() -> None:
+    """Fairness: nothing but a method's own options differs inside a data set."""
+    cells = make_plan(request(methods="all", seeds=(0, 1)))
+    assert len({cell.config.model_copy(update={"options": {}}).model_dump_json() for cell in cells}) == 1
+
+
+def test_same_seed_and_method_on_another_seed_s_data() -> None:
+    """Seeds differ in initialisation, batches and noise, never in the split."""
+    assert len({cell.config.split_seed for cell in make_plan(request())}) == 1
+
+
+@pytest.mark.parametrize(("name", "cards", "device"), [
+    ("auto", 0, "cpu"),
+    ("auto", 2, "cuda:0"),
+    ("cpu", 2, "cpu"),
+    ("cuda", 2, "cuda:0"),
+    ("cuda:1", 2, "cuda:1"),
+])  # fmt: skip
+def test_device(monkeypatch: pytest.MonkeyPatch, name: str, cards: int, device: str) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cards > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: cards)
+    assert plan.resolve_device(name) == device
+
+
+class _Raises(methods.get("backprop-cnn")):  # type: ignore[misc]
+    error: Exception
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        raise self.error
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch) -> type[_Raises]:
+    """`backprop-cnn`, with a constructor that raises `error`."""
+    found = methods.get
+
+    def get(name: str) -> type[Method]:
+        return _Raises if name == "backprop-cnn" else found(name)
+
+    monkeypatch.setattr(methods, "get", get)
+    return _Raises
+
+
+def test_method_that_does_not_fit_the_data(raising: type[_Raises]) -> None:
+    raising.error = methods.MethodError("images of 8x8 pixels are too small")
+    with pytest.raises(UserError, match="backprop-cnn on digits: images of 8x8 pixels are too small"):
+        make_plan(request())
+
+
+def test_method_with_a_bug_is_left_to_its_cells(raising: type[_Raises]) -> None:
+    """A fault in one method's code must not keep the others from running: its row will say what it raised."""
+    raising.error = KeyError("oops")
+    assert len(make_plan(request())) == 12
+
+
+def test_plan_can_be_checked_again() -> None:
+    cells = make_plan(request())
+    check_cells(cells, None)
+    check_cells([], None)
+    with pytest.raises(UserError, match="'cuda:3'"):
+        check_cells(
+            [cells[0].model_copy(update={"config": cells[0].config.model_copy(update={"device": "cuda:3"})})], None
+        )

@@ -1,0 +1,173 @@
+"""`--resume`: what is done again, what is refused, and what is left exactly as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.schema import CellResult
+from results.store import CELLS_FILE, RUN_FILE, read_cells
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+from tests.factories import make_cell, make_config, make_failed_cell, make_run, write_run
+
+CONFIG = make_config(
+    preset="quick", epochs=5, train_size=60, threads=1, options={}, lr=0.25, weight_decay=0.5, optimizer="AdamW"
+)
+
+
+def row(seed: int, *, ok: bool = True, **changes: Any) -> CellResult:
+    config = CONFIG.model_copy(update=changes)
+    make = make_cell if ok else make_failed_cell
+    return make("backprop-cnn", "digits", seed, config=config)
+
+
+def a_run(folder: Path, *, planned: list[CellResult], rows: list[CellResult]) -> Path:
+    return write_run(folder / "run", rows, make_run(planned))
+
+
+@pytest.fixture
+def half_done(tmp_path: Path) -> Path:
+    """Seeds 0 and 2 are finished, 1 has failed, 3 was not reached."""
+    rows = [row(0), row(1, ok=False), row(2)]
+    return a_run(tmp_path, planned=[row(seed) for seed in range(4)], rows=rows)
+
+
+def key(seed: int) -> tuple[str, str, int]:
+    return ("digits", "backprop-cnn", seed)
+
+
+def test_does_failed_and_unfinished_cells_once(command: Command, cells: FakeCells, half_done: Path) -> None:
+    kept = (half_done / CELLS_FILE).read_bytes()
+    assert command("--resume", half_done).code == 0
+    assert cells.started == [key(1), key(3)]
+    assert (half_done / CELLS_FILE).read_bytes().startswith(kept)
+    assert sorted(cell.key for cell in read_cells(half_done)) == [key(seed) for seed in range(4)]
+    assert {cell.status for cell in read_cells(half_done)} == {"ok"}
+
+
+def test_keeps_the_settings_of_the_run(command: Command, cells: FakeCells, half_done: Path) -> None:
+    command("--resume", half_done)
+    assert [job.cell.config for job in cells.jobs] == [CONFIG, CONFIG]
+
+
+def test_counts_on_from_what_is_done(command: Command, cells: FakeCells, half_done: Path) -> None:
+    ended = command("--resume", half_done)
+    assert [line.split("]")[0] for line in ended.lines] == ["[3/4", "[4/4"]
+
+
+def test_a_cell_that_fails_again(command: Command, cells: FakeCells, half_done: Path) -> None:
+    cells.failing = {"backprop-cnn"}
+    assert command("--resume", half_done).code == 1
+    assert [cell.status for cell in read_cells(half_done)].count("ok") == 2
+
+
+def test_by_name_in_the_output_folder(command: Command, cells: FakeCells, half_done: Path) -> None:
+    assert command("--out", half_done.parent, "--resume", half_done.name).code == 0
+    assert cells.started == [key(1), key(3)]
+
+
+def test_a_finished_run_only_gets_its_report_again(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    run = a_run(tmp_path, planned=[row(0)], rows=[row(0)])
+    ended = command("--resume", run)
+    assert ended.code == 0
+    assert cells.started == []
+    assert ended.out.splitlines()[-1] == str(run / "report.md")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--methods", "backprop-cnn"),
+        ("--datasets", "digits"),
+        ("--preset", "quick"),
+        ("--seeds", "0"),
+        ("--epochs", "5"),
+        ("--batch-size", "128"),
+        ("--lr", "0.25"),
+        ("--weight-decay", "0.5"),
+        ("--train-size", "60"),
+        ("--set", "T=1"),
+        ("--device", "cpu"),
+        ("--threads", "1"),
+    ],
+)
+def test_refuses_settings(command: Command, cells: FakeCells, half_done: Path, option: str, value: str) -> None:
+    """Even the run's own: nobody has to guess which of them count."""
+    refused(command, cells, half_done, option, value, quotes=f"{option} cannot be given with --resume")
+
+
+def refused(command: Command, cells: FakeCells, run: Path, *more: str, quotes: str) -> None:
+    """Exit code 2, one line that quotes this, nothing started, and every file as it was."""
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    ended = command("--resume", run, *more)
+    assert ended.code == 2
+    assert len(ended.lines) == 1
+    assert ended.err.startswith("error: ")
+    assert quotes in ended.err
+    assert cells.started == []
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_folder_that_is_no_run(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    refused(command, cells, tmp_path, quotes=f"{tmp_path} is not a run")
+
+
+@pytest.mark.parametrize(
+    "end", [b'{"schema_version":1,"run_id":"20', b"\xff\xfe\n", b"[]\n", b'{"schema_version":2}\n', b"[" * 100_000]
+)
+def test_broken_last_line(command: Command, cells: FakeCells, half_done: Path, end: bytes) -> None:
+    with (half_done / CELLS_FILE).open("ab") as file:
+        file.write(end)
+    refused(command, cells, half_done, quotes=f"line 4 of {half_done / CELLS_FILE}")
+
+
+def test_broken_run_file(command: Command, cells: FakeCells, half_done: Path) -> None:
+    whole = (half_done / RUN_FILE).read_text()
+    (half_done / RUN_FILE).write_text(whole[: len(whole) // 2])
+    refused(command, cells, half_done, quotes=str(half_done / RUN_FILE))
+
+
+def test_line_without_its_end(command: Command, cells: FakeCells, half_done: Path) -> None:
+    """As some editors leave the file once the broken line below has been deleted, as the message asks."""
+    file = half_done / CELLS_FILE
+    file.write_bytes(file.read_bytes().rstrip(b"\n"))
+    assert command("--resume", half_done).code == 0
+    assert len(read_cells(half_done)) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "quotes"),
+    [
+        ({"device": "cuda:0"}, "'cuda:0'"),
+        ({"train_size": 100_000}, "100000"),
+        ({"options": {"width": 3}}, "'width'"),
+    ],
+    ids=["device", "size", "option"],
+)
+def test_what_cannot_be_done_here(
+    command: Command, cells: FakeCells, tmp_path: Path, changes: dict[str, Any], quotes: str
+) -> None:
+    """A run that was begun on another machine, or with another version."""
+    run = a_run(tmp_path, planned=[row(0), row(1, **changes)], rows=[row(0)])
+    refused(command, cells, run, quotes=quotes)
+
+
+@pytest.mark.parametrize(("field", "quotes"), [("dataset", "'gone'"), ("method_name", "'gone'")])
+def test_plugin_that_is_gone(command: Command, cells: FakeCells, tmp_path: Path, field: str, quotes: str) -> None:
+    record = make_run([row(0), row(1)])
+    planned = [record.cells[0], record.cells[1].model_copy(update={field: "gone"})]
+    run = write_run(tmp_path / "run", [row(0)], record.model_copy(update={"cells": planned}))
+    refused(command, cells, run, quotes=quotes)
+
+
+def test_data_that_are_damaged_now(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(b"cut")
+    record = make_run([row(0), row(1)])
+    planned = [record.cells[0], record.cells[1].model_copy(update={"dataset": "mnist"})]
+    run = write_run(tmp_path / "run", [row(0)], record.model_copy(update={"cells": planned}))
+    refused(command, cells, run, "--data-dir", str(tmp_path / "data"), quotes=str(raw))

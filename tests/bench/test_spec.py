@@ -1,0 +1,90 @@
+"""What a user may write for methods and their options."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import methods
+from bench.errors import UserError
+from bench.spec import parse_methods, parse_settings
+
+NAMES = sorted(methods.available())
+
+
+def labels(text: str, **given_settings: str) -> list[str]:
+    return [spec.label for spec in parse_methods(text, given_settings)]
+
+
+def test_all_is_every_method_with_its_defaults() -> None:
+    specs = parse_methods("all", {})
+    assert [spec.label for spec in specs] == NAMES
+    for spec in specs:
+        assert spec.options == spec.cls.Options.parse({}).as_dict()
+
+
+@given(st.permutations(NAMES), st.integers(1, len(NAMES)), st.sampled_from([",", " , ", ", "]))
+def test_order_is_kept(order: list[str], count: int, comma: str) -> None:
+    assert labels(comma.join(order[:count])) == order[:count]
+
+
+def test_commas_in_brackets_do_not_end_a_method() -> None:
+    first, second = parse_methods("noprop[T=20, sampler=mean],backprop[T=20]", {})
+    assert (first.options["T"], first.options["sampler"]) == (20, "mean")
+    assert (second.cls.name, second.options["T"]) == ("backprop", 20)
+
+
+@given(T=st.integers(1, 50), eta=st.floats(1e-6, 1e6), first=st.sampled_from(["T", "eta"]))
+def test_label_reads_back_as_the_same_method(T: int, eta: float, first: str) -> None:
+    written = [f"T={T}", f"eta={eta}"] if first == "T" else [f"eta={eta}", f"T={T}"]
+    (spec,) = parse_methods(f"noprop[{','.join(written)}]", {})
+    assert spec.label == f"noprop[T={T},eta={eta}]"
+    assert (spec.options["T"], spec.options["eta"]) == (T, eta)
+    (again,) = parse_methods(spec.label, {})
+    assert again == spec
+
+
+def test_alias_gets_the_method_s_own_name() -> None:
+    assert labels("noprop-dt[T=3]") == ["noprop[T=3]"]
+
+
+def test_settings_reach_the_methods_that_have_them() -> None:
+    assert labels("noprop,backprop-cnn,backprop", T="3") == ["noprop[T=3]", "backprop-cnn", "backprop[T=3]"]
+
+
+def test_brackets_win_over_settings() -> None:
+    first, second = parse_methods("noprop[T=2],backprop", {"T": "7"})
+    assert (first.options["T"], second.options["T"]) == (2, 7)
+
+
+def test_same_method_with_other_options_is_another() -> None:
+    assert labels("noprop,noprop[T=2],noprop[T=3]") == ["noprop", "noprop[T=2]", "noprop[T=3]"]
+
+
+def test_none_and_text_options_show_as_they_are_written() -> None:
+    assert labels("noprop[embedding_dim=none,embedding=learned]") == ["noprop[embedding=learned,embedding_dim=none]"]
+
+
+@settings(max_examples=300, derandomize=True)
+@given(st.text(st.sampled_from("noprpback[]=,T 12-"), max_size=25))
+def test_any_text_is_read_or_refused_in_one_sentence(text: str) -> None:
+    try:
+        said, found = "", [spec.label for spec in parse_methods(text, {})]
+    except UserError as error:
+        said, found = str(error), []
+    assert bool(said) != bool(found)
+    assert "\n" not in said
+    assert len(set(found)) == len(found)
+
+
+@given(st.dictionaries(st.text("abcT_", min_size=1), st.text("xyz=1.", min_size=1).filter(str.strip), max_size=4))
+def test_settings_read_back(expected: dict[str, str]) -> None:
+    assert parse_settings(f" {name} = {value} " for name, value in expected.items()) == expected
+
+
+@pytest.mark.parametrize("item", ["", "T", "T=", "=3", "  =  "])
+def test_setting_of_another_form(item: str) -> None:
+    with pytest.raises(UserError, match="NAME=VALUE") as refusal:
+        parse_settings([item])
+    assert repr(item) in str(refusal.value)

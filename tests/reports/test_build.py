@@ -1,0 +1,253 @@
+"""The report as a user gets it: the command, its files, its errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from reports.build import build_report, main, newest_run
+from reports.style import accuracy_limits, looks
+from results.store import CELLS_FILE, ResultsError
+from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run, write_run
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run_command(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def section(text: str, title: str) -> str:
+    """From a heading to the next of its rank or a higher one."""
+    rank = len(title.split(" ")[0])
+    start = text.index(f"\n{title}\n")
+    following = re.search(rf"\n#{{1,{rank}}} ", text[start + len(title) + 1 :])
+    return text[start : start + len(title) + 1 + following.start()] if following else text[start:]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on two data sets, with a failed cell and one that was not run."""
+    planned = make_cells(datasets=["mnist", "digits"], seeds=range(3))
+    cells = [make_failed_cell("noprop", "mnist", 1, error="loss | is not `finite` <nan>")]
+    cells += [cell for cell in planned[:-1] if cell.key != cells[0].key]
+    return build_report(write_run(tmp_path_factory.mktemp("runs") / "run", cells, make_run(planned)))
+
+
+def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -> None:
+    headings = re.findall(r"^## (.+)$", report.read_text(), re.MULTILINE)
+    assert headings == [
+        "Results: mnist",
+        "Results: digits",
+        "Failed or missing cells",
+        "Configuration",
+        "Data",
+        "Environment",
+        "What this does not show",
+    ]
+    assert re.findall(r"^### (.+)$", section(report.read_text(), "## Results: digits"), re.MULTILINE) == [
+        "Accuracy and time",
+        "Memory and size",
+        "Compared with backprop, seed by seed",
+        "Training time to a validation accuracy",
+        "Pictures",
+        "Activation memory against depth",
+    ]
+
+
+def test_every_link_resolves_and_every_picture_is_a_png_with_alt_text(report: Path) -> None:
+    text = report.read_text()
+    images = re.findall(r"^!\[(.+)\]\(([^)]+)\)$", text, re.MULTILINE)
+    assert len(images) == text.count("![") == 10
+    for alt, link in images:
+        assert len(alt) > 40
+        assert (report.parent / link).read_bytes().startswith(PNG)
+    assert files_in(report.parent / "figures") == {Path(link).name for _, link in images}
+    anchors = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.M)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def test_failed_and_missing_cells_are_listed(report: Path) -> None:
+    rows = section(report.read_text(), "## Failed or missing cells").strip().splitlines()[4:]
+    assert len(rows) == 2
+    assert rows[0].startswith("| `mnist`    | `noprop` | 1")
+    assert "error: loss \\| is not 'finite' <nan>" in rows[0]
+    assert "| 2      | not run" in rows[1]
+    assert "`noprop`   |  2 of 3 |" in section(report.read_text(), "## Results: mnist")
+
+
+def test_the_run_its_command_and_what_is_unmatched_are_stated(report: Path) -> None:
+    text = report.read_text()
+    assert "```sh\npython -m bench.run --methods backprop,noprop --datasets mnist --seeds 3\n```" in text
+    assert "2026-03-01 10:00 UTC" in text
+    assert "825,300: `backprop`; 825,310: `noprop`" in section(text, "### Unmatched")
+    assert "epochs" not in section(text, "### Unmatched")
+
+
+def test_no_scratch_is_left_behind(report: Path) -> None:
+    assert {path.name for path in report.parent.iterdir()} == {"run.json", "cells.jsonl", "report.md", "figures"}
+
+
+def test_command_prints_the_tables_and_last_the_path(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(epochs=1, seeds=[0]))
+    result = run_command(run, "--out", tmp_path / "elsewhere" / "deep")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "mnist"
+    assert any(line.startswith("noprop ") for line in lines)
+    assert Path(lines[-1]) == tmp_path / "elsewhere" / "deep" / "report.md"
+    assert Path(lines[-1]).is_file()
+    assert files_in(run) == {"run.json", "cells.jsonl"}
+
+
+def test_the_same_results_give_the_same_files_and_a_rebuild_replaces_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(epochs=2, seeds=[0, 1]))
+    first = {name: (run / name).read_bytes() for name in files_in(build_report(run).parent)}
+    (run / "report.md").write_text("old")
+    build_report(run)
+    assert {name: (run / name).read_bytes() for name in files_in(run)} == first
+
+
+def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:
+    cells = make_cells(seeds=[0, 1], epochs=2, gpu_peak_allocated_bytes=300 * MIB, gpu_peak_reserved_bytes=400 * MIB)
+    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    assert "GPU peak allocated, MiB |   GPU peak reserved, MiB |" in text
+    assert "Peak GPU memory allocated: backprop 300 MiB" in text
+    plain = build_report(write_run(tmp_path / "cpu", make_cells(seeds=[0], epochs=2))).read_text()
+    assert "GPU peak" not in plain
+    assert "Peak GPU" not in plain
+
+
+def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
+    text = build_report(write_run(tmp_path / "run", make_cells(seeds=[4], epochs=2))).read_text()
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert any("(one seed)" in line for line in tables)
+    assert not any("±" in line for line in tables)
+    assert "One seed for each method" in text
+
+
+def test_a_run_without_backprop_says_so_instead_of_ratios(tmp_path: Path) -> None:
+    text = build_report(write_run(tmp_path / "run", make_cells(["noprop"], seeds=[0], epochs=1))).read_text()
+    assert "`backprop` has no finished cell on mnist" in text
+    assert "How to read it" not in text
+
+
+def test_a_method_that_measured_next_to_nothing_still_gets_a_report(tmp_path: Path) -> None:
+    measured = "val_accuracy test_accuracy train_seconds images_per_second eval_seconds peak_rss_bytes rss_rise_bytes "
+    measured += "baseline_rss_bytes activation_bytes parameters epoch_definition data"
+    nothing = dict.fromkeys(measured.split())
+    bare = make_cell("noprop").model_copy(update={**nothing, "epochs": [], "activation_bytes_by_T": {}})
+    for name, cells in (("alone", [bare]), ("beside", [bare, make_cell()])):
+        text = build_report(write_run(tmp_path / name, cells)).read_text()
+        assert "| `noprop`" in text
+
+
+def test_odd_data_set_names_get_pictures_of_their_own(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(datasets=["a b", "A/B"], seeds=[0], epochs=1))
+    names = {path.name for path in (build_report(run).parent / "figures").glob("*-memory.png")}
+    assert names == {"a-b-memory.png", "a-b-2-memory.png"}
+
+
+def test_the_newest_run_is_the_one_created_last_whatever_its_name_and_age_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = make_cells(seeds=[0], epochs=1)
+    runs = tmp_path / "results" / "runs"
+    for name, created in (
+        ("z", "2026-01-01T00:00:00Z"),
+        ("a", "2026-01-31T23:30:00Z"),
+        ("m", "2026-02-01T00:00:00+01:00"),
+    ):
+        write_run(runs / name, cells, make_run(cells, created_at=created))
+    (runs / "no-run").mkdir()
+    (runs / "broken").mkdir()
+    (runs / "broken" / "run.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    result = run_command()
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "results/runs/a/report.md"
+    assert "broken" in result.stderr
+    assert newest_run(runs).name == "a"
+
+
+def break_last_line(run: Path) -> None:
+    path = run / CELLS_FILE
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def forget_cells(run: Path) -> None:
+    (run / CELLS_FILE).unlink()
+
+
+def only_failures(run: Path) -> None:
+    (run / CELLS_FILE).write_text(make_failed_cell().model_dump_json() + "\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [(break_last_line, "line 2"), (forget_cells, "no cell of"), (only_failures, "no cell of")],
+)
+def test_results_that_cannot_be_reported_are_one_sentence_and_leave_nothing(
+    damage: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", make_cells(seeds=[0]))
+    damage(run)
+    before = files_in(tmp_path)
+    result = run_command(run, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert files_in(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_such_run_and_no_runs_at_all_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["nowhere"], []):
+        result = run_command(*arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
+
+
+@pytest.mark.parametrize("blocked", ["out", "out/figures"])
+def test_a_folder_that_cannot_be_written_is_one_sentence(blocked: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(seeds=[0], epochs=1))
+    (tmp_path / blocked).parent.mkdir(exist_ok=True)
+    (tmp_path / blocked).write_text("a file where a folder should be")
+    result = run_command(run, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert re.fullmatch(r"error: cannot write the report to [^\n]+\n", result.stderr)
+    assert files_in(tmp_path) == {"run/run.json", "run/cells.jsonl", blocked}
+    with pytest.raises(ResultsError):
+        build_report(run, tmp_path / "out")
+
+
+def test_methods_keep_their_colour_and_marker_and_differ_from_one_another() -> None:
+    methods = [f"m{index}" for index in range(25)]
+    styles = looks(methods)
+    assert len({(look.color, look.marker) for look in styles.values()}) == 25
+    assert looks(methods[:3]) == {method: styles[method] for method in methods[:3]}
+
+
+def test_an_axis_of_accuracies_leaves_chance_level_out_only_where_it_hides_the_end() -> None:
+    low, high, cropped = accuracy_limits(np.array([10.0, 11.0]), np.array([98.0, 99.0]), np.array([97.0, 98.5]))
+    assert cropped
+    assert low == 87.0
+    assert high >= 99.0
+    low, _, cropped = accuracy_limits(np.array([84.0, 92.0]), np.array([98.0, 99.0]), np.array([97.0, 98.5]))
+    assert not cropped
+    assert low < 84.0
+    low, _, cropped = accuracy_limits(np.array([35.0, 92.0]), np.array([41.0, 99.0]), np.array([40.0, 98.5]))
+    assert not cropped
+    assert low < 35.0

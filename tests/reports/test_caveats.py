@@ -1,0 +1,165 @@
+"""Caveats are printed where they apply, and only there. Each case has its counter-case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from reports.caveats import caveats, paper_epochs
+from reports.matching import mismatches
+from reports.view import arrange
+from results.schema import CellResult
+from tests.factories import make_cell, make_cells, make_config, make_data, make_environment, make_failed_cell, make_run
+
+FULL = 100
+"""Epochs as in the paper, so that nothing about epochs is said of mnist."""
+
+
+def sentences(cells: Sequence[CellResult], planned: Sequence[CellResult] | None = None) -> str:
+    view = arrange(make_run(planned or cells), cells)
+    return "\n".join(caveats(view, mismatches(view)))
+
+
+def cells_with(**overrides: Any) -> list[CellResult]:
+    values: dict[str, Any] = {"config": make_config(epochs=FULL), "parameters": 100, "stack_parameters": 90}
+    return make_cells(seeds=range(5), **(values | overrides))
+
+
+def accuracies(ours: float, theirs: float, seeds: int) -> list[CellResult]:
+    """Backprop and noprop with given mean accuracies and a spread of half a point."""
+    cells = []
+    for seed in range(seeds):
+        for method, mean in (("backprop", theirs), ("noprop", ours)):
+            cells.append(make_cell(method, seed=seed, test_accuracy=mean + 0.005 * (seed % 2)))
+    return cells
+
+
+GPU = {"config": make_config(epochs=FULL, device="cuda:0")}
+CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
+    ("One seed says", lambda: sentences(make_cells(seeds=[0])), lambda: sentences(cells_with())),
+    ("Few seeds", lambda: sentences(make_cells(seeds=range(4))), lambda: sentences(cells_with())),
+    ("Intervals are over seeds", lambda: sentences(cells_with()), lambda: sentences(make_cells(seeds=[0]))),
+    (
+        "overlaps that of `backprop`",
+        lambda: sentences(accuracies(0.97, 0.971, 6)),
+        lambda: sentences(accuracies(0.90, 0.97, 6)),
+    ),
+    (
+        "50,000 of the 55,000 training images",
+        lambda: sentences(cells_with(data=make_data(n_train=50_000))),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "only a part of the published",
+        lambda: sentences(cells_with(data=make_data(partial=True))),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "do not match the published checksums",
+        lambda: sentences(cells_with(data=make_data(verified=False))),
+        lambda: sentences(cells_with(data=make_data(verified=None))),
+    ),
+    (
+        "were not verified",
+        lambda: sentences(cells_with(data=make_data(verified=None))),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "small problem (8 × 8 pixels and 1,200 training images)",
+        lambda: sentences(cells_with(data=make_data(shape=(1, 8, 8), n_train=1_200, n_train_available=1_200))),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "one image is 0.28 percentage points",
+        lambda: sentences(cells_with(data=make_data(n_test=360))),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "5 epochs of training, against the paper's 100",
+        lambda: sentences(cells_with(config=make_config(epochs=5))),
+        lambda: sentences(cells_with()),
+    ),
+    ("no search for hyperparameters", lambda: sentences(cells_with()), lambda: sentences([make_cell()])),
+    ("Training losses", lambda: sentences(cells_with()), lambda: sentences([make_cell()])),
+    (
+        "listed under Unmatched",
+        lambda: sentences([*cells_with(), make_cell("forward", config=make_config(lr=0.5))]),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "1 cell failed and is left out",
+        lambda: sentences([make_failed_cell(seed=9), *cells_with()]),
+        lambda: sentences(cells_with(), [*cells_with(), make_cell(seed=9)]),
+    ),
+    (
+        "1 planned cell was not run",
+        lambda: sentences(cells_with(), [*cells_with(), make_cell(seed=9)]),
+        lambda: sentences([make_failed_cell(seed=9), *cells_with()]),
+    ),
+    (
+        "run.json does not name",
+        lambda: sentences(cells_with(), cells_with()[1:]),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "Times come from one kind of machine",
+        lambda: sentences(cells_with()),
+        lambda: sentences([*cells_with(), make_cell(seed=9, environment=make_environment(cpu="Other"))]),
+    ),
+    (
+        "2 kinds of machine",
+        lambda: sentences([*cells_with(), make_cell(seed=9, environment=make_environment(cpu="Other"))]),
+        lambda: sentences(cells_with()),
+    ),
+    (
+        "not an unchanged commit",
+        lambda: sentences(cells_with(environment=make_environment(commit="abc-dirty"))),
+        lambda: sentences(cells_with()),
+    ),
+    ("Everything ran on the CPU", lambda: sentences(cells_with()), lambda: sentences(cells_with(**GPU))),
+    ("Activation bytes are", lambda: sentences(cells_with()), lambda: sentences(cells_with(activation_bytes=None))),
+    (
+        "Peak resident memory is that of a whole process",
+        lambda: sentences(cells_with()),
+        lambda: sentences(cells_with(peak_rss_bytes=None)),
+    ),
+    (
+        "did not let the memory mark be reset",
+        lambda: sentences(cells_with(rss_source="high-water mark of the process's life")),
+        lambda: sentences(cells_with()),
+    ),
+]
+
+
+@pytest.mark.parametrize(("phrase", "applies", "does_not"), CASES, ids=[case[0] for case in CASES])
+def test_a_caveat_appears_where_it_applies_and_only_there(
+    phrase: str, applies: Callable[[], str], does_not: Callable[[], str]
+) -> None:
+    assert phrase in applies()
+    assert phrase not in does_not()
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs"),
+    [
+        ("mnist", 100),
+        ("cifar10", 150),
+        ("CIFAR-10", 150),
+        ("cifar100", 150),
+        ("mnist[subset]", 100),
+        ("digits", None),
+        ("fashion-mnist", None),
+        ("mnist1d", None),
+        ("cifar1", None),
+    ],
+)
+def test_the_papers_epochs_are_known_for_its_own_data_sets_only(name: str, epochs: int | None) -> None:
+    assert paper_epochs(name) == epochs
+
+
+def test_without_backprop_the_overlap_is_with_the_best_method() -> None:
+    cells = [cell.model_copy(update={"method": "a", "method_name": "a"}) for cell in accuracies(0.97, 0.971, 6)[::2]]
+    cells += accuracies(0.97, 0.971, 6)[1::2]
+    assert "`noprop` overlaps that of `a`" in sentences(cells)

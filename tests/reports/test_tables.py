@@ -1,0 +1,143 @@
+"""The tables of a data set: what is paired, what is left out, what is said about single seeds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from reports import tables
+from reports.view import DatasetView, arrange
+from results.schema import CellResult
+from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run
+
+
+def view_of(cells: list[CellResult], planned: list[CellResult] | None = None) -> DatasetView:
+    return arrange(make_run(planned or cells), cells).datasets[0]
+
+
+def row(table: str, method: str) -> list[str]:
+    """The entries of the method's row, without its name."""
+    line = next(line for line in table.splitlines() if line.startswith(f"| `{method}` "))
+    return [entry.strip() for entry in line.strip("|").split("|")][1:]
+
+
+def column(table: str, method: str, header: str) -> str:
+    headers = [entry.strip() for entry in table.splitlines()[0].strip("|").split("|")][1:]
+    return row(table, method)[headers.index(header)]
+
+
+def test_summary_gives_mean_and_interval_over_seeds() -> None:
+    cells = [make_cell(seed=seed, test_accuracy=value) for seed, value in enumerate([0.96, 0.98, 0.97])]
+    # s = 1 point, t(2) = 4.3027: 4.3027 / sqrt(3) = 2.48
+    assert column(tables.accuracy_and_time(view_of(cells)), "backprop", "test accuracy, %") == "97.00 ± 2.48"
+
+
+def test_one_seed_is_named_and_has_no_interval() -> None:
+    data = view_of(make_cells(seeds=[0]))
+    table = tables.accuracy_and_time(data)
+    assert "(one seed)" in column(table, "noprop", "test accuracy, %")
+    assert all("±" not in str(text) for text in (table, tables.memory_and_size(data), tables.ratios(data)))
+
+
+def test_ratios_pair_by_seed_in_shuffled_order_and_with_a_missing_seed() -> None:
+    base = {0: 10.0, 1: 20.0, 2: 40.0}
+    cells = [make_cell("backprop", seed=seed, train_seconds=seconds) for seed, seconds in base.items()]
+    cells += [make_cell("noprop", seed=seed, train_seconds=2 * base[seed]) for seed in (2, 0)]
+    cells += [make_cell("noprop", seed=9, train_seconds=1e6)]
+    random.Random(1).shuffle(cells)
+    table = tables.ratios(view_of(cells))
+    assert table is not None
+    # Paired, every ratio is exactly 2; a ratio of the means would be 14,000 and more.
+    assert column(table, "noprop", "training time, ratio") == "2.00 ± 0.00"
+    assert column(table, "noprop", "seeds") == "2"
+
+
+def test_accuracy_is_a_difference_in_points() -> None:
+    cells = [make_cell("backprop", seed=s, test_accuracy=a) for s, a in enumerate([0.90, 0.95])]
+    cells += [make_cell("noprop", seed=s, test_accuracy=a) for s, a in enumerate([0.89, 0.94])]
+    table = tables.ratios(view_of(cells))
+    assert table is not None
+    assert column(table, "noprop", "test accuracy, points") == "−1.00 ± 0.00"
+
+
+def test_the_plain_backprop_is_the_reference_even_where_a_variant_comes_first() -> None:
+    cells = make_cells(["backprop[checkpoint=true]", "noprop", "backprop"])
+    assert view_of(cells).reference == "backprop"
+    assert view_of([cell for cell in cells if cell.method != "backprop"]).reference == "backprop[checkpoint=true]"
+    without = view_of([cell for cell in cells if cell.method_name != "backprop"])
+    assert without.reference is None
+    assert tables.ratios(without) is None
+
+
+def test_gpu_columns_are_there_only_with_gpu_figures() -> None:
+    assert tables.gpu_memory(view_of(make_cells())) is None
+    data = view_of(make_cells(gpu_peak_allocated_bytes=300 * MIB, gpu_process_bytes=900 * MIB))
+    table = tables.gpu_memory(data)
+    assert table is not None
+    assert column(table, "noprop", "GPU peak allocated, MiB") == "300 ± 0"
+    assert "reserved" not in table
+    assert "GPU peak allocated, ratio" in str(tables.ratios(data))
+
+
+def test_a_method_keeps_its_row_when_none_of_its_cells_finished() -> None:
+    planned = make_cells(seeds=range(2))
+    cells = [cell if cell.method == "backprop" else make_failed_cell("noprop", seed=cell.seed) for cell in planned]
+    assert set(row(tables.accuracy_and_time(view_of(cells, planned)), "noprop")) == {"0 of 2", "–"}
+
+
+def test_activation_bytes_are_exact_and_show_a_range_where_seeds_disagree() -> None:
+    cells = [make_cell(seed=seed, activation_bytes=held * MIB) for seed, held in enumerate([8, 8, 8])]
+    header = "activations held for backward, MiB"
+    assert column(tables.memory_and_size(view_of(cells)), "backprop", header) == "8.00"
+    cells[1] = make_cell(seed=1, activation_bytes=9 * MIB)
+    assert column(tables.memory_and_size(view_of(cells)), "backprop", header) == "8.00 to 9.00"
+
+
+@pytest.mark.parametrize(
+    ("times", "text"),
+    [
+        ([30.0, 10.0, 20.0], "20.0 (3 of 3)"),
+        ([30.0, None, 10.0], "30.0 (2 of 3)"),
+        ([10.0, None, None], "∞ (1 of 3)"),
+        ([None, None, None], "–"),
+    ],
+)
+def test_seconds_to_counts_misses_against_the_method(times: list[float | None], text: str) -> None:
+    cells = [make_cell(seed=seed, seconds_to={"0.90": 5.0, "0.95": time}) for seed, time in enumerate(times)]
+    table = tables.seconds_to(view_of(cells))
+    assert table is not None
+    assert column(table, "backprop", "95%") == text
+
+
+def test_seconds_to_is_no_table_where_nobody_arrived() -> None:
+    assert tables.seconds_to(view_of(make_cells(seconds_to={"0.90": None}))) is None
+
+
+def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
+    cells = [
+        make_cell(activation_bytes_by_T={"10": 50 * MIB, "2": 10 * MIB}),
+        make_cell("noprop", activation_bytes_by_T={"2": 4 * MIB, "20": 4 * MIB}),
+    ]
+    table = tables.activations_by_depth(view_of(cells))
+    assert table is not None
+    headers = [entry.strip() for entry in table.splitlines()[0].strip("|").split("|")]
+    assert headers[1:4] == ["T = 2", "T = 10", "T = 20"]
+    assert row(table, "backprop") == ["10.00", "50.00", "–", "5.00×"]
+    assert row(table, "noprop") == ["4.00", "–", "4.00", "1.00×"]
+    assert tables.activations_by_depth(view_of(make_cells(activation_bytes_by_T={}))) is None
+
+
+def test_short_table_has_a_table_for_each_data_set_and_says_how_many_seeds_worked() -> None:
+    cells = [*make_cells(datasets=["mnist", "digits"], seeds=range(2)), make_failed_cell("noprop", "digits", 2)]
+    mnist, digits = tables.short_table(cells).split("\n\n")
+    assert mnist.startswith("mnist\n")
+    assert digits.startswith("digits\n")
+    assert next(line for line in digits.splitlines() if line.startswith("noprop")).split()[1:4] == ["2", "of", "3"]
+    assert "GPU" not in mnist
+    assert "GPU peak" in tables.short_table(make_cells(gpu_peak_allocated_bytes=MIB))
+
+
+def test_short_table_of_nothing_or_of_failures_says_so() -> None:
+    assert tables.short_table([]) == "No cell has finished."
+    assert "0 of 1" in tables.short_table([make_failed_cell()])

@@ -1,0 +1,49 @@
+"""How numbers and tables look."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports.stats import Estimate
+from reports.text import code, exact, markdown_table, number, plus_minus
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (0.01234, "0.0123"), (1.234, "1.23"), (215.4, "215"), (1234567.0, "1,234,567")]
+)
+def test_numbers_keep_three_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_narrow_interval_is_not_shown_as_zero() -> None:
+    assert plus_minus(Estimate(215.37, 0.2, 0.31, 3)) == "215.4 ± 0.3"
+
+
+def test_one_seed_is_a_bare_number() -> None:
+    assert plus_minus(Estimate(98.765, None, None, 1), decimals=2) in {"98.76", "98.77"}
+
+
+def test_differences_carry_their_sign() -> None:
+    assert plus_minus(Estimate(-0.5, 0.1, 0.25, 3), decimals=2, signed=True) == "−0.50 ± 0.25"
+    assert plus_minus(Estimate(0.5, 0.1, 0.25, 3), decimals=2, signed=True) == "+0.50 ± 0.25"
+
+
+def test_fewer_values_than_seeds_are_said() -> None:
+    assert plus_minus(Estimate(2.0, 0.1, 0.25, 2), expected=3).endswith("(n = 2)")
+
+
+def test_exact_values_have_no_interval_and_show_their_range() -> None:
+    assert exact([14.0, 14.0, 14.0]) == "14.00"
+    assert exact([14.0, 15.5]) == "14.00 to 15.50"
+    assert exact([]) == "–"
+
+
+def test_a_pipe_or_a_line_break_in_a_cell_does_not_break_the_table() -> None:
+    table = markdown_table(["a", "b"], [["x|y", "one\ntwo"]])
+    assert table.splitlines()[2:] == [table.splitlines()[2]]
+    assert "x\\|y" in table
+    assert "one two" in table
+
+
+def test_code_spans_cannot_be_closed_from_inside() -> None:
+    assert code("a `b`\nc") == "`a 'b' c`"
