@@ -44,5 +44,5 @@ lint: $(STAMP)  ## check style and types
 	$(BIN)/mypy
 
 clean:  ## remove the virtual environment and caches; results stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ _TEST_SPLIT_SEED = 0
     "digits",
     summary="1,797 handwritten digits, 8x8 grey (bundled with scikit-learn, always there)",
     class_names=tuple("0123456789"),
-    epochs={"quick": 10, "standard": 40, "paper": 100},
+    epochs={"quick": 10, "standard": 20, "paper": 100},
 )
 def load_digits(data_dir: Path | None) -> RawData:
     """Load the 1,797 images (N, 1, 8, 8); a stratified fifth, fixed for good, is the test part.
