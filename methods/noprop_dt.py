@@ -8,6 +8,7 @@ pure noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -44,7 +45,7 @@ class NoPropOptions(StackOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(self.eta > 0, "eta", "a number above 0")
+        self.require(0 < self.eta < math.inf, "eta", "a finite number above 0")
         self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
         self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 

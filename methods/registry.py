@@ -82,5 +82,5 @@ def _discover() -> None:
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             entry_point.load()
-        except Exception as error:  # somebody else's package must not take the others down
+        except (Exception, SystemExit) as error:  # somebody else's package must not take the others down
             warnings.warn(f"the method plug-in {entry_point.name!r} cannot be loaded: {error}", stacklevel=2)

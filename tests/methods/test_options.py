@@ -21,6 +21,7 @@ from tests.methods.helpers import build
         ("T", "2.5", "a whole number"),
         ("T", "ten", "a whole number"),
         ("eta", "0", "above 0"),
+        ("eta", "inf", "finite"),
         ("eta", "much", "a number"),
         ("eta", "nan", "above 0"),
         ("embedding", "random", "one of onehot, learned"),
@@ -92,15 +93,22 @@ def test_plug_ins_are_found_and_a_broken_one_is_only_warned_about(
         "    summary = 'somebody else\\'s'\n"
     )
     (tmp_path / "their_broken.py").write_text("raise RuntimeError('no licence')\n")
+    (tmp_path / "their_leaving.py").write_text("raise SystemExit(3)\n")
     info = tmp_path / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[noprop_bench.methods]\nbroken = their_broken\ntheirs = their_method\n")
+    (info / "entry_points.txt").write_text(
+        "[noprop_bench.methods]\nbroken = their_broken\nleaving = their_leaving\ntheirs = their_method\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(registry, "_methods", dict(registry._methods))
     monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
     monkeypatch.setattr(registry, "_discovered", False)
-    with pytest.warns(UserWarning, match="'broken' cannot be loaded: no licence"):
+    with pytest.warns(UserWarning, match="cannot be loaded") as warned:
         names = methods.available()
+    assert [str(warning.message) for warning in warned] == [
+        "the method plug-in 'broken' cannot be loaded: no licence",
+        "the method plug-in 'leaving' cannot be loaded: 3",
+    ]
     assert "theirs" in names
     sys.modules.pop("their_method")
