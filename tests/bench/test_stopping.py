@@ -44,7 +44,9 @@ class Stopped:
 
 
 def stop(way: str, process: Process, plugin: Plugin, out: Path) -> Stopped:
-    worker = int((plugin.flags / "waiting").read_text())
+    while not (written := (plugin.flags / "waiting").read_text()):  # the file is there a moment before its content
+        time.sleep(0.01)
+    worker = int(written)
     start = time.monotonic()
     WAYS[way](process)
     ended = finish(process, timeout=20)
