@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from bench import run, sweep
-from bench.datasets import DATA_VARIABLE, download, sources
 from reports import build
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, Plugin
@@ -20,14 +19,7 @@ Command = Callable[..., Ended]
 
 
 @pytest.fixture(autouse=True)
-def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_network(torchvision_class: str, folder: Path) -> None:
-        raise OSError("no network in tests")
-
-    monkeypatch.setattr(sources, "SYSTEM_ROOT", tmp_path / "system")
-    monkeypatch.setattr(sources, "cache_root", lambda: tmp_path / "cache")
-    monkeypatch.setattr(download, "fetch", no_network)
-    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+def bare_machine(empty_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 

@@ -147,6 +147,8 @@ class Waits(Steady):
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Wait, then train."""
         while (FLAGS / "hold").exists():
-            (FLAGS / "waiting").write_text(str(os.getpid()))
+            written = FLAGS / "waiting.part"
+            written.write_text(str(os.getpid()))
+            written.replace(FLAGS / "waiting")  # the flag is there with its content or not at all
             time.sleep(0.02)
         return super().train_step(x, y)

@@ -44,9 +44,7 @@ class Stopped:
 
 
 def stop(way: str, process: Process, plugin: Plugin, out: Path) -> Stopped:
-    while not (written := (plugin.flags / "waiting").read_text()):  # the file is there a moment before its content
-        time.sleep(0.01)
-    worker = int(written)
+    worker = int((plugin.flags / "waiting").read_text())
     start = time.monotonic()
     WAYS[way](process)
     ended = finish(process, timeout=20)

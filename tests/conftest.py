@@ -1,0 +1,20 @@
+"""Fixtures that tests of several packages use."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.datasets import download, sources
+
+
+@pytest.fixture
+def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No system folder, an empty cache, no data variable, no network."""
+
+    def no_network(torchvision_class: str, folder: Path) -> None:
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(sources, "SYSTEM_ROOT", tmp_path / "system")
+    monkeypatch.setattr(sources, "cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "fetch", no_network)
+    monkeypatch.delenv(sources.DATA_VARIABLE, raising=False)
