@@ -10,14 +10,11 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from bench.presets import PRESETS
-
-if TYPE_CHECKING:
-    from bench.plan import Request
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
 
@@ -125,7 +122,8 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **
         return 0
     from bench import datasets
     from bench.environment import available_cores
-    from bench.plan import check_cells, make_plan
+    from bench.plan import Request, check_cells, make_plan
+    from bench.spec import parse_settings
     from bench.sweep import find_run, start_run, unfinished
 
     data_dir = datasets.data_root(data_dir)
@@ -136,16 +134,10 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **
         check_cells(cells, data_dir)
     else:
         given["threads"] = given["threads"] or available_cores()
-        cells = make_plan(_request(data_dir=data_dir, **given))
+        given["settings"] = parse_settings(given["settings"])
+        cells = make_plan(Request(data_dir=data_dir, **given))
         run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]))
     return _do(run, cells, data_dir)
-
-
-def _request(settings: tuple[str, ...], **given: Any) -> Request:
-    from bench.plan import Request
-    from bench.spec import parse_settings
-
-    return Request(settings=parse_settings(settings), **given)
 
 
 def _do(run: Path, cells: Any, data_dir: Path | None) -> int:

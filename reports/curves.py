@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
@@ -43,16 +44,7 @@ def accuracy_by_epoch(
                 curve, look = means.loc[method], looks[method]
                 x = curve.index.to_numpy()
                 panel.fill_between(x, curve[field, "min"], curve[field, "max"], color=look.color, alpha=0.18, lw=0)
-                panel.plot(
-                    x,
-                    curve[field, "mean"],
-                    color=look.color,
-                    marker=look.marker,
-                    markevery=_every(len(x)),
-                    markersize=6,
-                    markeredgecolor="white",
-                    markeredgewidth=0.6,
-                )
+                _marked_line(panel, curve.index, curve[field, "mean"], look, markersize=6)
                 seeds = rows[rows["method"] == method]
                 if seeds["seed"].nunique() in range(2, MAX_DOTS + 1) and len(x) <= 2 * MAX_MARKERS:
                     panel.scatter(seeds["epoch"], seeds[field], s=9, color=look.color, alpha=0.6, lw=0, zorder=2)
@@ -84,16 +76,7 @@ def accuracy_by_time(
             if seeds["seed"].nunique() in range(2, MAX_DOTS + 1):
                 paths = [seed[["elapsed_seconds", "val_accuracy"]].to_numpy() for _, seed in seeds.groupby("seed")]
                 panel.add_collection(LineCollection(paths, colors=[look.color], linewidths=0.8, alpha=0.45))
-            panel.plot(
-                curve["elapsed_seconds", "mean"],
-                curve["val_accuracy", "mean"],
-                color=look.color,
-                marker=look.marker,
-                markevery=_every(len(curve)),
-                markersize=6.5,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-            )
+            _marked_line(panel, curve["elapsed_seconds", "mean"], curve["val_accuracy", "mean"], look, markersize=6.5)
         totals = means["elapsed_seconds", "mean"].groupby(level="method").max()
         if scale_x(panel, totals):
             firsts = means["elapsed_seconds", "mean"]
@@ -125,8 +108,18 @@ def _limits(means: pd.DataFrame, fields: list[str]) -> tuple[float, float, bool]
     return accuracy_limits(lows, highs, bests)
 
 
-def _every(points: int) -> int:
-    return max(1, -(-points // MAX_MARKERS))
+def _marked_line(panel: Axes, x: pd.Index | pd.Series, y: pd.Series, look: Look, markersize: float) -> None:
+    """A method's line in its colour, with a marker on at most `MAX_MARKERS` of its points."""
+    panel.plot(
+        x.to_numpy(),
+        y.to_numpy(),
+        color=look.color,
+        marker=look.marker,
+        markevery=max(1, -(-len(x) // MAX_MARKERS)),
+        markersize=markersize,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+    )
 
 
 def _last(means: pd.DataFrame, methods: Sequence[str], field: str) -> str:
