@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,29 @@ from torch import Generator
 
 import methods
 from bench import datasets
-from bench.job import EpochEvent, Event, Job, StepEvent
+from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
 from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
-from bench.train import DeviceData, batch_count, batches, evaluate, optimizer_factory, train_epoch
+from bench.models import ModelCard, model_path, save_model
+from bench.train import (
+    DeviceData,
+    batch_count,
+    batches,
+    evaluate,
+    labelled_images,
+    optimizer_factory,
+    train_epoch,
+)
 from methods.method import Method, TaskShape
-from results.schema import CellConfig, CellResult, EpochRecord
+from methods.prototypes import TrainingImages
+from results.schema import BlockRecord, CellConfig, CellResult, DataRecord, DiagnosticsRecord, EpochRecord, StepRecord
 
 ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
 DEPTHS = (5, 10, 20)
 """Depths T at which activation bytes are probed."""
+DIAGNOSED_IMAGES = 2_000
+"""Validation images, at most, on which blocks are looked at after each epoch."""
 _WARM_UP_STEPS = 2
 
 
@@ -49,7 +61,14 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     record = splits.record
     del raw, splits
     data_seconds = time.perf_counter() - clock
-    maker = _Maker(cell.method_name, TaskShape(*record.shape, record.num_classes), config, cell.seed, device)
+    maker = _Maker(
+        cell.method_name,
+        TaskShape(*record.shape, record.num_classes),
+        config,
+        cell.seed,
+        device,
+        TrainingImages(lambda: (data.images(data.train.x), data.train.y), record.num_classes),
+    )
 
     _warm_up(maker.make(), data, config)
     release_freed_memory()
@@ -68,6 +87,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
         "optimizer_bytes": _optimizer_bytes(method),
     }
+    model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
 
     return CellResult(
@@ -95,6 +115,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         gpu_peak_reserved_bytes=gpu.reserved_bytes,
         gpu_process_bytes=gpu.process_bytes,
         epoch_definition=methods.get(cell.method_name).epoch_definition,
+        model_file=model_file,
         epochs=epochs,
         config=config,
         data=record,
@@ -113,11 +134,13 @@ class _Maker:
     config: CellConfig
     seed: int
     device: torch.device
+    training_images: TrainingImages
 
     def make(self) -> Method:
         cls = methods.get(self.name)
         torch.manual_seed(self.seed)
         method = cls(self.shape, cls.Options.parse(self.config.options)).to(self.device)
+        method.see_training_images(self.training_images)
         method.set_up(optimizer_factory(self.config))
         # From here on the same random numbers for every method, however many its initialisation took.
         torch.manual_seed(self.seed)
@@ -147,6 +170,7 @@ def _train(
         val_accuracy = evaluate(method, data, data.val, config.batch_size, seed)
         test_accuracy = evaluate(method, data, data.test, config.batch_size, seed)
         eval_seconds = time.perf_counter() - start
+        diagnostics = _diagnose(method, data, config, seed)
         epochs.append(
             EpochRecord(
                 epoch=number,
@@ -155,11 +179,62 @@ def _train(
                 test_accuracy=test_accuracy,
                 train_seconds=trained.seconds,
                 eval_seconds=eval_seconds,
+                diagnostics=diagnostics,
             )
         )
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=val_accuracy))
     return epochs, seen
+
+
+def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:
+    """What the method can say of its blocks, on validation images."""
+    method.eval()
+    looked_at = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
+    found = method.diagnose(looked_at, Generator(data.val.y.device).manual_seed(seed))
+    if found is None:
+        return None
+    return DiagnosticsRecord(
+        images=found.images,
+        blocks=[BlockRecord(number=k, **asdict(block)) for k, block in enumerate(found.blocks, start=1)],
+        steps=[StepRecord(time=at, accuracy=accuracy) for at, accuracy in found.steps],
+    )
+
+
+def _save(
+    method: Method,
+    job: Job,
+    dataset: datasets.Dataset,
+    record: DataRecord,
+    last: EpochRecord,
+    emit: Callable[[Event], None],
+) -> str | None:
+    """Keep the trained model; where that fails, say so and go on, since the measurements are worth more."""
+    assert job.save_in is not None
+    cell = job.cell
+    path = model_path(cell.dataset, cell.method, cell.seed)
+    card = ModelCard.model_validate(
+        {
+            "method_name": cell.method_name,
+            "options": cell.config.options,
+            "shape": asdict(method.shape),
+            "class_names": dataset.class_names,
+            "mean": record.mean,
+            "std": record.std,
+            "dataset": cell.dataset,
+            "seed": cell.seed,
+            "epochs": cell.config.epochs,
+            "val_accuracy": last.val_accuracy,
+            "test_accuracy": last.test_accuracy,
+            "commit": job.environment.commit,
+        }
+    )
+    try:
+        save_model(Path(job.save_in) / path, method, card)
+    except OSError as error:
+        emit(WarningEvent(sentence=f"the model of {cell.dataset} {cell.method} seed {cell.seed} is not kept: {error}"))
+        return None
+    return path.as_posix()
 
 
 def seconds_to_targets(epochs: list[EpochRecord]) -> dict[str, float | None]:

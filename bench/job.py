@@ -15,6 +15,8 @@ class Job(BaseModel):
     run_id: str
     cell: PlannedCell
     data_dir: str | None
+    save_in: str | None = None
+    """The run's folder, where the trained model is to be kept; None: it is not."""
     environment: Environment
 
 
@@ -40,6 +42,13 @@ class EpochEvent(BaseModel):
     val_accuracy: float
 
 
+class WarningEvent(BaseModel):
+    """Something that the user should know of and that costs the cell nothing."""
+
+    kind: Literal["warning"] = "warning"
+    sentence: str
+
+
 class ResultEvent(BaseModel):
     """The cell has ended, well or with an error."""
 
@@ -47,6 +56,6 @@ class ResultEvent(BaseModel):
     result: CellResult
 
 
-Event = StepEvent | EpochEvent | ResultEvent
+Event = StepEvent | EpochEvent | WarningEvent | ResultEvent
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 """Parses one event."""

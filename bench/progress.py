@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from bench.job import EpochEvent, Event, StepEvent
+from bench.job import EpochEvent, Event, StepEvent, WarningEvent
 from results.schema import CellResult, PlannedCell
 
 _LINE_EVERY_SECONDS = 30.0
@@ -83,8 +83,10 @@ class LineDisplay:
         self._last_line = time.monotonic()
 
     def event(self, event: Event) -> None:
-        """Say how an epoch went if nothing was said for a while."""
-        if isinstance(event, EpochEvent) and time.monotonic() - self._last_line > _LINE_EVERY_SECONDS:
+        """Say how an epoch went if nothing was said for a while, and pass on warnings."""
+        if isinstance(event, WarningEvent):
+            self._say(f"warning: {event.sentence}")
+        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_line > _LINE_EVERY_SECONDS:
             self._say(
                 f"{self._cell}: epoch {event.epoch}, loss {event.loss:.4g}, "
                 f"validation accuracy {event.val_accuracy:.2%}"
@@ -140,8 +142,10 @@ class BarDisplay:
         self._progress.update(self._epoch, visible=False)
 
     def event(self, event: Event) -> None:
-        """Move the bars of the cell and the epoch."""
-        if isinstance(event, EpochEvent):
+        """Move the bars of the cell and the epoch; print warnings above them."""
+        if isinstance(event, WarningEvent):
+            self._progress.console.print(f"warning: {event.sentence}", highlight=False, markup=False)
+        elif isinstance(event, EpochEvent):
             self._accuracy = f" val {event.val_accuracy:.2%}"
             self._progress.update(self._cell, detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}")
         elif isinstance(event, StepEvent):

@@ -108,11 +108,12 @@ class PositiveFloat(click.ParamType[float]):
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
 )
+@click.option("--save", is_flag=True, help="Keep the trained models in the run's folder, for python -m bench.predict.")
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
 )
 @click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
-def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **given: Any) -> int:
+def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, save: bool, **given: Any) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
     Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
@@ -136,7 +137,7 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, **
         given["threads"] = given["threads"] or available_cores()
         given["settings"] = parse_settings(given["settings"])
         cells = make_plan(Request(data_dir=data_dir, **given))
-        run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]))
+        run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]), save_models=save)
     return _do(run, cells, data_dir)
 
 

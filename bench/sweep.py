@@ -16,7 +16,7 @@ from results.schema import CellResult, PlannedCell, RunRecord
 from results.store import append_cell, create_run, read_cells, read_run
 
 
-def start_run(out: Path, cells: list[PlannedCell], command: str) -> Path:
+def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models: bool = False) -> Path:
     """Make the folder of a new run inside `out` and write down what it sets out to do.
 
     Returns:
@@ -30,7 +30,13 @@ def start_run(out: Path, cells: list[PlannedCell], command: str) -> Path:
     # The last part keeps two runs of the same second apart.
     run_id = f"{now:%Y%m%d-%H%M%S}-{names}-{cells[0].config.preset}-{secrets.token_hex(2)}"
     folder = out / run_id
-    record = RunRecord(run_id=run_id, created_at=now.isoformat(timespec="seconds"), command=command, cells=cells)
+    record = RunRecord(
+        run_id=run_id,
+        created_at=now.isoformat(timespec="seconds"),
+        command=command,
+        save_models=save_models,
+        cells=cells,
+    )
     create_run(folder, record)
     return folder
 
@@ -68,13 +74,14 @@ def run_cells(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, di
     """
     results: list[CellResult] = []
     environments = {device: describe_environment(device) for device in {cell.config.device for cell in cells}}
-    run_id = read_run(run).run_id
+    record = read_run(run)
     with display:
         for cell in cells:
             job = Job(
-                run_id=run_id,
+                run_id=record.run_id,
                 cell=cell,
                 data_dir=str(data_dir) if data_dir else None,
+                save_in=str(run.resolve()) if record.save_models else None,
                 environment=environments[cell.config.device],
             )
             display.cell_started(cell)

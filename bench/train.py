@@ -161,6 +161,12 @@ def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed
     return int(correct) / len(part)
 
 
+def labelled_images(data: DeviceData, part: Part, batch_size: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first `limit` images of a part, ready for a network, and their labels, in batches."""
+    for x, y in zip(torch.split(part.x[:limit], batch_size), torch.split(part.y[:limit], batch_size), strict=True):
+        yield data.images(x), y
+
+
 def _synchronize(device: torch.device) -> None:
     """Wait for the device, so that a clock read next covers the work given to it."""
     if device.type == "cuda":

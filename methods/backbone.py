@@ -11,9 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from methods.embedding import ClassEmbedding, EmbeddingKind
+from methods.embedding import ClassEmbedding, EmbeddingClassifier, EmbeddingKind
 from methods.method import TaskShape
 from methods.options import Options
+from methods.prototypes import TrainingImages
 from methods.registry import MethodError
 
 HIDDEN = 256
@@ -21,31 +22,44 @@ CONV_CHANNELS = (32, 64, 128)
 DROPOUT = 0.2
 MIN_IMAGE_SIZE = 2 ** len(CONV_CHANNELS)
 
-Decoder = Literal["none", "tanh"]
+Decoder = Literal["none", "tanh", "relu"]
 
 
 @dataclass(frozen=True)
-class StackOptions(Options):
-    """Options of every method that uses the stack of blocks, so that matched methods take the same ones."""
+class EmbeddingOptions(Options):
+    """Options of every method that denoises class embeddings, so that matched methods take the same ones."""
+
+    embedding: EmbeddingKind = "onehot"
+    embedding_dim: int | None = None
+    """Length of a class embedding; none: the number of classes for onehot, 20 for learned, the pixels for prototype."""
+    samples: int = 1
+    """Predictions from this many draws of noise are averaged (their probabilities)."""
+
+    def __post_init__(self) -> None:
+        self.require(self.embedding_dim is None or self.embedding_dim >= 1, "embedding_dim", "at least 1")
+        self.require(self.samples >= 1, "samples", "a whole number of at least 1")
+
+
+@dataclass(frozen=True)
+class StackOptions(EmbeddingOptions):
+    """Options of every method that uses the stack of blocks."""
 
     T: int = 10
     """Number of blocks (table 3)."""
-    embedding: EmbeddingKind = "onehot"
-    embedding_dim: int | None = None
-    """Length of a class embedding; none: the number of classes for onehot, 20 for learned."""
     decoder: Decoder = "none"
-    """none: the estimate is p @ W_embed; tanh: a linear layer and tanh follow, for embeddings inside (-1, 1)."""
+    """none: the estimate is p @ W_embed; tanh or relu: a linear layer and that function follow, for embeddings inside
+    (-1, 1) or above 0."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.require(self.T >= 1, "T", "a whole number of at least 1")
-        self.require(self.embedding_dim is None or self.embedding_dim >= 1, "embedding_dim", "at least 1")
 
 
 class ImagePath(nn.Module):
     """Three convolutions and a linear layer: images (batch, channels, height, width) to features (batch, 256)."""
 
-    def __init__(self, shape: TaskShape) -> None:
-        """Build the path.
+    def __init__(self, shape: TaskShape, *, batch_norm: bool = True) -> None:
+        """Build the path, with a batch norm at its end or, for continuous time, none.
 
         Raises:
             MethodError: images too small for three poolings.
@@ -63,8 +77,8 @@ class ImagePath(nn.Module):
             layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
-        self.linear = nn.Linear(channels, HIDDEN, bias=False)  # the batch norm that follows has the bias
-        self.norm = nn.BatchNorm1d(HIDDEN)
+        self.linear = nn.Linear(channels, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
+        self.norm = nn.BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,24 +88,51 @@ class ImagePath(nn.Module):
         return features
 
 
-def _dense(inputs: int) -> nn.Sequential:
-    """A linear layer to 256 with batch norm (which has the bias) and ReLU."""
-    return nn.Sequential(nn.Linear(inputs, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU())
+def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
+    """A linear layer to 256 and, where asked for, batch norm (which then has the bias) and ReLU."""
+    layers: list[nn.Module] = [nn.Linear(inputs, HIDDEN, bias=not batch_norm)]
+    if batch_norm:
+        layers.append(nn.BatchNorm1d(HIDDEN))
+    if relu:
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
 
 
 class LabelPath(nn.Module):
     """Three linear layers of 256 with a residual from the first: (batch, embedding_dim) to (batch, 256)."""
 
-    def __init__(self, embedding_dim: int) -> None:
+    def __init__(self, embedding_dim: int, *, batch_norm: bool = True) -> None:
         super().__init__()
-        self.first = _dense(embedding_dim)
-        self.second = _dense(HIDDEN)
-        self.third = nn.Sequential(nn.Linear(HIDDEN, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN))
+        self.first = dense(embedding_dim, batch_norm=batch_norm)
+        self.second = dense(HIDDEN, batch_norm=batch_norm)
+        self.third = dense(HIDDEN, batch_norm=batch_norm, relu=False)
 
     def forward(self, z: Tensor) -> Tensor:
         """Noisy embedding to features, (batch, 256)."""
         first: Tensor = self.first(z)
         return first + self.third(self.second(first))  # type: ignore[no-any-return]
+
+
+class LabelImagePath(nn.Module):
+    """For embeddings that are images: the noisy one goes through a CNN like the image's (section 4)."""
+
+    def __init__(self, shape: TaskShape, *, batch_norm: bool = True) -> None:
+        super().__init__()
+        self.size = (shape.channels, shape.height, shape.width)
+        self.path = ImagePath(shape, batch_norm=batch_norm)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Noisy embedding, (batch, channels * height * width), to features, (batch, 256)."""
+        image = z.view(-1, *self.size).contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.path(image)
+        return features
+
+
+def label_path(shape: TaskShape, embedding: ClassEmbedding, *, batch_norm: bool = True) -> nn.Module:
+    """The path that an embedding of this kind goes through."""
+    if embedding.kind == "prototype":
+        return LabelImagePath(shape, batch_norm=batch_norm)
+    return LabelPath(embedding.dim, batch_norm=batch_norm)
 
 
 class Block(nn.Module):
@@ -101,21 +142,27 @@ class Block(nn.Module):
     z, (batch, embedding_dim), and W_embed, (num_classes, embedding_dim).
     """
 
-    def __init__(self, shape: TaskShape, embedding_dim: int, decoder: Decoder) -> None:
+    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, decoder: Decoder) -> None:
         super().__init__()
         self.image_path = ImagePath(shape)
-        self.label_path = LabelPath(embedding_dim)
-        self.fusion = nn.Sequential(_dense(2 * HIDDEN), _dense(HIDDEN), nn.Linear(HIDDEN, shape.num_classes))
+        self.label_path = label_path(shape, embedding)
+        self.fusion = nn.Sequential(
+            dense(2 * HIDDEN, batch_norm=True), dense(HIDDEN, batch_norm=True), nn.Linear(HIDDEN, shape.num_classes)
+        )
         self.decoder: nn.Module = nn.Identity()
-        if decoder == "tanh":
-            linear = nn.Linear(embedding_dim, embedding_dim)
+        if decoder != "none":
+            linear = nn.Linear(embedding.dim, embedding.dim)
             nn.init.eye_(linear.weight)
             nn.init.zeros_(linear.bias)
-            self.decoder = nn.Sequential(linear, nn.Tanh())
+            self.decoder = nn.Sequential(linear, nn.Tanh() if decoder == "tanh" else nn.ReLU())
 
     def forward(self, x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
         """u_hat = decoder(p @ W_embed), with p the softmax over classes of the fused features."""
-        fused = torch.cat([self.image_path(x), self.label_path(z)], dim=1)  # (batch, 512)
+        return self.denoise(self.image_path(x), z, weight)
+
+    def denoise(self, features: Tensor, z: Tensor, weight: Tensor) -> Tensor:
+        """The same from the image path's features, (batch, 256): those do not change where only z does."""
+        fused = torch.cat([features, self.label_path(z)], dim=1)  # (batch, 512)
         probabilities = self.fusion(fused).softmax(dim=1)  # (batch, num_classes)
         estimate: Tensor = self.decoder(probabilities @ weight)
         return estimate
@@ -130,16 +177,27 @@ class BlockStack(nn.Module):
 
     def __init__(self, shape: TaskShape, options: StackOptions) -> None:
         super().__init__()
-        self.embedding = ClassEmbedding(options.embedding, shape.num_classes, options.embedding_dim)
-        self.blocks = nn.ModuleList(Block(shape, self.embedding.dim, options.decoder) for _ in range(options.T))
-        self.head = nn.Linear(self.embedding.dim, shape.num_classes)
-        # The classifier starts as <z_T, u_k>: right for a perfectly denoised z_T. From random numbers it takes hundreds
-        # of updates to get there, in which a method's blocks cannot show what they have learned.
-        with torch.no_grad():
-            self.head.weight.copy_(self.embedding.weight)
-            self.head.bias.zero_()
+        self.embedding = ClassEmbedding(options.embedding, shape.num_classes, shape.image, options.embedding_dim)
+        self.blocks = nn.ModuleList(Block(shape, self.embedding, options.decoder) for _ in range(options.T))
+        self.head = EmbeddingClassifier(self.embedding)
+
+    def start_from(self, images: TrainingImages) -> None:
+        """Prototypes, where the embedding starts from them, and the classifier from the embedding."""
+        self.embedding.start_from(images)
+        self.head.start_from(self.embedding)
 
     def estimate(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         """Block t's estimate u_hat_t(z_{t-1}, x), t = 1..T, (batch, embedding_dim)."""
         estimate: Tensor = self.blocks[t - 1](x, z, self.embedding.weight)
         return estimate
+
+    def image_features(self, x: Tensor) -> list[Tensor]:
+        """What each block sees of the images: T tensors, (batch, 256)."""
+        return [self._block(t).image_path(x) for t in range(1, len(self.blocks) + 1)]
+
+    def denoise(self, t: int, features: list[Tensor], z: Tensor) -> Tensor:
+        """`estimate` from what `image_features` gave."""
+        return self._block(t).denoise(features[t - 1], z, self.embedding.weight)
+
+    def _block(self, t: int) -> Block:
+        return self.blocks[t - 1]  # type: ignore[return-value]

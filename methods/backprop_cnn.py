@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from methods.backbone import HIDDEN, ImagePath
-from methods.method import MakeOptimizer, Method, TaskShape
+from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
 from methods.options import Options
 from methods.registry import register
 
@@ -19,6 +19,7 @@ from methods.registry import register
 class BackpropCNN(Method):
     """One of the blocks' image paths with a classifier on top: about 1/T of the other methods' network."""
 
+    paper = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})  # inferred: those of `backprop`
     summary = "backpropagation through one image path and a linear head: what one would use in practice"
     epoch_definition = "one pass over the training images; each batch trains the one network once"
 

@@ -2,23 +2,27 @@
 
 options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
 method = Cls(shape, options)                  build for a data set
+method.see_training_images(images)            before anything is trained; most methods need nothing of it
 method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
 method.train(); method.train_step(x, y)       for each batch
 method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
+method.diagnose(batches, generator)           what each block has learned, where the method can say
 method.state_dict()                           from torch.nn.Module
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from methods.diagnostics import Batches, Diagnosis
 from methods.options import Options as OptionsBase
+from methods.prototypes import TrainingImages
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Given parameters, an optimiser over them. The harness chooses it, so that every method gets the same one."""
@@ -33,6 +37,25 @@ class TaskShape:
     width: int
     num_classes: int
 
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
+class PaperSettings:
+    """What arXiv 2503.24322 trains a method with (table 3), where that is not what it gives for all.
+
+    Batch size, learning rate and weight decay are the same for all of its methods.
+    """
+
+    optimizer: str = "AdamW"
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    """By data set; one that is not here takes the data set's own number."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Values of the method's options that are not their defaults."""
+
 
 class Method(nn.Module, ABC):
     """One way to train the shared backbone.
@@ -46,11 +69,15 @@ class Method(nn.Module, ABC):
     summary: ClassVar[str]
     epoch_definition: ClassVar[str]
     Options: ClassVar[type[OptionsBase]] = OptionsBase
+    paper: ClassVar[PaperSettings] = PaperSettings()
 
     def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
         super().__init__()
         self.shape = shape
         self.options = options
+
+    def see_training_images(self, images: TrainingImages) -> None:
+        """Start from the training images, where a method does; called once, on their device, before `set_up`."""
 
     @abstractmethod
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
@@ -79,6 +106,15 @@ class Method(nn.Module, ABC):
         Returns:
             Logits, (batch, num_classes).
         """
+
+    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis | None:
+        """What each block has learned and how the class comes about, in evaluation mode; None: nothing to say.
+
+        Args:
+            batches: images and labels that were not trained on.
+            generator: the only source of randomness to use.
+        """
+        return None
 
     @abstractmethod
     def optimizers(self) -> Iterator[Optimizer]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -18,17 +19,20 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from methods.averaging import average_predictions
 from methods.backbone import BlockStack, StackOptions
-from methods.method import MakeOptimizer, Method, TaskShape
+from methods.diagnostics import Batches, Diagnosis, Probe, diagnose
+from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
+from methods.prototypes import TrainingImages
 from methods.registry import register
-from methods.schedule import DiscreteSchedule, cosine_alpha_bar
+from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 
 Sampler = Literal["ancestral", "mean", "replace"]
 
 
 @dataclass(frozen=True)
 class NoPropOptions(StackOptions):
-    """Options of NoProp in discrete time; the first four are those of every method with the same stack."""
+    """Options of NoProp in discrete time; those of `StackOptions` are shared with every method with the same stack."""
 
     eta: float = 0.1
     """Weight of the denoising losses against the other two terms (equation 8; 0.1 is table 3's value)."""
@@ -38,6 +42,8 @@ class NoPropOptions(StackOptions):
     classifier_input: Literal["sample", "output"] = "sample"
     """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches
     only the head and W_embed; output: the last block's own estimate, so that it reaches that block too."""
+    schedule: Literal["cosine", "linear"] = "cosine"
+    """How alpha_bar goes from one end to the other (the paper's: cosine)."""
     alpha_bar_min: float = 0.001
     """alpha_bar_0. Not in the paper."""
     alpha_bar_max: float = 0.999
@@ -59,6 +65,7 @@ class NoPropDT(Method):
         "one pass over the training images; each batch trains all T blocks once, each on its own loss and its own noise"
     )
     Options = NoPropOptions
+    paper = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})
     attached: ClassVar[bool] = False
     """False: NoProp. True (`noprop-attached`): the same model and losses along the sampled chain, with gradients let
     through from block to block."""
@@ -68,9 +75,12 @@ class NoPropDT(Method):
     def __init__(self, shape: TaskShape, options: NoPropOptions) -> None:
         super().__init__(shape, options)
         self.net = BlockStack(shape, options)
-        self.schedule = DiscreteSchedule.from_alpha_bar(
-            cosine_alpha_bar(options.T, options.alpha_bar_min, options.alpha_bar_max)
-        )
+        curve = cosine_alpha_bar if options.schedule == "cosine" else linear_alpha_bar
+        self.schedule = DiscreteSchedule.from_alpha_bar(curve(options.T, options.alpha_bar_min, options.alpha_bar_max))
+
+    def see_training_images(self, images: TrainingImages) -> None:
+        """Start from prototypes, where asked for."""
+        self.net.start_from(images)
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser a block, and one for what blocks share: the head and a learned W_embed."""
@@ -149,11 +159,40 @@ class NoPropDT(Method):
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
         """Start from noise, let the blocks denoise in turn, classify z_T (section 2.1)."""
-        z = torch.randn(len(x), self.net.embedding.dim, device=x.device, generator=generator)
+        features = self.net.image_features(x)
+
+        def draw() -> Tensor:
+            *_, z = self._chain(features, generator)
+            logits: Tensor = self.net.head(z)
+            return logits
+
+        return average_predictions(draw, self.options.samples)
+
+    def _chain(self, features: list[Tensor], generator: Generator) -> Iterator[Tensor]:
+        """z_0, z_1, ..., z_T of one draw of inference, each (batch, embedding_dim)."""
+        z = torch.randn(len(features[0]), self.net.embedding.dim, device=features[0].device, generator=generator)
+        yield z
         for t in range(1, self.options.T + 1):
-            z = self._next(t, z, self.net.estimate(t, x, z), generator)
-        logits: Tensor = self.net.head(z)
-        return logits
+            z = self._next(t, z, self.net.denoise(t, features, z), generator)
+            yield z
+
+    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
+        """Each block at its own noise level, and the class of z_0, ..., z_T."""
+
+        def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
+            for t, z in enumerate(self._chain(features, generator)):
+                yield t / self.options.T, self.net.head(z)
+
+        probes = [
+            Probe(
+                time=(t - 1) / self.options.T,
+                snr_weight=self.schedule.weight[t - 1],
+                noised=partial(self.schedule.sample, t - 1),
+                estimate=partial(self.net.denoise, t),
+            )
+            for t in range(1, self.options.T + 1)
+        ]
+        return diagnose(batches, self.net.embedding.weight, self.net.image_features, probes, chain, generator)
 
     def _next(self, t: int, z: Tensor, estimate: Tensor, generator: Generator | None) -> Tensor:
         """z_t from z_{t-1} and block t's estimate, by the chosen sampler; all (batch, embedding_dim)."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 
 def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
@@ -25,7 +25,18 @@ def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
         float64, (T + 1,), strictly increasing, inside (0, 1).
     """
     first, last = (math.asin(math.sqrt(end)) for end in (alpha_bar_min, alpha_bar_max))
-    return torch.linspace(first, last, T + 1, dtype=torch.float64).sin().square()
+    return torch.linspace(first, last, T + 1, dtype=torch.float64, device="cpu").sin().square()
+
+
+def linear_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
+    """alpha_bar_t for t = 0..T in T equal steps from one end to the other.
+
+    The reading of "linear" that has no further constants; the paper gives no formula.
+
+    Returns:
+        float64, (T + 1,), strictly increasing, inside (0, 1).
+    """
+    return torch.linspace(alpha_bar_min, alpha_bar_max, T + 1, dtype=torch.float64, device="cpu")
 
 
 def snr(alpha_bar: Tensor) -> Tensor:
@@ -77,15 +88,18 @@ class DiscreteSchedule:
             c=tuple(((1 - after) * (1 - alpha) / (1 - before)).tolist()),
         )
 
-    def sample(self, t: int, u: Tensor) -> Tensor:
+    def sample(self, t: int, u: Tensor, generator: Generator | None = None) -> Tensor:
         """z_t ~ q(z_t|y) = N(sqrt(alpha_bar_t) u, (1 - alpha_bar_t) I), t = 0..T (section 2.1).
 
         Args:
             t: the step.
             u: clean embeddings, (batch, embedding_dim); a gradient to them goes through the mean.
+            generator: of the noise; None: PyTorch's own.
         """
         alpha_bar = self.alpha_bar[t]
-        return math.sqrt(alpha_bar) * u + math.sqrt(1 - alpha_bar) * torch.randn_like(u)
+        return math.sqrt(alpha_bar) * u + math.sqrt(1 - alpha_bar) * torch.randn(
+            u.shape, device=u.device, generator=generator
+        )
 
     def step(self, t: int, z: Tensor, estimate: Tensor, noise: Tensor | None) -> Tensor:
         """z_t = a_t estimate + b_t z_{t-1} + sqrt(c_t) noise, t = 1..T (section 2.1); all (batch, embedding_dim)."""

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal[1] = 1
+Version = Literal[1, 2]
+SCHEMA_VERSION: Literal[2] = 2
+"""What is written. Version 1, without diagnostics and saved models, is still read."""
 
 Status = Literal["ok", "error", "killed"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -90,6 +92,40 @@ class Environment(_Record):
     """The project's git commit, with `-dirty` where the working tree had changes; null outside a checkout."""
 
 
+class BlockRecord(_Record):
+    """What one block has learned, on validation images; for a method in continuous time, one time of its network."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Block t of a stack, from 1; otherwise the position in the list of times."""
+    time: Fraction
+    """When the block's input is: 0 is pure noise, 1 the end of inference. Block t of T has (t - 1) / T."""
+    own_accuracy: Fraction
+    """Class of its estimate when given what it is trained on: the image and the true label's embedding at the block's
+    noise level. Late blocks see nearly the label itself."""
+    image_accuracy: Fraction
+    """The same with pure noise in place of the noised label: what the block reads from the image alone."""
+    denoising_error: Annotated[float, Field(ge=0.0)]
+    """Mean |u_hat - u|^2 on its own task, divided by the mean |u|^2: 0 is perfect, 1 no better than answering zero."""
+    snr_weight: Annotated[float, Field(ge=0.0)] | None
+    """Weight of the block's loss: SNR(t) - SNR(t-1), or SNR'(t) in continuous time; null where the loss has none."""
+
+
+class StepRecord(_Record):
+    """Accuracy on validation images if inference stopped at a time: 0 is the noise that it starts from, 1 its end."""
+
+    time: Fraction
+    accuracy: Fraction
+
+
+class DiagnosticsRecord(_Record):
+    """What the blocks do, looked at after an epoch on (at most a fixed number of) validation images."""
+
+    images: Annotated[int, Field(ge=1)]
+    blocks: list[BlockRecord]
+    """Empty for a method whose blocks have no task of their own."""
+    steps: list[StepRecord]
+
+
 class EpochRecord(_Record):
     """One epoch: one pass over the training part (`epoch_definition` says what the method does in it)."""
 
@@ -100,12 +136,14 @@ class EpochRecord(_Record):
     test_accuracy: Fraction
     train_seconds: Seconds
     eval_seconds: Seconds
+    diagnostics: DiagnosticsRecord | None = None
+    """Null for a method that has none. Looking takes no part in `train_seconds` and `eval_seconds`."""
 
 
 class CellResult(_Record):
     """One finished cell. `(dataset, method, seed)` names it inside its run."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Version = SCHEMA_VERSION
     run_id: str
     dataset: str
     method: str
@@ -161,6 +199,9 @@ class CellResult(_Record):
     epoch_definition: str | None = None
     """What the method does in one epoch, in its own words."""
 
+    model_file: str | None = None
+    """The trained model (`--save`), relative to the run's folder; null where it was not kept."""
+
     epochs: list[EpochRecord] = Field(default_factory=list)
     config: CellConfig
     data: DataRecord | None = None
@@ -190,11 +231,13 @@ class PlannedCell(_Record):
 class RunRecord(_Record):
     """`run.json`: what a run set out to do, written before its first cell starts."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Version = SCHEMA_VERSION
     run_id: str
     created_at: str
     """UTC, ISO 8601."""
     command: str
     """The command line that reproduces the run."""
+    save_models: bool = False
+    """Whether the trained models are kept, in `models/`."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]
     """In the order in which they are run."""

@@ -11,11 +11,11 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from results.schema import SCHEMA_VERSION, CellResult, RunRecord
+from results.schema import SCHEMA_VERSION, CellResult, RunRecord, Version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +151,7 @@ def _first_problem(text: str | bytes, error: ValidationError) -> str:
         version = json.loads(text).get("schema_version")
     except (ValueError, AttributeError, RecursionError):
         version = None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int) and version not in get_args(Version):
         return f"it is of schema version {version}"
     first: Any = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])

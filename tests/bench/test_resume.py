@@ -116,7 +116,7 @@ def test_folder_that_is_no_run(command: Command, cells: FakeCells, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "end", [b'{"schema_version":1,"run_id":"20', b"\xff\xfe\n", b"[]\n", b'{"schema_version":2}\n', b"[" * 100_000]
+    "end", [b'{"schema_version":1,"run_id":"20', b"\xff\xfe\n", b"[]\n", b'{"schema_version":9}\n', b"[" * 100_000]
 )
 def test_broken_last_line(command: Command, cells: FakeCells, half_done: Path, end: bytes) -> None:
     with (half_done / CELLS_FILE).open("ab") as file:

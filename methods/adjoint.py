@@ -1,0 +1,95 @@
+"""The neural-ODE rival (table 1's "adjoint sensitivity"): noprop-ct's model trained through the solver.
+
+Network, schedule, flow and inference are those of `noprop-ct`; the loss is the cross-entropy where the flow ends, and
+its gradient comes from solving the adjoint equation backwards in time (Chen and others, arXiv 1806.07366), so that the
+memory held does not grow with the number of steps. The paper says neither the dynamics nor the solver of its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+from torchdiffeq import odeint_adjoint
+
+from methods.continuous import SOLVERS
+from methods.diagnostics import Batches, Diagnosis
+from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
+from methods.noprop_ct import Denoiser, DenoisingOptions
+from methods.prototypes import TrainingImages
+from methods.registry import register
+
+
+@dataclass(frozen=True)
+class AdjointOptions(DenoisingOptions):
+    """Those of `noprop-ct` but for eta; `steps` and `solver` are of training and inference alike."""
+
+
+@register("adjoint")
+class Adjoint(Method):
+    """The neural ODE. See the module's docstring."""
+
+    summary = "backpropagation through time's solver, by the adjoint method, on noprop-ct's network: a neural ODE"
+    epoch_definition = (
+        "one pass over the training images; each batch solves the flow forward and its adjoint backward, and trains "
+        "the one network once"
+    )
+    Options = AdjointOptions
+    paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000})
+    options: AdjointOptions
+
+    def __init__(self, shape: TaskShape, options: AdjointOptions) -> None:
+        super().__init__(shape, options)
+        self.model = Denoiser(shape, options)
+
+    def see_training_images(self, images: TrainingImages) -> None:
+        """Start from prototypes, where asked for."""
+        self.model.start_from(images)
+
+    def set_up(self, make_optimizer: MakeOptimizer) -> None:
+        """One optimiser over everything."""
+        self._optimizer = make_optimizer(self.parameters())
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy where the flow from a z_0 ~ N(0, I) ends; one solve forward, one backward, one update."""
+        features = self.model.net.image_path(x)
+        z = torch.randn(len(y), self.model.embedding.dim, device=x.device)
+        times = torch.linspace(0, 1, self.options.steps + 1, device=x.device)
+        # What the flow depends on and the adjoint must give a gradient to: the parameters, and the images' features,
+        # which are computed once and go back to the image path from there.
+        depends_on = [*(p for p in self.model.parameters() if p.requires_grad), features]
+        path: Tensor = odeint_adjoint(
+            lambda t, z: self.model.flow(features, t, z),
+            z,
+            times[[0, -1]],
+            method=SOLVERS[self.options.solver],
+            options={"step_size": 1 / self.options.steps},
+            adjoint_params=tuple(depends_on),
+        )
+        loss = F.cross_entropy(self.model.head(path[-1]), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.detach()
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """As `noprop-ct` does."""
+        return self.model.predict(x, generator)
+
+    @torch.no_grad()
+    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
+        """As `noprop-ct`'s; this loss has no weights."""
+        return self.model.diagnose(batches, generator, weight=None)
+
+    def optimizers(self) -> Iterator[Optimizer]:
+        """The one."""
+        yield self._optimizer
+
+    def stack(self) -> Iterable[nn.Module]:
+        """The one network."""
+        return [self.model.net]

@@ -1,0 +1,108 @@
+"""What the methods in continuous time share: one network of image, noisy embedding and time, options, and the solver.
+
+After section 4 of arXiv 2503.24322: the block of the discrete-time stack with a third path for the time and without
+batch norm, used at every t in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+from torchdiffeq import odeint
+
+from methods.backbone import HIDDEN, EmbeddingOptions, ImagePath, dense, label_path
+from methods.embedding import ClassEmbedding
+from methods.method import TaskShape
+
+TIME_FREQUENCIES = 64
+LOOKED_AT = 10
+"""Times at which the network is diagnosed, and the inner points at which inference is."""
+SOLVERS = {"euler": "euler", "heun": "heun2"}
+"""Our names to torchdiffeq's."""
+
+
+@dataclass(frozen=True)
+class ContinuousOptions(EmbeddingOptions):
+    """Options of every method in continuous time."""
+
+    steps: int = 40
+    """Steps of the solver from t = 0 to t = 1 (table 3: 1,000)."""
+    solver: Literal["euler", "heun"] = "euler"
+    """euler: one evaluation of the network a step; heun: two, of second order."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.steps >= 1, "steps", "a whole number of at least 1")
+
+
+class TimePath(nn.Module):
+    """Sines and cosines of t, then two linear layers: (batch,) to (batch, 256)."""
+
+    frequencies: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # From half a turn over [0, 1] to 1,000 radians: coarse time and fine time both have a feature that shows them.
+        frequencies = torch.logspace(math.log10(math.pi), 3, TIME_FREQUENCIES)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.layers = nn.Sequential(
+            dense(2 * TIME_FREQUENCIES, batch_norm=False), dense(HIDDEN, batch_norm=False, relu=False)
+        )
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Times, (batch,) or a scalar, to features, (batch, 256) or (256,)."""
+        angle = t.unsqueeze(-1) * self.frequencies
+        features: Tensor = self.layers(torch.cat([angle.sin(), angle.cos()], dim=-1))
+        return features
+
+
+class ContinuousNet(nn.Module):
+    """One network for all times: from image features, noisy embedding and time to `outputs` numbers."""
+
+    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, outputs: int) -> None:
+        super().__init__()
+        self.image_path = ImagePath(shape, batch_norm=False)
+        self.label_path = label_path(shape, embedding, batch_norm=False)
+        self.time_path = TimePath()
+        self.fusion = nn.Sequential(
+            dense(3 * HIDDEN, batch_norm=False), dense(HIDDEN, batch_norm=False), nn.Linear(HIDDEN, outputs)
+        )
+
+    def forward(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """What the last linear layer gives, (batch, outputs).
+
+        Args:
+            features: `image_path` of the images, (batch, 256).
+            z: noisy embeddings, (batch, embedding_dim).
+            t: times in [0, 1], (batch,), or one for all, a scalar.
+        """
+        time = self.time_path(t).expand(len(z), -1)
+        fused = torch.cat([features, self.label_path(z), time], dim=1)  # (batch, 768)
+        output: Tensor = self.fusion(fused)
+        return output
+
+
+def solve(field: Callable[[Tensor, Tensor], Tensor], z: Tensor, options: ContinuousOptions) -> tuple[Tensor, Tensor]:
+    """Follow dz/dt = field(t, z) from t = 0 to t = 1 in equal steps.
+
+    Returns:
+        The times, (steps + 1,), and z at each, (steps + 1, batch, embedding_dim).
+    """
+    times = torch.linspace(0, 1, options.steps + 1, device=z.device)
+    path: Tensor = odeint(field, z, times, method=SOLVERS[options.solver])
+    return times, path
+
+
+def start(features: Tensor, embedding: ClassEmbedding, generator: Generator) -> Tensor:
+    """z_0 ~ N(0, I), (batch, embedding_dim)."""
+    return torch.randn(len(features), embedding.dim, device=features.device, generator=generator)
+
+
+def looked_at(steps: int) -> list[int]:
+    """Which of the steps 0..steps of inference a diagnosis shows: the ends and, evenly, at most some between."""
+    return sorted({round(k * steps / LOOKED_AT) for k in range(LOOKED_AT + 1)})

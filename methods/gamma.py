@@ -1,0 +1,100 @@
+"""The learned noise schedule of NoProp in continuous time: alpha_bar_t = sigmoid(-gamma(t)) (section 2.3).
+
+gamma decreases from gamma_max at t = 0 (noise) to gamma_min at t = 1 (nearly clean) by construction, so that SNR(t) =
+exp(-gamma(t)) increases and every weight of the loss is positive, whatever the parameters are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+UNITS = 32
+"""Sigmoid units in the monotone network. Not in the paper."""
+_FLAT = -6.0
+"""Where the units' heights start, before softplus: gamma starts nearly linear in t."""
+
+
+class GammaSchedule(nn.Module):
+    """gamma(t) = gamma_max - (gamma_max - gamma_min) g(t), with g increasing from 0 to 1.
+
+    g is a line plus sigmoids with positive slopes and heights, shifted and scaled to go from 0 to 1: a monotone network
+    after Kingma and others (arXiv 2107.00630, appendix H). The two ends are learned too, and keep their order.
+    """
+
+    def __init__(self, alpha_bar_min: float, alpha_bar_max: float) -> None:
+        """Start from alpha_bar at t = 0 and t = 1, 0 < alpha_bar_min < alpha_bar_max < 1."""
+        super().__init__()
+        low, high = (-math.log(end / (1 - end)) for end in (alpha_bar_max, alpha_bar_min))
+        self.gamma_min = nn.Parameter(torch.tensor(low))
+        self.range = nn.Parameter(_inverse_softplus(torch.tensor(high - low)))
+        self.line = nn.Parameter(_inverse_softplus(torch.tensor(1.0)))
+        self.heights = nn.Parameter(torch.full((UNITS,), _FLAT))
+        self.slopes = nn.Parameter(_inverse_softplus(torch.full((UNITS,), 10.0)))
+        self.centres = nn.Parameter(torch.linspace(0.0, 1.0, UNITS))
+
+    def forward(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """gamma(t) and its derivative gamma'(t) < 0, both of t's shape; t in [0, 1]."""
+        ends = torch.tensor([0.0, 1.0], dtype=t.dtype, device=t.device)
+        (first, last), _ = self._monotone(ends)
+        value, slope = self._monotone(t)
+        span = F.softplus(self.range)
+        scale = span / (last - first)
+        return self.gamma_min + span - scale * (value - first), -scale * slope
+
+    def _monotone(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """An increasing function of t and its derivative."""
+        line, heights, slopes = F.softplus(self.line), F.softplus(self.heights), F.softplus(self.slopes)
+        units = (slopes * (t.unsqueeze(-1) - self.centres)).sigmoid()  # (..., UNITS)
+        value = line * t + (heights * units).sum(dim=-1)
+        slope = line + (heights * slopes * units * (1 - units)).sum(dim=-1)
+        return value, slope
+
+
+def alpha_bar(gamma: Tensor) -> Tensor:
+    """alpha_bar = sigmoid(-gamma), same shape."""
+    return (-gamma).sigmoid()
+
+
+def snr_slope(gamma: Tensor, gamma_slope: Tensor) -> Tensor:
+    """SNR'(t) = -gamma'(t) exp(-gamma(t)) > 0, since SNR = alpha_bar / (1 - alpha_bar) = exp(-gamma)."""
+    return -gamma_slope * (-gamma).exp()
+
+
+def noised(u: Tensor, gamma: Tensor, noise: Tensor) -> Tensor:
+    """z_t = sqrt(alpha_bar_t) u + sqrt(1 - alpha_bar_t) noise; u, noise (batch, embedding_dim), gamma (batch,)."""
+    gamma = gamma.unsqueeze(-1)
+    return (-gamma).sigmoid().sqrt() * u + gamma.sigmoid().sqrt() * noise
+
+
+def probability_flow(z: Tensor, estimate: Tensor, gamma: Tensor, gamma_slope: Tensor) -> Tensor:
+    """dz/dt of the deterministic path with the marginals of z_t, given the estimate u_hat of u.
+
+    Along z_t = sqrt(alpha_bar) u + sqrt(1 - alpha_bar) noise with the noise held fixed (the probability flow of Song
+    and others, arXiv 2011.13456) and alpha_bar' = -gamma' alpha_bar (1 - alpha_bar):
+
+        dz/dt = -gamma'(t) / 2 (sqrt(alpha_bar_t) u_hat - alpha_bar_t z)
+
+    Args:
+        z: (batch, embedding_dim).
+        estimate: the same.
+        gamma: a scalar.
+        gamma_slope: gamma'(t), a scalar.
+    """
+    signal = alpha_bar(gamma)
+    return -0.5 * gamma_slope * (signal.sqrt() * estimate - signal * z)
+
+
+def kl_to_standard_normal(u: Tensor, gamma: Tensor) -> Tensor:
+    """KL(q(z_0|y) || N(0, I)) of each row, (batch,): mean sqrt(alpha_bar_0) u, variance 1 - alpha_bar_0."""
+    signal, variance = (-gamma).sigmoid(), gamma.sigmoid()
+    d = u.shape[-1]
+    return 0.5 * (d * (variance - 1 - F.logsigmoid(gamma)) + signal * u.square().sum(-1))
+
+
+def _inverse_softplus(value: Tensor) -> Tensor:
+    """The number whose softplus is `value`, above 0."""
+    return value + torch.log(-torch.expm1(-value))

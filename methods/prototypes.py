@@ -1,0 +1,69 @@
+"""Prototype embeddings: for each class the training image most like the others of its class (section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+_ROWS = 512
+"""Images compared with all others of their class at a time: bounds the memory, not the result."""
+
+
+class TrainingImages:
+    """The training images, for methods that start from them. What is computed is computed once for all who ask."""
+
+    def __init__(self, load: Callable[[], tuple[Tensor, Tensor]], num_classes: int) -> None:
+        """Take a function rather than tensors, so that nothing is converted where no method asks.
+
+        Args:
+            load: gives images as in `Method.train_step`, (N, channels, height, width), and labels, (N,).
+            num_classes: labels are 0 .. num_classes - 1.
+        """
+        self._load = load
+        self._num_classes = num_classes
+
+    @cached_property
+    def prototypes(self) -> Tensor:
+        """One image a class, flattened: (num_classes, channels * height * width)."""
+        x, y = self._load()
+        return prototypes(x.flatten(start_dim=1), y, self._num_classes)
+
+
+def prototypes(x: Tensor, y: Tensor, num_classes: int) -> Tensor:
+    """For each class, the image with the smallest median Euclidean distance to the others of its class.
+
+    Args:
+        x: flattened images, (N, dim).
+        y: labels, (N,).
+        num_classes: each of 0 .. num_classes - 1 must occur.
+
+    Returns:
+        (num_classes, dim), rows of x. Of an even number of distances the lower middle one is the median; of equal
+        medians the first image is taken. An image that is the only one of its class is its prototype.
+
+    Raises:
+        ValueError: a class has no image.
+    """
+    chosen = []
+    for k in range(num_classes):
+        members = x[y == k]
+        if len(members) == 0:
+            raise ValueError(f"class {k} has no training image to be its prototype")
+        chosen.append(members[int(_median_distances(members).argmin())])
+    return torch.stack(chosen)
+
+
+def _median_distances(members: Tensor) -> Tensor:
+    """Median distance of each image to the others, (n,)."""
+    if len(members) == 1:
+        return torch.zeros(1)
+    medians = []
+    for rows in torch.split(torch.arange(len(members), device=members.device), _ROWS):
+        distances = torch.cdist(members[rows], members)
+        # The distance to itself is the smallest of a row; infinity puts it where the lower median does not count it.
+        distances[torch.arange(len(rows)), rows] = torch.inf
+        medians.append(distances.sort(dim=1).values[:, (len(members) - 2) // 2])
+    return torch.cat(medians)
