@@ -12,7 +12,7 @@ import torch
 import methods
 from bench import datasets
 from bench.errors import UserError
-from bench.presets import OPTIMIZER, PRESETS
+from bench.presets import OPTIMIZER, PAPER, PRESETS
 from bench.spec import MethodSpec, parse_methods
 from methods.method import TaskShape
 from results.schema import CellConfig, PlannedCell
@@ -51,7 +51,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
     if request.preset not in PRESETS:
         raise UserError(f"unknown preset {request.preset!r}: the presets are {', '.join(PRESETS)}")
     preset = PRESETS[request.preset]
-    specs = parse_methods(request.methods, request.settings)
+    specs = parse_methods(request.methods, request.settings, paper=request.preset == PAPER)
     chosen = [datasets.get(name) for name in _distinct("data set", request.datasets)]
     seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
     device = resolve_device(request.device)
@@ -62,11 +62,11 @@ def make_plan(request: Request) -> list[PlannedCell]:
             for spec in _rotated(specs, position):
                 config = CellConfig(
                     preset=request.preset,
-                    epochs=request.epochs or dataset.epochs[request.preset],
+                    epochs=request.epochs or _preset_epochs(request.preset, dataset, spec),
                     batch_size=request.batch_size or preset.batch_size,
                     lr=preset.lr if request.lr is None else request.lr,
                     weight_decay=preset.weight_decay if request.weight_decay is None else request.weight_decay,
-                    optimizer=OPTIMIZER,
+                    optimizer=spec.cls.paper.optimizer if request.preset == PAPER else OPTIMIZER,
                     train_size=request.train_size,
                     split_seed=SPLIT_SEED,
                     device=device,
@@ -79,6 +79,12 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     )
                 )
     return cells
+
+
+def _preset_epochs(preset: str, dataset: datasets.Dataset, spec: MethodSpec) -> int:
+    """The data set's, or in the preset `paper` what the paper gives for this very method and data set."""
+    own = spec.cls.paper.epochs.get(dataset.name) if preset == PAPER else None
+    return own or dataset.epochs[preset]
 
 
 def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None) -> None:

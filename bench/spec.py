@@ -25,18 +25,19 @@ class MethodSpec:
     """Every option with its effective value."""
 
 
-def parse_methods(text: str, settings: Mapping[str, str]) -> list[MethodSpec]:
+def parse_methods(text: str, settings: Mapping[str, str], *, paper: bool = False) -> list[MethodSpec]:
     """Parse a comma list of methods.
 
     Args:
         text: The list; `all` stands for every registered method.
         settings: Options for every method that has them; those in a method's brackets win.
+        paper: Whether what the user leaves open is the paper's value for the method rather than the option's default.
 
     Raises:
         UserError: an unknown method or option, a value that is not accepted, a method named twice, or a setting that no
             method of the list has.
     """
-    specs = [spec for item in _split(text) for spec in _parse_item(item, settings)]
+    specs = [spec for item in _split(text) for spec in _parse_item(item, settings, paper)]
     if not specs:
         raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
     labels = [spec.label for spec in specs]
@@ -73,25 +74,25 @@ def _split(text: str) -> list[str]:
     return [item.strip() for item in re.split(r",(?![^\[]*\])", text) if item.strip()]
 
 
-def _parse_item(item: str, settings: Mapping[str, str]) -> list[MethodSpec]:
+def _parse_item(item: str, settings: Mapping[str, str], paper: bool) -> list[MethodSpec]:
     match = _ITEM.fullmatch(item)
     if match is None:
         raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
     own = parse_settings(part for part in (match["options"] or "").split(",") if part.strip())
     name = match["name"].strip()
     if name == "all" and not own:
-        return [_make(cls, {}, settings) for cls in methods.available().values()]
+        return [_make(cls, {}, settings, paper) for cls in methods.available().values()]
     try:
-        return [_make(methods.get(name), own, settings)]
+        return [_make(methods.get(name), own, settings, paper)]
     except methods.MethodError as error:
         raise UserError(str(error)) from None
 
 
-def _make(cls: type[Method], own: Mapping[str, str], settings: Mapping[str, str]) -> MethodSpec:
+def _make(cls: type[Method], own: Mapping[str, str], settings: Mapping[str, str], paper: bool) -> MethodSpec:
     names = cls.Options.parse({}).as_dict()
     given = {key: value for key, value in settings.items() if key in names} | dict(own)
     try:
-        options = cls.Options.parse(given).as_dict()
+        options = cls.Options.parse((dict(cls.paper.options) if paper else {}) | given).as_dict()
     except methods.MethodError as error:
         raise UserError(f"{cls.name}: {error}") from None
     shown = ",".join(f"{key}={_show(options[key])}" for key in sorted(given))

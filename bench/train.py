@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from bench.datasets.split import Splits
 from methods.method import MakeOptimizer, Method
@@ -71,11 +71,16 @@ class DeviceData:
         return x.to(torch.float32, memory_format=torch.channels_last).sub_(self.mean).div_(self.std)
 
 
+OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
+"""Those that a cell's configuration may name. Adam's weight decay is part of the gradient (an L2 penalty)."""
+
+
 def optimizer_factory(config: CellConfig) -> MakeOptimizer:
-    """The optimiser that every method gets, with the cell's learning rate and weight decay."""
+    """The cell's optimiser, with its learning rate and weight decay."""
+    optimizer = OPTIMIZERS[config.optimizer]
 
     def make(parameters: Iterator[nn.Parameter]) -> Optimizer:
-        return AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        return optimizer(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     return make  # type: ignore[return-value]
 

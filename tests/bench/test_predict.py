@@ -1,0 +1,169 @@
+"""`python -m bench.predict`: a trained model on pictures, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from bench import predict
+from bench.models import ModelCard, save_model
+from methods.method import TaskShape
+from tests.bench.harness import Ended
+from tests.methods.helpers import build, train
+
+MEAN, STD = 0.3, 0.35
+TRAINED_ON = 1000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of real digits, trained on the first thousand in the form in which pictures come."""
+    digits = load_digits()
+    x = (torch.tensor(np.floor(digits.images * 255 / 16), dtype=torch.float32).unsqueeze(1) / 255 - MEAN) / STD
+    method = build("noprop", T=2, sampler="mean")
+    train(method, x[:TRAINED_ON], torch.tensor(digits.target[:TRAINED_ON]), epochs=10)
+    path = tmp_path_factory.mktemp("model") / "digits.safetensors"
+    save_model(path, method, card(mean=[MEAN], std=[STD], options=method.options.as_dict()))
+    return path
+
+
+def card(**changes: object) -> ModelCard:
+    values = {
+        "method_name": "noprop",
+        "options": {},
+        "shape": {"channels": 1, "height": 8, "width": 8, "num_classes": 10},
+        "class_names": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+        "mean": [0.0],
+        "std": [1.0],
+        "dataset": "digits",
+        "seed": 0,
+        "epochs": 10,
+        "val_accuracy": 0.9,
+        "test_accuracy": 0.9,
+        "commit": None,
+    }
+    return ModelCard.model_validate(values | changes)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Twenty digits that were not trained on, as PNG files named by their class."""
+    digits = load_digits()
+    paths = []
+    for k in range(TRAINED_ON, TRAINED_ON + 20):
+        paths.append(tmp_path / f"{digits.target[k]}-{k}.png")
+        Image.fromarray((digits.images[k] * 255 / 16).astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    def call(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["bench.predict", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            predict.main()
+        out, err = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return Ended(stop.value.code, out, err)
+
+    return call
+
+
+def answers(ended: Ended) -> list[dict[str, object]]:
+    assert ended.code == 0, ended.err
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_names_the_class_of_real_digits(command, model: Path, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
+    names = card().class_names
+    said = answers(command(model, *pictures, "--json"))
+    right = [
+        names[int(Path(str(line["image"])).name[0])] == line["classes"][0]["class"]  # type: ignore[index]
+        for line in said
+    ]
+    assert len(right) == 20
+    assert sum(right) >= 17
+
+
+def test_table_has_a_line_for_each_image(command, model: Path, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
+    ended = command(model, *pictures[:3])
+    lines = ended.out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [str(path) for path in pictures[:3]]
+    assert all(0.1 <= float(line.split()[2]) <= 1 for line in lines[2:])
+    assert ended.err == ""
+
+
+def test_top_classes_come_in_order_and_sum_to_one(command, model: Path, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
+    (line,) = answers(command(model, pictures[0], "--json", "--top", 50))
+    probabilities = [each["probability"] for each in line["classes"]]  # type: ignore[attr-defined]
+    assert len(probabilities) == 10
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_answer_does_not_depend_on_the_other_images(command, model: Path, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
+    together = answers(command(model, *pictures[:4], "--json"))
+    alone = [answers(command(model, path, "--json"))[0] for path in pictures[:4]]
+    assert together == alone
+
+
+def test_a_large_colour_picture_is_resized_and_said_to_be(  # type: ignore[no-untyped-def]
+    command, model: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    large = tmp_path / "large.png"
+    Image.open(pictures[0]).convert("RGB").resize((80, 80), Image.Resampling.NEAREST).save(large)
+    ended = command(model, large, pictures[0], "--json")
+    assert ended.err == "1 of 2 images resized to 8x8 pixels\n"
+    first, second = answers(ended)
+    assert first["classes"][0]["class"] == second["classes"][0]["class"]  # type: ignore[index]
+    assert first["classes"][0]["probability"] == pytest.approx(second["classes"][0]["probability"], abs=0.15)  # type: ignore[index]
+
+
+def refused(ended: Ended, *said: str) -> None:
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
+    for words in said:
+        assert words in ended.err
+
+
+def test_no_image_is_printed_where_one_cannot_be_read(
+    command, model: Path, pictures: list[Path], tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "notes.png").write_text("not a picture")
+    half = tmp_path / "half.png"
+    half.write_bytes(pictures[0].read_bytes()[:60])
+    for bad in (tmp_path / "notes.png", half, tmp_path / "absent.png", tmp_path):
+        refused(command(model, pictures[0], bad), str(bad))
+
+
+def test_a_model_that_cannot_be_used_is_refused(command, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    refused(command(tmp_path / "none.safetensors", pictures[0]), "none.safetensors")
+    refused(command(pictures[0], pictures[0]), str(pictures[0]))
+
+
+def test_pictures_have_one_or_three_channels(command, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "two.safetensors"
+    method = build("backprop-cnn", shape=TaskShape(2, 8, 8, 10))
+    shape = {"channels": 2, "height": 8, "width": 8, "num_classes": 10}
+    save_model(path, method, card(method_name="backprop-cnn", shape=shape, mean=[0.0, 0.0], std=[1.0, 1.0]))
+    refused(command(path, pictures[0]), "2 channels")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "MODEL"), (("--top", "0"), "--top"), (("--seed", "-1"), "--seed"), (("--device", "tpu"), "tpu")],
+)
+def test_bad_arguments(command, model: Path, pictures: list[Path], arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+    given = (model, pictures[0], *arguments) if arguments else ()
+    refused(command(*given), said)
