@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports import curves
+from reports import block_figures, curves
 from reports.stats import estimate
 from reports.style import MAX_DOTS, ROUND_STEPS, Look, Picture, legend, panels, save, scale_x, themed, wrapped
 from reports.tables import (
@@ -36,7 +36,8 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
     """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`.
 
     Returns:
-        The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `activations-by-depth`.
+        The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `activations-by-depth`,
+        and those of `block_figures.draw_blocks`.
     """
     methods = data.drawn[:MAX_DRAWN]
     pictures: dict[str, Picture | None] = {}
@@ -55,6 +56,7 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
     pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"))
     pictures["memory"] = memory(data, methods, looks, path("memory"))
     pictures["activations-by-depth"] = activations_by_depth(data, methods, looks, path("activations-by-depth"))
+    pictures |= block_figures.draw_blocks(data, looks, folder, prefix)
     return {name: picture for name, picture in pictures.items() if picture is not None}
 
 

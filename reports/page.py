@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import provenance, tables
+from reports import diagnostics, provenance, tables
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.stats import estimate, paired_differences, paired_ratios
@@ -99,6 +99,9 @@ def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, dr
         yield "The last column is the growth from each method's least T to its largest." + (
             f" Without such a probe: {codes(without)}." if without else ""
         )
+    if diagnostics.has_steps(data):
+        drawn = {name: list(_picture(picture, folder)) for name, picture in pictures.items()}
+        yield from diagnostics.sections(data, drawn)
 
 
 def _ratios(data: DatasetView) -> Iterator[str]:
