@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -24,7 +25,7 @@ class Allowance(TorchDispatchMode):
         self._left = numbers
 
     def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+        self, func: OpOverload[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Let an operation run if what it makes is still allowed.
 
@@ -32,11 +33,11 @@ class Allowance(TorchDispatchMode):
             AllowanceError: it is not.
         """
         kwargs = kwargs or {}
-        if kwargs.get("device") is not None:
+        if any(argument.name == "device" for argument in func._schema.arguments):
             tried = kwargs | {"device": "meta"}
             if "generator" in tried:
                 tried["generator"] = None  # the trial must not draw
             self._left -= func(*args, **tried).numel()
             if self._left < 0:
-                raise AllowanceError
+                raise AllowanceError("it asks for more memory than is allowed")
         return func(*args, **kwargs)

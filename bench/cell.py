@@ -29,6 +29,7 @@ from bench.train import (
     optimizer_factory,
     train_epoch,
 )
+from bench.worker import describe
 from methods.method import Method, TaskShape
 from methods.prototypes import TrainingImages
 from results.schema import BlockRecord, CellConfig, CellResult, DataRecord, DiagnosticsRecord, EpochRecord, StepRecord
@@ -213,26 +214,27 @@ def _save(
     assert job.save_in is not None
     cell = job.cell
     path = model_path(cell.dataset, cell.method, cell.seed)
-    card = ModelCard.model_validate(
-        {
-            "method_name": cell.method_name,
-            "options": cell.config.options,
-            "shape": asdict(method.shape),
-            "class_names": dataset.class_names,
-            "mean": record.mean,
-            "std": record.std,
-            "dataset": cell.dataset,
-            "seed": cell.seed,
-            "epochs": cell.config.epochs,
-            "val_accuracy": last.val_accuracy,
-            "test_accuracy": last.test_accuracy,
-            "commit": job.environment.commit,
-        }
-    )
     try:
+        card = ModelCard.model_validate(
+            {
+                "method_name": cell.method_name,
+                "options": cell.config.options,
+                "shape": asdict(method.shape),
+                "class_names": dataset.class_names,
+                "mean": record.mean,
+                "std": record.std,
+                "dataset": cell.dataset,
+                "seed": cell.seed,
+                "epochs": cell.config.epochs,
+                "val_accuracy": last.val_accuracy,
+                "test_accuracy": last.test_accuracy,
+                "commit": job.environment.commit,
+            }
+        )
         save_model(Path(job.save_in) / path, method, card)
-    except OSError as error:
-        emit(WarningEvent(sentence=f"the model of {cell.dataset} {cell.method} seed {cell.seed} is not kept: {error}"))
+    except Exception as error:  # whatever it is (a full disk, a state that is no tensors), training must not be lost
+        name = f"{cell.dataset} {cell.method} seed {cell.seed}"
+        emit(WarningEvent(sentence=f"the model of {name} is not kept: {describe(error)}"))
         return None
     return path.as_posix()
 

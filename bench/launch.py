@@ -19,6 +19,7 @@ from bench.worker import failed
 from results.schema import CellResult
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_running: set[subprocess.Popen[str]] = set()
 _GRACE_SECONDS = 1.0
 """How long a process that has sent its result may take to end by itself."""
 
@@ -45,15 +46,23 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
             start_new_session=True,
         )
         result: CellResult | None = None
+        _running.add(process)
         try:
             result = _follow(process, job, on_event)
         finally:
+            _running.discard(process)
             _end(process, at_once=result is None)
         if result is not None:
             return result.model_copy(update={"wall_seconds": time.perf_counter() - start})
         errors.seek(0)
         status, error = _explain(process.returncode)
         return failed(job, status, error, time.perf_counter() - start, errors.read()[-4000:] or None)
+
+
+def end_all() -> None:
+    """End the processes of all cells that other threads are following; each of those then gets a row that says so."""
+    for process in list(_running):
+        _kill_group(process)
 
 
 def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event], None]) -> CellResult | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 import methods
+from bench.allowance import Allowance, AllowanceError
 from bench.errors import UserError
 from methods.method import Method, TaskShape
 
@@ -21,16 +26,23 @@ FOLDER = "models"
 """Of a run's folder."""
 _KEY = "noprop-bench"
 """Under which the header holds `ModelCard` as JSON."""
+_SUM_KEY = "sha256"
+"""Under which it holds `_checksum`; files made before there was one have none."""
+_COPIES = 4
+"""Building a model makes its numbers, and some of them again while they are initialised: at most so many times."""
+_SPARE_NUMBERS = 1_000_000
+"""What a model may make beside that, such as tables that are not saved."""
 
 _Size = Annotated[int, Field(ge=1, le=2**16)]
+_Text = Annotated[str, Field(max_length=1000)]
 
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     channels: _Size
-    height: _Size
-    width: _Size
+    height: Annotated[int, Field(ge=1, le=2**12)]
+    width: Annotated[int, Field(ge=1, le=2**12)]
     num_classes: _Size
 
 
@@ -40,16 +52,16 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
-    method_name: str
+    method_name: _Text
     """The registry's name."""
-    options: dict[str, Any]
+    options: dict[_Text, Any]
     """Every option of the method with its effective value."""
     shape: _Shape
-    class_names: list[str]
+    class_names: list[_Text]
     """In the order of the logits."""
-    mean: list[float]
+    mean: list[FiniteFloat]
     """Per channel, in [0, 1] pixel units: subtracted from an image first."""
-    std: list[float]
+    std: list[Annotated[FiniteFloat, Field(gt=0)]]
     """Per channel: divides it then."""
     dataset: str
     seed: int
@@ -69,9 +81,15 @@ class TrainedModel:
 
 
 def model_path(dataset: str, method: str, seed: int) -> Path:
-    """Where a cell's model goes, relative to the run's folder: one name for each cell, whatever its label."""
-    label = re.sub(r"[^A-Za-z0-9=.,_-]", "_", f"{dataset}-{method}-seed{seed}")
-    return Path(FOLDER) / f"{label}.safetensors"
+    """Where a cell's model goes, relative to the run's folder: one name for each cell, whatever its label.
+
+    Where the label has what file names had better not have (brackets, say; capitals, which some disks do not tell from
+    small letters), or is very long, a few letters of its checksum keep it apart from others that look alike.
+    """
+    label = re.sub(r"[^A-Za-z0-9=,_-]+", "-", method).strip("-")[:100]
+    if label != method.lower():
+        label += f"-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
+    return Path(FOLDER) / f"{dataset}.{label}.seed{seed}.safetensors"
 
 
 def save_model(path: Path, method: Method, card: ModelCard) -> None:
@@ -81,10 +99,17 @@ def save_model(path: Path, method: Method, card: ModelCard) -> None:
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
+    # Cloned: parameters that share their memory could not be saved.
+    state = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in method.state_dict().items()
+    }
+    text = card.model_dump_json()
     unfinished = path.with_suffix(".part")
     try:
-        save_file(state, unfinished, metadata={_KEY: card.model_dump_json()})
+        save_file(state, unfinished, metadata={_KEY: text, _SUM_KEY: _checksum(text, state)})
+        with unfinished.open("rb+") as written:
+            os.fsync(written.fileno())
         unfinished.replace(path)
     except SafetensorError as error:
         raise OSError(str(error)) from error
@@ -102,17 +127,29 @@ def load_model(path: Path, device: torch.device | None = None) -> TrainedModel:
         raise UserError(f"there is no model file {str(path)!r}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            card = _card(path, file.metadata())
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            method = _build(path, card, shapes)
-            method.load_state_dict({name: file.get_tensor(name) for name in shapes})
+            header = file.metadata() or {}
+            card = _card(path, header)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a model that can be read: {error}") from None
+    if header.get(_SUM_KEY, expected := _checksum(header[_KEY], state)) != expected:
+        raise UserError(f"{path} is damaged: its contents do not match their checksum")
+    method = _build(path, card, state)
+    method.load_state_dict(state)
     return TrainedModel(card, method.to(device or "cpu").eval())
 
 
-def _card(path: Path, metadata: dict[str, str] | None) -> ModelCard:
-    text = (metadata or {}).get(_KEY)
+def _checksum(text: str, state: dict[str, Tensor]) -> str:
+    """SHA-256 of the card and of the tensors' names, types, shapes and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _card(path: Path, header: dict[str, str]) -> ModelCard:
+    text = header.get(_KEY)
     if text is None:
         raise UserError(f"{path} is not a model of this project: train one with 'python -m bench.run --save'")
     try:
@@ -122,9 +159,10 @@ def _card(path: Path, metadata: dict[str, str] | None) -> ModelCard:
         if version not in (None, 1):
             raise UserError(f"{path} is a model of version {version}; this program reads version 1") from None
         first = error.errors()[0]
-        raise UserError(f"{path} has a damaged header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"]))[:100]
+        raise UserError(f"{path} has a damaged header: {where}: {first['msg']}") from None
     sizes = {len(card.mean), len(card.std)}
-    if sizes != {card.shape.channels} or len(card.class_names) != card.shape.num_classes or 0 in card.std:
+    if sizes != {card.shape.channels} or len(card.class_names) != card.shape.num_classes:
         raise UserError(f"{path} has a damaged header: names or normalisation do not fit its {card.shape}")
     return card
 
@@ -136,25 +174,29 @@ def _version(text: str) -> object:
         return None
 
 
-def _build(path: Path, card: ModelCard, shapes: dict[str, tuple[int, ...]]) -> Method:
+def _build(path: Path, card: ModelCard, state: dict[str, Tensor]) -> Method:
     """The method that the card describes, if the file holds exactly its tensors.
 
-    It is built on the meta device first, where tensors have shapes but no memory: a header that asks for more than the
-    file holds is found out before anything of that size is made.
+    A header may ask for more than the file holds, for gigabytes even: what building takes is bounded by the file.
     """
+    does_not_hold = f"{path} does not hold the tensors of the {card.method_name} that its header describes"
+    held = sum(tensor.numel() for tensor in state.values())
     try:
         cls = methods.get(card.method_name)
         options = cls.Options.parse(card.options)
+        with torch.random.fork_rng(devices=[]), Allowance(_COPIES * held + _SPARE_NUMBERS):
+            method = cls(TaskShape(**card.shape.model_dump()), options)
     except methods.MethodError as error:
         raise UserError(f"{path}: {error}") from None
-    depth = getattr(options, "T", 1)
-    shape = TaskShape(**card.shape.model_dump())
-    if depth <= len(shapes):  # each block has a tensor or more
-        try:
-            with torch.device("meta"):
-                planned = {name: tuple(tensor.shape) for name, tensor in cls(shape, options).state_dict().items()}
-        except methods.MethodError as error:
-            raise UserError(f"{path}: {error}") from None
-        if planned == shapes:
-            return cls(shape, options)
-    raise UserError(f"{path} does not hold the tensors of the {card.method_name} that its header describes")
+    except AllowanceError:
+        raise UserError(does_not_hold) from None
+    except Exception as error:  # whatever a constructor makes of values that no plan has checked
+        why = shorten(str(error), 200)
+        raise UserError(f"{path} has a header from which no {card.method_name} can be built: {why}") from None
+    if _kinds(method.state_dict()) != _kinds(state):
+        raise UserError(does_not_hold)
+    return method
+
+
+def _kinds(state: dict[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in state.items()}

@@ -9,14 +9,24 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import click
 
+from bench.errors import UserError
+
 if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
     from torch import Tensor
 
     from bench.models import ModelCard, TrainedModel
+
+MOST_NUMBERS = 2**28
+"""What a method may make to predict one image, noise say: 1 GiB. A file may ask for any number of steps."""
+_MODES = {1: "L", 3: "RGB"}
+"""Pillow's names of grey and colour, by channels."""
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -29,21 +39,30 @@ if TYPE_CHECKING:
 def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str, as_json: bool) -> None:
     """Classify IMAGES with MODEL, a file that python -m bench.run --save made.
 
-    Images are read as grey or colour as the model needs, and resized to its size where theirs is another. Nothing else
-    is done to them: where a data set is white on black, as MNIST is, pictures must be so too.
+    Images are read as grey or colour as the model needs, and resized to its size where theirs is another; what is
+    transparent becomes black. Nothing is inverted: where a data set is white on black, as MNIST is, pictures must be so
+    too.
     """
     import torch
 
     from bench.models import load_model
     from bench.plan import resolve_device
 
-    trained = load_model(model, torch.device(resolve_device(device)))
+    used = torch.device(resolve_device(device))
+    trained = load_model(model, used)
     card = trained.card
+    if card.shape.channels not in _MODES:
+        raise UserError(f"{model} needs {card.shape.channels} channels; pictures have 1 (grey) or 3 (colour)")
     pictures = [_read(path, card) for path in images]
     if resized := sum(was_resized for _, was_resized in pictures):
         shape = card.shape
         print(f"{resized} of {len(images)} images resized to {shape.width}x{shape.height} pixels", file=sys.stderr)
-    probabilities = _predict(trained, torch.stack([pixels for pixels, _ in pictures]), seed)
+    try:
+        probabilities = _predict(trained, torch.stack([pixels for pixels, _ in pictures]), used, seed)
+    except Exception as error:  # a file is not to be trusted, and may hold somebody else's method
+        raise UserError(f"{model} cannot be used to predict: {shorten(str(error), 200)}") from None
+    if not probabilities.isfinite().all():
+        raise UserError(f"{model} cannot be used to predict: what it gives are no finite numbers")
     best = probabilities.topk(min(top, card.shape.num_classes), dim=1)
     found = [
         [(card.class_names[k], p) for k, p in zip(classes, values, strict=True)]
@@ -52,51 +71,73 @@ def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str,
     print(_lines(images, found) if as_json else _table(images, found))
 
 
-def _predict(trained: TrainedModel, pixels: Tensor, seed: int) -> Tensor:
-    """Class probabilities, (N, num_classes), of images (N, channels, height, width) in [0, 1].
+def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: int) -> Tensor:
+    """Class probabilities, (N, num_classes), of images, uint8, (N, channels, height, width).
 
     One image at a time, each from the same noise: an image's answer must not depend on what is asked beside it.
+
+    Raises:
+        AllowanceError: the method asks for more than `MOST_NUMBERS`.
     """
     import torch
 
-    device = next(trained.method.parameters()).device
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (trained.card.mean, trained.card.std))
-    x = ((pixels - mean) / std).to(device)
-    logits = [trained.method.predict(each, torch.Generator(device).manual_seed(seed)) for each in torch.split(x, 1)]
+    from bench.allowance import Allowance
+    from bench.train import normalised, per_channel
+
+    mean, std = (per_channel(values, device) for values in (trained.card.mean, trained.card.std))
+    logits = []
+    for image in torch.split(pixels.to(device), 1):
+        with torch.no_grad(), Allowance(MOST_NUMBERS):
+            generator = torch.Generator(device).manual_seed(seed)
+            logits.append(trained.method.predict(normalised(image, mean, std), generator))
     return torch.cat(logits).softmax(dim=1).cpu()
 
 
 def _read(path: Path, card: ModelCard) -> tuple[Tensor, bool]:
-    """Pixels in [0, 1], (channels, height, width), and whether the picture had to be resized.
+    """Pixels, uint8, (channels, height, width), and whether the picture had to be resized.
 
     Raises:
-        UserError: it is no picture, or the model's channels are neither one (grey) nor three (colour).
+        UserError: it is no picture, or one whose pixels have more than 8 bits a channel.
     """
     import numpy as np
     import torch
     from PIL import Image
 
-    from bench.errors import UserError
-
-    modes = {1: "L", 3: "RGB"}
-    if card.shape.channels not in modes:
-        raise UserError(f"the model needs {card.shape.channels} channels; pictures have 1 (grey) or 3 (colour)")
-    size = (card.shape.width, card.shape.height)
+    if not path.is_file():
+        raise UserError(f"there is no image file {str(path)!r}")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                picture = opened.convert(modes[card.shape.channels])
-    except FileNotFoundError:
-        raise UserError(f"there is no image {str(path)!r}") from None
-    # Pillow's readers raise errors of many kinds on damaged files.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+                deep = opened.mode[0] in "IF"  # Pillow's names of 16 and 32 bits; it would cut them off at 255
+                picture = opened if deep else _plain(opened, _MODES[card.shape.channels])
+    except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
         raise UserError(f"{path} is not an image that can be read: {error}") from None
+    if deep:
+        raise UserError(f"{path} has pixels of more than 8 bits a channel: convert it to 8 bits")
+    size = (card.shape.width, card.shape.height)
     resized = picture.size != size
     if resized:
         picture = picture.resize(size, Image.Resampling.BILINEAR)  # Pillow's filters take in all pixels when shrinking
-    values = np.asarray(picture, dtype=np.float32).reshape(card.shape.height, card.shape.width, -1) / 255
+    values = np.array(picture).reshape(card.shape.height, card.shape.width, -1)
     return torch.from_numpy(values).permute(2, 0, 1), resized
+
+
+def _plain(picture: Image, mode: str) -> Image:
+    """The picture as a viewer shows it on black: turned as its camera says, nothing transparent, of that mode."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        black = Image.new("RGBA", picture.size, "black")
+        picture = Image.alpha_composite(black, picture.convert("RGBA"))
+    return picture.convert(mode)
+
+
+def _printable(text: str) -> str:
+    """The text itself where a terminal can show it, else with escapes: files may hold names that would steer one."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _table(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> str:
@@ -105,7 +146,7 @@ def _table(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
     ranks = range(1, len(found[0]) + 1)
     headers = ["image", *(text for k in ranks for text in (f"class {k}" if len(ranks) > 1 else "class", "probability"))]
     rows = [
-        [str(path), *(cell for name, p in best for cell in (name, f"{p:.4f}"))]
+        [_printable(str(path)), *(cell for name, p in best for cell in (_printable(name), f"{p:.4f}"))]
         for path, best in zip(images, found, strict=True)
     ]
     return tabulate(rows, headers=headers, disable_numparse=True)
@@ -120,8 +161,6 @@ def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.errors import UserError
-
     code = 0
     try:
         cli.main(prog_name="python -m bench.predict", standalone_mode=False)

@@ -34,21 +34,32 @@ class Display(Protocol):
     def cell_started(self, cell: PlannedCell) -> None:
         """A cell's process is about to start."""
 
-    def event(self, event: Event) -> None:
+    def event(self, cell: PlannedCell, event: Event) -> None:
         """The cell said something."""
 
     def cell_ended(self, result: CellResult) -> None:
         """The cell's row is on disk."""
 
 
-def make_display(total: int, done: int) -> Display:
-    """Bars if standard error is a terminal, else lines. `done` of `total` cells are finished already."""
-    return BarDisplay(total, done) if sys.stderr.isatty() else LineDisplay(total, done)
+def make_display(total: int, done: int, jobs: int = 1) -> Display:
+    """Bars if standard error is a terminal and one cell runs at a time, else lines.
+
+    Args:
+        total: Cells of the run.
+        done: Cells of it that are finished already.
+        jobs: Cells that run side by side.
+    """
+    return BarDisplay(total, done) if sys.stderr.isatty() and jobs == 1 else LineDisplay(total, done)
+
+
+def name_of(cell: PlannedCell | CellResult) -> str:
+    """What a line calls a cell."""
+    return f"{cell.dataset} {cell.method} seed {cell.seed}"
 
 
 def describe_result(result: CellResult) -> str:
     """One line on a finished cell."""
-    name = f"{result.dataset} {result.method} seed {result.seed}"
+    name = name_of(result)
     if result.status != "ok":
         return f"{name}: {result.status.upper()}: {result.error}"
     assert result.test_accuracy is not None
@@ -64,9 +75,9 @@ class LineDisplay:
     """A line for each finished cell, and one every half minute on a cell that takes long."""
 
     def __init__(self, total: int, done: int) -> None:
-        self._total, self._number = total, done
-        self._cell = ""
-        self._last_line = 0.0
+        self._total, self._started = total, done
+        self._numbers: dict[str, int] = {}
+        self._last_lines: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -78,27 +89,28 @@ class LineDisplay:
 
     def cell_started(self, cell: PlannedCell) -> None:
         """Remember it; say nothing yet."""
-        self._number += 1
-        self._cell = f"{cell.dataset} {cell.method} seed {cell.seed}"
-        self._last_line = time.monotonic()
+        self._started += 1
+        self._numbers[name_of(cell)] = self._started
+        self._last_lines[name_of(cell)] = time.monotonic()
 
-    def event(self, event: Event) -> None:
-        """Say how an epoch went if nothing was said for a while, and pass on warnings."""
+    def event(self, cell: PlannedCell, event: Event) -> None:
+        """Say how an epoch went if nothing was said of the cell for a while, and pass on warnings."""
+        name = name_of(cell)
         if isinstance(event, WarningEvent):
-            self._say(f"warning: {event.sentence}")
-        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_line > _LINE_EVERY_SECONDS:
+            self._say(name, f"warning: {event.sentence}")
+        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_lines[name] > _LINE_EVERY_SECONDS:
             self._say(
-                f"{self._cell}: epoch {event.epoch}, loss {event.loss:.4g}, "
-                f"validation accuracy {event.val_accuracy:.2%}"
+                name,
+                f"{name}: epoch {event.epoch}, loss {event.loss:.4g}, validation accuracy {event.val_accuracy:.2%}",
             )
 
     def cell_ended(self, result: CellResult) -> None:
         """Say how it ended."""
-        self._say(describe_result(result))
+        self._say(name_of(result), describe_result(result))
 
-    def _say(self, text: str) -> None:
-        self._last_line = time.monotonic()
-        print(f"[{self._number}/{self._total}] {text}", file=sys.stderr, flush=True)
+    def _say(self, name: str, text: str) -> None:
+        self._last_lines[name] = time.monotonic()
+        print(f"[{self._numbers[name]}/{self._total}] {text}", file=sys.stderr, flush=True)
 
 
 class BarDisplay:
@@ -136,12 +148,11 @@ class BarDisplay:
     def cell_started(self, cell: PlannedCell) -> None:
         """Name the cell, and start its bars anew."""
         self._epochs, self._number, self._accuracy = cell.config.epochs, 0, ""
-        name = f"{cell.dataset} {cell.method} seed {cell.seed}"
-        self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name}")
+        self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name_of(cell)}")
         self._progress.reset(self._cell, total=None, visible=True, detail="starting")
         self._progress.update(self._epoch, visible=False)
 
-    def event(self, event: Event) -> None:
+    def event(self, cell: PlannedCell, event: Event) -> None:
         """Move the bars of the cell and the epoch; print warnings above them."""
         if isinstance(event, WarningEvent):
             self._progress.console.print(f"warning: {event.sentence}", highlight=False, markup=False)

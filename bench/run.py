@@ -1,7 +1,8 @@
 """The command line: `python -m bench.run`. Reads what is wanted, hands it over, and says how it went.
 
-Exit codes: 0 all cells ended well; 1 a cell failed (the others are kept); 2 something given cannot be used, and nothing
-was written; 130 stopped by Ctrl-C (143 by SIGTERM), with every finished cell kept.
+Exit codes: 0 all cells ended well; 1 a cell failed (the others are kept), or a model could not be saved (its result is
+kept); 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C (143 by SIGTERM), with every
+finished cell kept.
 """
 
 from __future__ import annotations
@@ -104,6 +105,9 @@ class PositiveFloat(click.ParamType[float]):
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1), help="CPU threads of a cell.  [default: all cores]")
+@click.option(
+    "--jobs", type=Whole(1), default=1, help="Cells side by side. With more than 1, times are not to be compared."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
@@ -113,7 +117,9 @@ class PositiveFloat(click.ParamType[float]):
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
 )
 @click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
-def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, save: bool, **given: Any) -> int:
+def cli(
+    list_all: bool, resume: str | None, out: Path, data_dir: Path | None, save: bool, jobs: int, **given: Any
+) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
     Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
@@ -134,10 +140,12 @@ def cli(list_all: bool, resume: str | None, out: Path, data_dir: Path | None, sa
         cells = unfinished(run)
         check_cells(cells, data_dir)
     else:
-        given["threads"] = given["threads"] or available_cores()
+        given["threads"] = given["threads"] or max(1, available_cores() // jobs)
         given["settings"] = parse_settings(given["settings"])
         cells = make_plan(Request(data_dir=data_dir, **given))
-        run = start_run(out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]), save_models=save)
+        run = start_run(
+            out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]), save_models=save, jobs=jobs
+        )
     return _do(run, cells, data_dir)
 
 
@@ -165,8 +173,9 @@ def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
     from reports.build import build_report, short_table
     from results.store import read_cells, read_run
 
-    total = len(read_run(run).cells)
-    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells)))
+    record = read_run(run)
+    total = len(record.cells)
+    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells), record.jobs), record.jobs)
     rows = read_cells(run)
     if any(row.status == "ok" for row in rows):
         report = build_report(run)
@@ -177,7 +186,13 @@ def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
     failed = [cell for cell in results if cell.status != "ok"]
     for cell in failed:
         print(f"failed: {cell.dataset} {cell.method} seed {cell.seed}: {cell.error}", file=sys.stderr)
-    return 1 if failed else 0
+    unsaved = [cell for cell in results if record.save_models and cell.status == "ok" and cell.model_file is None]
+    for cell in unsaved:
+        print(
+            f"not saved: the model of {cell.dataset} {cell.method} seed {cell.seed} (its result is kept)",
+            file=sys.stderr,
+        )
+    return 1 if failed or unsaved else 0
 
 
 def _refuse_other_settings(context: click.Context) -> None:

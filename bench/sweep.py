@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from threading import Event, Lock
 
 from bench.environment import describe_environment
 from bench.errors import UserError
 from bench.job import Job
-from bench.launch import run_in_process
+from bench.launch import end_all, run_in_process
 from bench.progress import Display
 from results.schema import CellResult, PlannedCell, RunRecord
 from results.store import append_cell, create_run, read_cells, read_run
 
 
-def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models: bool = False) -> Path:
+def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models: bool = False, jobs: int = 1) -> Path:
     """Make the folder of a new run inside `out` and write down what it sets out to do.
 
     Returns:
@@ -35,6 +38,7 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models:
         created_at=now.isoformat(timespec="seconds"),
         command=command,
         save_models=save_models,
+        jobs=jobs,
         cells=cells,
     )
     create_run(folder, record)
@@ -63,8 +67,17 @@ def unfinished(run: Path) -> list[PlannedCell]:
     return [cell for cell in read_run(run).cells if cell.key not in done]
 
 
-def run_cells(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, display: Display) -> list[CellResult]:
+def run_cells(
+    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, display: Display, jobs: int = 1
+) -> list[CellResult]:
     """Run the cells in order, each in its own process; each row is on disk before the next cell starts.
+
+    Args:
+        run: The run's folder.
+        cells: What to run.
+        data_dir: The user's data folder, if any.
+        display: Shows how it goes.
+        jobs: How many cells run at a time. More than one share the machine: their times are not those of a cell alone.
 
     Returns:
         The rows of these cells, failures included.
@@ -75,18 +88,42 @@ def run_cells(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, di
     results: list[CellResult] = []
     environments = {device: describe_environment(device) for device in {cell.config.device for cell in cells}}
     record = read_run(run)
-    with display:
-        for cell in cells:
-            job = Job(
-                run_id=record.run_id,
-                cell=cell,
-                data_dir=str(data_dir) if data_dir else None,
-                save_in=str(run.resolve()) if record.save_models else None,
-                environment=environments[cell.config.device],
-            )
+    writing = Lock()
+    stopped = Event()
+
+    def run_one(cell: PlannedCell) -> None:
+        job = Job(
+            run_id=record.run_id,
+            cell=cell,
+            data_dir=str(data_dir) if data_dir else None,
+            save_in=str(run.resolve()) if record.save_models else None,
+            environment=environments[cell.config.device],
+        )
+        with writing:
+            if stopped.is_set():
+                return
             display.cell_started(cell)
-            result = run_in_process(job, display.event)
+        result = run_in_process(job, partial(display.event, cell))
+        with writing:
+            if stopped.is_set():
+                return
             append_cell(run, result)
             results.append(result)
             display.cell_ended(result)
+
+    with display:
+        if jobs == 1:
+            for cell in cells:
+                run_one(cell)
+            return results
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            for done in as_completed([pool.submit(run_one, cell) for cell in cells]):
+                done.result()
+        except BaseException:
+            stopped.set()
+            end_all()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
     return results

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,20 +55,27 @@ class DeviceData:
         def part(x: Tensor, y: Tensor) -> Part:
             return Part(x.to(device), y.to(device))
 
-        def per_channel(values: tuple[float, ...]) -> Tensor:
-            return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
-
         return cls(
             train=part(splits.x_train, splits.y_train),
             val=part(splits.x_val, splits.y_val),
             test=part(splits.x_test, splits.y_test),
-            mean=per_channel(splits.mean),
-            std=per_channel(splits.std),
+            mean=per_channel(splits.mean, device),
+            std=per_channel(splits.std, device),
         )
 
     def images(self, x: Tensor) -> Tensor:
         """Stored images to network input: float32, normalised, channels last."""
-        return x.to(torch.float32, memory_format=torch.channels_last).sub_(self.mean).div_(self.std)
+        return normalised(x, self.mean, self.std)
+
+
+def per_channel(values: Sequence[float], device: torch.device) -> Tensor:
+    """A mean or deviation in [0, 1] pixel units as `normalised` takes it: (1, C, 1, 1), in units of stored pixels."""
+    return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+
+
+def normalised(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Stored images (uint8, (N, C, H, W)) to network input: float32, normalised, channels last."""
+    return x.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
 
 
 OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}

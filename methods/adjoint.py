@@ -7,7 +7,7 @@ memory held does not grow with the number of steps. The paper says neither the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -58,23 +58,33 @@ class Adjoint(Method):
         """Cross-entropy where the flow from a z_0 ~ N(0, I) ends; one solve forward, one backward, one update."""
         features = self.model.net.image_path(x)
         z = torch.randn(len(y), self.model.embedding.dim, device=x.device)
-        times = torch.linspace(0, 1, self.options.steps + 1, device=x.device)
-        # What the flow depends on and the adjoint must give a gradient to: the parameters, and the images' features,
-        # which are computed once and go back to the image path from there.
-        depends_on = [*(p for p in self.model.parameters() if p.requires_grad), features]
-        path: Tensor = odeint_adjoint(
-            lambda t, z: self.model.flow(features, t, z),
-            z,
-            times[[0, -1]],
-            method=SOLVERS[self.options.solver],
-            options={"step_size": 1 / self.options.steps},
-            adjoint_params=tuple(depends_on),
-        )
-        loss = F.cross_entropy(self.model.head(path[-1]), y)
+        loss = F.cross_entropy(self.model.head(self.follow(features, z)), y)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._optimizer.zero_grad()
         return loss.detach()
+
+    def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] = odeint_adjoint) -> Tensor:
+        """Where the flow from z_0 = z ends, (batch, embedding_dim), with a gradient by the solver's way.
+
+        Args:
+            features: of the images, (batch, 256).
+            z: noise, (batch, embedding_dim).
+            solver: torchdiffeq's `odeint_adjoint`, or `odeint` for plain backpropagation through every step.
+        """
+        # What the flow depends on and the adjoint must give a gradient to. The image path is not among it: the flow has
+        # its output, and its parameters get their gradient from there, once, by plain backpropagation.
+        of_image_path = {id(p) for p in self.model.net.image_path.parameters()}
+        depends_on = [features, *(p for p in self.model.parameters() if id(p) not in of_image_path)]
+        path = solver(
+            lambda t, z: self.model.flow(features, t, z),
+            z,
+            torch.tensor([0, 1], dtype=z.dtype, device=z.device),
+            method=SOLVERS[self.options.solver],
+            options={"step_size": 1 / self.options.steps},
+            **({"adjoint_params": tuple(depends_on)} if solver is odeint_adjoint else {}),
+        )
+        return path[-1]
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:

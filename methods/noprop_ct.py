@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from methods import gamma as noise_schedule
 from methods.averaging import average_predictions
-from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, start
+from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, spread_times, start
 from methods.diagnostics import Batches, Diagnosis, Probe, diagnose
 from methods.embedding import ClassEmbedding, EmbeddingClassifier
 from methods.gamma import GammaSchedule
@@ -33,8 +33,10 @@ class DenoisingOptions(ContinuousOptions):
 
     alpha_bar_min: float = 0.001
     """alpha_bar at t = 0 when training starts; it is learned from there. Not in the paper."""
-    alpha_bar_max: float = 0.999
-    """alpha_bar at t = 1 when training starts; it is learned from there. Not in the paper."""
+    alpha_bar_max: float = 0.99
+    """alpha_bar at t = 1 when training starts; it is learned from there. Not in the paper. At 0.99 the noise left is a
+    seventh of half the distance between two one-hot embeddings, so the classifier can read z_1. Nearer to 1, more of
+    the loss's weight (in all SNR(1)) goes to times at which z_t gives the label away, and less to reading the image."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,7 +160,7 @@ class NoPropCT(Method):
         """
         model = self.model
         u = model.embedding(y)
-        t = torch.rand(len(y), device=x.device)
+        t = spread_times(len(y), x.device)
         gamma, slope = model.gamma(t)
         z = noise_schedule.noised(u, gamma, torch.randn_like(u))
         error = (model.estimate(model.net.image_path(x), z, t) - u).square().sum(dim=1)

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from methods.averaging import average_predictions
-from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, start
+from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, spread_times, start
 from methods.diagnostics import Batches, Diagnosis, Probe, diagnose, nearest
 from methods.embedding import ClassEmbedding, EmbeddingClassifier
 from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
@@ -61,7 +61,7 @@ class NoPropFM(Method):
         """
         z_1 = self.embedding(y)
         z_0 = torch.randn_like(z_1)
-        t = torch.rand(len(y), device=x.device)
+        t = spread_times(len(y), x.device)
         z = torch.lerp(z_0, z_1, t.unsqueeze(1))
         velocity = self.net(self.net.image_path(x), z, t)
         loss = matching_loss(velocity, z_0, z_1)

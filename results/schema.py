@@ -239,5 +239,7 @@ class RunRecord(_Record):
     """The command line that reproduces the run."""
     save_models: bool = False
     """Whether the trained models are kept, in `models/`."""
+    jobs: Annotated[int, Field(ge=1)] = 1
+    """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]
     """In the order in which they are run."""

@@ -14,12 +14,16 @@ Key = tuple[str, str, int]
 
 
 class FakeCells:
-    """Stands in for `run_in_process`; a cell fails if `failing` has its method, and stops the run if `stop` has it."""
+    """Stands in for `run_in_process`; a cell fails if `failing` has its method, and stops the run if `stop` has it.
+
+    Asked to save its model, a cell says that it has, unless `unsaved` has its method.
+    """
 
     def __init__(self) -> None:
         self.started: list[Key] = []
         self.jobs: list[Job] = []
         self.failing: set[str] = set()
+        self.unsaved: set[str] = set()
         self.stop: dict[str, BaseException] = {}
         self.stop_report: BaseException | None = None
 
@@ -31,7 +35,15 @@ class FakeCells:
         if cell.method in self.stop:
             raise self.stop[cell.method]
         make = make_failed_cell if cell.method in self.failing else make_cell
-        return make(cell.method, cell.dataset, cell.seed, run_id=job.run_id, config=cell.config)
+        saved = job.save_in is not None and cell.method not in self.failing | self.unsaved
+        return make(
+            cell.method,
+            cell.dataset,
+            cell.seed,
+            run_id=job.run_id,
+            config=cell.config,
+            model_file="models/model.safetensors" if saved else None,
+        )
 
     def build_report(self, run: Path) -> Path:
         """A report that lists what a real one would have to show."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 import methods
 from bench import cell, datasets
 from bench.cell import run_cell, seconds_to_targets
 from bench.datasets import Dataset, RawData
-from bench.job import EpochEvent, Event, Job, StepEvent
+from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
+from bench.models import ModelCard
 from bench.train import TrainingError
 from methods.method import TaskShape
 from methods.options import Options
@@ -108,11 +113,15 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fading, "built", [])
 
 
-def run(method: str = "Fading", seed: int = 5, **config: Any) -> tuple[CellResult, list[Event]]:
-    values = {"batch_size": BATCH, "epochs": 2, "threads": torch.get_num_threads(), "options": {}} | config
+def run(
+    method: str = "Fading", seed: int = 5, save_in: Path | None = None, **config: Any
+) -> tuple[CellResult, list[Event]]:
+    values = {"batch_size": BATCH, "epochs": 2, "threads": torch.get_num_threads(), "options": {}}
+    values |= {"optimizer": "AdamW"} | config
     planned = make_run([make_cell(method, "numbers", seed, config=make_config(**values))]).cells[0]
     events: list[Event] = []
-    job = Job(run_id="the run", cell=planned, data_dir=None, environment=make_environment())
+    folder = None if save_in is None else str(save_in)
+    job = Job(run_id="the run", cell=planned, data_dir=None, save_in=folder, environment=make_environment())
     return run_cell(job, events.append), events
 
 
@@ -221,6 +230,48 @@ def test_what_the_last_batch_leaves_out_is_not_counted() -> None:
     result, events = run(batch_size=50)
     assert {event.images_total for event in events if isinstance(event, StepEvent)} == {2 * 50}
     assert result.images_per_second == pytest.approx(2 * 50 / (result.train_seconds or 0))
+
+
+def test_the_model_saved_is_the_one_measured(tmp_path: Path) -> None:
+    result, _ = run(save_in=tmp_path)
+    assert result.model_file == f"models/{next((tmp_path / 'models').iterdir()).name}"
+    state = load_file(tmp_path / result.model_file)
+    assert torch.equal(state["weight"], trained().weight)
+    with safe_open(tmp_path / result.model_file, framework="pt") as file:
+        card = ModelCard.model_validate_json(file.metadata()["noprop-bench"])
+    assert (card.dataset, card.method_name, card.seed, card.epochs) == ("numbers", "Fading", 5, 2)
+    assert (card.class_names, card.val_accuracy, card.test_accuracy) == (["a", "b", "c"], 0.25, 0.2)
+    assert result.data is not None
+    assert (tuple(card.mean), tuple(card.std)) == (result.data.mean, result.data.std)
+
+
+def test_no_model_is_saved_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result, _ = run()
+    assert result.model_file is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("trouble", ["folder", "disk", "state"])
+def test_a_model_that_cannot_be_saved_costs_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    if trouble == "folder":
+        (tmp_path / "models").write_text("in the way")
+    elif trouble == "disk":
+        monkeypatch.setattr("os.fsync", full_disk)
+    else:
+        monkeypatch.setattr(Fading, "get_extra_state", lambda self: "no tensor", raising=False)
+    result, events = run(save_in=tmp_path)
+    assert (result.status, result.test_accuracy, result.model_file) == ("ok", 0.2, None)
+    (warning,) = (event for event in events if isinstance(event, WarningEvent))
+    assert warning.sentence.startswith("the model of numbers Fading seed 5 is not kept: ")
+    assert "\n" not in warning.sentence
+    assert [path for path in tmp_path.rglob("*") if path.suffix in (".safetensors", ".part")] == []
 
 
 def test_divergence_is_raised() -> None:

@@ -27,6 +27,7 @@ DOCUMENTED = [
     "--preset",
     "--data-dir",
     "--out",
+    "--save",
     "--resume",
     "--list",
 ]
@@ -102,6 +103,29 @@ def test_every_cell_fails(command: Command, cells: FakeCells, tmp_path: Path) ->
     assert not (run / "report.md").exists()
     assert sum(line.startswith("failed: digits backprop seed") for line in ended.lines) == 2
     assert str(run) in ended.err
+
+
+def test_models_are_saved_only_if_asked_for(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    for number, flags in enumerate([(), ("--save",)]):
+        out = tmp_path / str(number)
+        assert command("--out", out, "--methods", "backprop", "--seeds", "0", *flags).code == 0
+    assert [job.save_in for job in cells.jobs] == [None, str(the_run(tmp_path / "1"))]
+
+
+def test_a_model_that_could_not_be_saved(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    """The result counts all the same; the exit code says that not all that was asked for is there."""
+    cells.unsaved, cells.failing = {"backprop"}, {"noprop[T=1]"}
+    ended = command("--out", tmp_path / "out", "--save", "--methods", "noprop[T=1],backprop,backprop-cnn", "--seeds", 3)
+    assert ended.code == 1
+    run = the_run(tmp_path / "out")
+    assert [(cell.status, cell.model_file is None) for cell in read_cells(run)] == [
+        ("error", True),
+        ("ok", True),
+        ("ok", False),
+    ]
+    assert ended.out.splitlines()[-1] == str(run / "report.md")
+    assert ended.lines[-1] == "not saved: the model of digits backprop seed 3 (its result is kept)"
+    assert sum(line.startswith("not saved") for line in ended.lines) == 1
 
 
 STOPS = [(KeyboardInterrupt(), 130), (Terminated(), 143)]

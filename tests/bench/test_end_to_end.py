@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.models import load_model
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.harness import SMALL, Ended, Plugin, finish
@@ -39,7 +40,7 @@ class Done:
 def both(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     requests = {
         "rogues": ("--datasets", "halves", "--methods", ",".join(ROGUES), "--seeds", "0"),
-        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "60"),
+        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "60", "--save"),
     }
     outs = {name: tmp_path_factory.mktemp(name) for name in requests}
     started = {name: plugin.start("--out", outs[name], *SMALL, *request) for name, request in requests.items()}
@@ -94,6 +95,15 @@ def test_everything_is_measured(digits: Done) -> None:
         assert {name for name, value in row if value is None} == only_elsewhere
         assert row.wall_seconds > (row.train_seconds or 0) + (row.eval_seconds or 0)
         assert (row.baseline_rss_bytes or 0) < (row.peak_rss_bytes or 0)
+
+
+def test_every_model_is_saved_and_can_be_read(digits: Done) -> None:
+    files = [digits.folder / (row.model_file or "") for row in digits.rows]
+    assert sorted(files) == sorted((digits.folder / "models").iterdir())
+    for row, file in zip(digits.rows, files, strict=True):
+        card = load_model(file).card
+        assert (card.dataset, card.method_name, card.seed) == ("digits", row.method_name, row.seed)
+        assert (card.options, card.test_accuracy) == (row.config.options, row.test_accuracy)
 
 
 def test_output_off_a_terminal_is_lines(digits: Done) -> None:

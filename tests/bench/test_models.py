@@ -63,6 +63,32 @@ def test_options_are_carried(options: dict[str, str], tmp_path: Path) -> None:
     check_same_prediction(small("noprop", sampler="mean", samples=2, **options), tmp_path / "model.safetensors")
 
 
+def test_parameters_that_share_memory_are_saved(tmp_path: Path) -> None:
+    method = small("backprop-cnn")
+    method.again = method.head
+    save_model(tmp_path / "model.safetensors", method, card_of(method))
+    state = load_file(tmp_path / "model.safetensors")
+    assert torch.equal(state["again.weight"], state["head.weight"])
+
+
+def test_a_constructor_may_look_at_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Curious(methods.get("backprop-cnn")):  # type: ignore[misc]
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.scale = self.head.weight.detach().norm().item()
+
+    method = small("backprop-cnn")
+    save_model(tmp_path / "model.safetensors", method, card_of(method))
+    monkeypatch.setattr(methods, "get", lambda name: Curious)
+    assert load_model(tmp_path / "model.safetensors").method.scale > 0
+
+
+def test_loading_draws_no_random_number(saved: Path) -> None:
+    before = torch.get_rng_state()
+    load_model(saved)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 def test_saving_leaves_one_file_and_replaces_the_old(tmp_path: Path) -> None:
     path = tmp_path / "models" / "model.safetensors"
     for seed in (1, 2):
@@ -89,6 +115,15 @@ def test_every_cell_has_a_file_of_its_own() -> None:
     assert all(path.suffix == ".safetensors" and path.parent.name == "models" for path in paths)
 
 
+def test_cells_that_look_alike_have_files_of_their_own() -> None:
+    cells = [("a", "b-c"), ("a-b", "c"), ("a", "b_c"), ("a", "b c"), ("a", "b/c"), ("a", "B-C"), ("a", "b-C")]
+    cells += [("a", "m" * 200), ("a", "m" * 201), ("a", "../../b")]
+    paths = [model_path(data, label, 0) for data, label in cells]
+    assert len({path.name.lower() for path in paths}) == len(cells)
+    assert all(path.parent.name == "models" and len(path.name) < 150 for path in paths)
+    assert model_path("digits", "noprop", 3).name == "digits.noprop.seed3.safetensors"
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
@@ -110,10 +145,17 @@ HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown option": ({"options": {"colour": "red"}}, "colour"),
     "gigantic depth": ({"options": {"T": 10**9}}, "does not hold the tensors"),
     "gigantic embedding": ({"options": {"T": 2, "embedding": "learned", "embedding_dim": 10**12}}, "does not hold"),
+    "overflowing embedding": ({"options": {"T": 2, "embedding": "learned", "embedding_dim": 10**19}}, "can be built"),
+    "depth of many digits": ({"options": {"T": 10**400}}, "does not hold the tensors"),
+    "schedule too flat": ({"options": {"T": 2, "alpha_bar_min": 0.5, "alpha_bar_max": 0.5 + 1e-16}}, "alpha_bar"),
+    "list for a number": ({"options": {"T": [2]}}, "T must be a whole number"),
     "other depth": ({"options": {"T": 3}}, "does not hold the tensors"),
     "gigantic images": ({"shape": {"channels": 1, "height": 10**9, "width": 8, "num_classes": 10}}, "shape.height"),
     "other classes": ({"class_names": ["a", "b"]}, "names"),
-    "no spread": ({"std": [0.0]}, "normalisation"),
+    "no spread": ({"std": [0.0]}, "std"),
+    "negative spread": ({"std": [-1.0]}, "std"),
+    "mean that is no number": ({"mean": [float("nan")]}, "mean"),
+    "endless name": ({"method_name": "x" * 10**6}, "method_name"),
     "words for numbers": ({"mean": "grey"}, "mean"),
     "too small": ({"shape": {"channels": 1, "height": 2, "width": 8, "num_classes": 10}}, "too small"),
 }
@@ -126,6 +168,24 @@ def test_a_header_that_does_not_fit_is_refused(saved: Path, name: str) -> None:
     with pytest.raises(UserError, match=said) as refusal:
         load_model(saved)
     assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+
+
+def test_one_bit_that_has_changed_is_noticed(saved: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    data[-50] ^= 64
+    saved.write_bytes(data)
+    with pytest.raises(UserError, match="checksum"):
+        load_model(saved)
+
+
+def test_tensors_of_another_type_are_refused(saved: Path) -> None:
+    with safe_open(saved, framework="pt") as file:
+        said = file.metadata()["noprop-bench"]
+    whole = {name: tensor.to(torch.int64) for name, tensor in load_file(saved).items()}
+    save_file(whole, saved, metadata={"noprop-bench": said})
+    with pytest.raises(UserError, match="does not hold the tensors"):
+        load_model(saved)
 
 
 def make_foreign(path: Path, kind: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +15,12 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bench import predict
-from bench.models import ModelCard, save_model
+from bench import datasets, predict
+from bench.models import ModelCard, load_model, save_model
 from methods.method import TaskShape
-from tests.bench.harness import Ended
+from results.store import read_cells
+from tests.bench.harness import PROJECT, Ended, Plugin
+from tests.bench.test_models import rewrite
 from tests.methods.helpers import build, train
 
 MEAN, STD = 0.3, 0.35
@@ -167,3 +171,117 @@ def test_pictures_have_one_or_three_channels(command, pictures: list[Path], tmp_
 def test_bad_arguments(command, model: Path, pictures: list[Path], arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
     given = (model, pictures[0], *arguments) if arguments else ()
     refused(command(*given), said)
+
+
+def test_from_training_to_prediction(plugin: Plugin, tmp_path: Path) -> None:
+    """`--save`, then the command in a process of its own on the test images: as accurate as the run says."""
+    given = ("--methods", "backprop-cnn", "--seeds", "0", "--epochs", "8", "--threads", "1", "--save")
+    assert plugin.run("--out", tmp_path, *given).code == 0
+    (run,) = tmp_path.iterdir()
+    (row,) = read_cells(run)
+    assert row.model_file is not None
+    raw = datasets.get("digits").load(None)
+    paths = [tmp_path / f"{k}.png" for k in range(len(raw.y_test))]
+    for path, pixels in zip(paths, raw.x_test, strict=True):
+        Image.fromarray(pixels[0]).save(path)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.predict", run / row.model_file, *paths, "--json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [json.loads(line)["classes"][0]["class"] for line in ended.stdout.splitlines()]
+    right = sum(name == str(label) for name, label in zip(said, raw.y_test, strict=True))
+    assert row.test_accuracy is not None
+    assert row.test_accuracy > 0.9
+    # One image at a time is not computed in the order in which a batch is: a tie might fall the other way.
+    assert right == pytest.approx(row.test_accuracy * len(said), abs=1)
+    assert ended.stderr == ""
+
+
+def only_image(tmp_path: Path, picture: Image.Image, kind: str = "png", **how: object) -> Path:
+    path = tmp_path / f"one.{kind}"
+    picture.save(path, **how)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["16 bits", "floats"])
+def test_deep_pixels_are_refused(command, model: Path, tmp_path: Path, kind: str) -> None:  # type: ignore[no-untyped-def]
+    """Pillow would cut them off at 255, and a grey picture would be white."""
+    pixels = np.full((8, 8), 20_000, np.uint16) if kind == "16 bits" else np.full((8, 8), 0.5, np.float32)
+    refused(command(model, only_image(tmp_path, Image.fromarray(pixels), "tiff")), "one.tiff", "8 bits")
+
+
+def test_what_is_transparent_is_black(command, model: Path, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The digit is in the opacity alone: white on white where that is left out."""
+    white = Image.new("RGBA", (8, 8), "white")
+    white.putalpha(Image.open(pictures[0]))
+    (opaque,) = answers(command(model, pictures[0], "--json"))
+    (transparent,) = answers(command(model, only_image(tmp_path, white), "--json"))
+    assert transparent["classes"] == opaque["classes"]
+
+
+def test_a_picture_is_turned_as_its_camera_says(command, model: Path, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    upright = Image.open(pictures[0])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: to be turned by 90 degrees clockwise
+    turned = only_image(tmp_path, upright.transpose(Image.Transpose.ROTATE_90), exif=exif)
+    (first,), (second,) = (answers(command(model, path, "--json")) for path in (pictures[0], turned))
+    assert first["classes"] == second["classes"]
+
+
+def test_seed_sets_the_noise(command, model: Path, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
+    said = [command(model, pictures[0], "--json", "--seed", seed).out for seed in (1, 1, 2)]
+    assert said[0] == said[1] != said[2]
+
+
+@pytest.fixture
+def other(model: Path, tmp_path: Path) -> Path:
+    """A copy of the model, to be changed."""
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(model.read_bytes())
+    return path
+
+
+def test_more_steps_than_memory_has_room_for(command, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "patient.safetensors"
+    method = build("noprop-fm", steps=2)
+    save_model(path, method, card(method_name="noprop-fm", options=method.options.as_dict()))
+    rewrite(path, options=method.options.as_dict() | {"steps": 10**12})
+    refused(command(path, pictures[0]), "patient.safetensors", "more memory than is allowed")
+
+
+def test_numbers_that_are_none(command, model: Path, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    trained = load_model(model)
+    with torch.no_grad():
+        for parameter in trained.method.parameters():
+            parameter.fill_(torch.nan)
+    save_model(tmp_path / "nan.safetensors", trained.method, trained.card)
+    refused(command(tmp_path / "nan.safetensors", pictures[0]), "nan.safetensors", "finite")
+
+
+def test_names_cannot_steer_a_terminal(command, other: Path, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    rewrite(other, class_names=["\x1b[2J\n"] * 10)
+    odd = tmp_path / os.fsdecode(b"a\xff\n.png")
+    odd.write_bytes(pictures[0].read_bytes())
+    ended = command(other, odd)
+    assert ended.code == 0
+    assert "\\x1b[2J\\n" in ended.out
+    assert "a\\udcff\\n.png" in ended.out
+    assert len(ended.out.splitlines()) == 3
+
+
+def test_a_pipe_is_not_waited_for(command, model: Path, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    os.mkfifo(tmp_path / "pipe")
+    refused(command(model, tmp_path / "pipe"), "pipe")
+    refused(command(tmp_path / "pipe", pictures[0]), "pipe")
+
+
+def test_a_picture_of_too_many_pixels(  # type: ignore[no-untyped-def]
+    command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before its pixels are unpacked; the limit is Pillow's."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    for side in (40, 400):
+        refused(command(model, only_image(tmp_path, Image.new("L", (side, side)))), "one.png")

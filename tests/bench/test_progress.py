@@ -77,8 +77,8 @@ def test_lines_are_one_for_each_cell(capsys: pytest.CaptureFixture[str]) -> None
     with LineDisplay(total=7, done=4) as display:
         for _ in range(2):
             display.cell_started(PLANNED)
-            display.event(step(10))
-            display.event(EpochEvent(epoch=1, loss=0.5, val_accuracy=0.9))
+            display.event(PLANNED, step(10))
+            display.event(PLANNED, EpochEvent(epoch=1, loss=0.5, val_accuracy=0.9))
             display.cell_ended(CELL)
     out, err = capsys.readouterr()
     assert out == ""
@@ -90,7 +90,7 @@ def test_a_long_cell_says_how_it_is_getting_on(capsys: pytest.CaptureFixture[str
         display.cell_started(PLANNED)
         for epoch, seconds in enumerate((20, 11, 20, 11), start=1):
             clock.now += seconds
-            display.event(EpochEvent(epoch=epoch, loss=0.4321, val_accuracy=0.912))
+            display.event(PLANNED, EpochEvent(epoch=epoch, loss=0.4321, val_accuracy=0.912))
     assert capsys.readouterr().err.splitlines() == [
         f"[1/1] mnist noprop seed 3: epoch {epoch}, loss 0.4321, validation accuracy 91.20%" for epoch in (2, 4)
     ]
@@ -108,10 +108,10 @@ def test_bars_show_loss_accuracy_speed_and_time_left(screen: Screen, clock: Cloc
     screen.width = width
     with BarDisplay(total=5, done=2) as display:
         display.cell_started(PLANNED)
-        display.event(EpochEvent(epoch=2, loss=0.5, val_accuracy=0.912))
+        display.event(PLANNED, EpochEvent(epoch=2, loss=0.5, val_accuracy=0.912))
         for seen in (220, 230, 240, 250):
             clock.now += 5
-            display.event(step(seen, epoch=3))
+            display.event(PLANNED, step(seen, epoch=3))
     cells, cell, epoch = screen.lines[-3:]
     assert cells.startswith("cells ")
     assert " 40% 2/5 mnist noprop seed 3 " in cells
@@ -126,8 +126,8 @@ def test_bars_show_loss_accuracy_speed_and_time_left(screen: Screen, clock: Cloc
 def test_accuracy_shows_as_soon_as_it_is_known(screen: Screen) -> None:
     with BarDisplay(total=5, done=2) as display:
         display.cell_started(PLANNED)
-        display.event(step(100, epoch=1))
-        display.event(EpochEvent(epoch=1, loss=0.5, val_accuracy=0.912))
+        display.event(PLANNED, step(100, epoch=1))
+        display.event(PLANNED, EpochEvent(epoch=1, loss=0.5, val_accuracy=0.912))
     *_, cell, epoch = screen.lines
     assert " 25% epoch 1/4 val 91.20% " in cell
     assert "100% loss 0.4321 " in epoch
@@ -136,11 +136,11 @@ def test_accuracy_shows_as_soon_as_it_is_known(screen: Screen) -> None:
 def test_the_next_cell_starts_anew(screen: Screen) -> None:
     with BarDisplay(total=5, done=2) as display:
         display.cell_started(PLANNED)
-        display.event(EpochEvent(epoch=1, loss=0.5, val_accuracy=0.912))
-        display.event(step(130))
+        display.event(PLANNED, EpochEvent(epoch=1, loss=0.5, val_accuracy=0.912))
+        display.event(PLANNED, step(130))
         display.cell_ended(CELL)
         display.cell_started(PLANNED)
-        display.event(step(4, epoch=1))
+        display.event(PLANNED, step(4, epoch=1))
     cells, cell, epoch = screen.lines[-3:]
     assert describe_result(CELL) in screen.lines
     assert " 60% 3/5 mnist noprop seed 3 " in cells
@@ -160,7 +160,7 @@ def test_brackets_are_text(screen: Screen, method: str) -> None:
     cell = make_cell(method)
     with BarDisplay(total=1, done=0) as display:
         display.cell_started(make_run([cell]).cells[0])
-        display.event(step(1))
+        display.event(PLANNED, step(1))
     assert f" 0/1 mnist {method} seed 0 " in screen.lines[-3]
     with BarDisplay(total=1, done=0) as display:
         display.cell_ended(cell)
@@ -172,6 +172,6 @@ def test_a_long_name_leaves_room_for_the_rest(screen: Screen) -> None:
     cell = make_cell("noprop[alpha_bar_max=0.99,alpha_bar_min=0.01,embedding=learned]")
     with BarDisplay(total=1, done=0) as display:
         display.cell_started(make_run([cell]).cells[0])
-        display.event(step(130))
+        display.event(PLANNED, step(130))
     assert "1,234 images/s" in screen.lines[-1]
     assert screen.lines[-1].endswith("left -:--:--")

@@ -99,6 +99,17 @@ def test_refuses_settings(command: Command, cells: FakeCells, half_done: Path, o
     refused(command, cells, half_done, option, value, quotes=f"{option} cannot be given with --resume")
 
 
+def test_refuses_to_start_saving(command: Command, cells: FakeCells, half_done: Path) -> None:
+    refused(command, cells, half_done, "--save", quotes="--save cannot be given with --resume")
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_goes_on_saving_models_or_not(command: Command, cells: FakeCells, tmp_path: Path, save: bool) -> None:
+    run = write_run(tmp_path / "run", [row(0)], make_run([row(0), row(1)], save_models=save))
+    assert command("--resume", run).code == 0
+    assert [job.save_in for job in cells.jobs] == [str(run) if save else None]
+
+
 def refused(command: Command, cells: FakeCells, run: Path, *more: str, quotes: str) -> None:
     """Exit code 2, one line that quotes this, nothing started, and every file as it was."""
     before = {path: path.read_bytes() for path in run.iterdir()}

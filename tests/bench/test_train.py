@@ -169,5 +169,7 @@ def test_images_are_normalised_by_channel() -> None:
 
 
 def test_optimizer_has_the_cell_s_values() -> None:
-    (group,) = optimizer_factory(make_config(lr=0.125, weight_decay=0.75))(Recorder().parameters()).param_groups
+    (group,) = optimizer_factory(make_config(optimizer="AdamW", lr=0.125, weight_decay=0.75))(
+        Recorder().parameters()
+    ).param_groups
     assert (group["lr"], group["weight_decay"]) == (0.125, 0.75)

@@ -1,0 +1,244 @@
+"""The methods in continuous time: what each is trained on, how inference solves it, and what must be independent."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torchdiffeq import odeint, odeint_adjoint
+
+from methods import gamma as formulas
+from methods.continuous import ContinuousOptions, looked_at, solve, spread_times
+from methods.noprop_fm import end_point, matching_loss
+from tests.methods.helpers import batch, build, plain_sgd, real_digits, same, snapshot, train
+
+CONTINUOUS = ("noprop-ct", "noprop-fm", "adjoint")
+
+
+def solved(solver: str, steps: int, field, start: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    return solve(field, start, ContinuousOptions(solver=solver, steps=steps))[1][-1]  # type: ignore[arg-type]
+
+
+def test_heun_with_fewer_steps_beats_euler() -> None:
+    """dz/dt = -3 z + t: ten steps of Heun (20 evaluations) are nearer to the exact end than forty of Euler."""
+    start = torch.tensor([[1.0]])
+    exact = 2 / 9 + (1 + 1 / 9) * math.exp(-3)
+    errors = {
+        (solver, steps): abs(float(solved(solver, steps, lambda t, z: -3 * z + t, start)) - exact)
+        for solver, steps in (("euler", 10), ("euler", 40), ("euler", 80), ("heun", 10), ("heun", 20))
+    }
+    assert errors["heun", 10] < errors["euler", 40]
+    assert errors["euler", 40] / errors["euler", 80] == pytest.approx(2, rel=0.1)  # first order
+    assert errors["heun", 10] / errors["heun", 20] == pytest.approx(4, rel=0.3)  # second
+
+
+def test_a_solver_takes_the_steps_asked_for() -> None:
+    times: list[float] = []
+
+    def field(t: Tensor, z: Tensor) -> Tensor:
+        times.append(float(t))
+        return torch.ones_like(z)
+
+    grid, path = solve(field, torch.zeros(2, 3), ContinuousOptions(steps=4, solver="euler"))
+    assert times == [0.0, 0.25, 0.5, 0.75]
+    assert grid.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    torch.testing.assert_close(path[-1], torch.ones(2, 3))
+
+
+def test_times_are_uniform_each_and_even_together() -> None:
+    torch.manual_seed(0)
+    drawn = torch.stack([spread_times(8, torch.device("cpu")) for _ in range(4000)])
+    assert float(drawn.min()) >= 0
+    assert float(drawn.max()) < 1
+    torch.testing.assert_close(drawn.mean(0), torch.full((8,), 0.5), rtol=0, atol=0.03)
+    torch.testing.assert_close(drawn.var(0), torch.full((8,), 1 / 12), rtol=0.06, atol=0)
+    gaps = drawn.sort(dim=1).values.diff(dim=1)
+    torch.testing.assert_close(gaps, torch.full_like(gaps, 1 / 8), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_there_is_no_batch_norm(name: str) -> None:
+    for options in ({}, {"embedding": "prototype"}):
+        method = build(name, **options)
+        assert not [module for module in method.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_prediction_does_not_depend_on_the_other_images(name: str) -> None:
+    method = build(name, steps=3)
+    method.eval()
+    x, _ = batch(4)
+    first = method.predict(x, Generator().manual_seed(0))
+    x[1:] += 1
+    second = method.predict(x, Generator().manual_seed(0))
+    torch.testing.assert_close(first[0], second[0])
+    assert not torch.equal(first[1:], second[1:])
+
+
+def test_noprop_ct_and_adjoint_are_one_network() -> None:
+    one, other = build("noprop-ct", seed=4), build("adjoint", seed=4)
+    assert one.stack_parameter_count == other.stack_parameter_count
+    state = other.model.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in one.model.state_dict().items())
+    one.eval()
+    other.eval()
+    x, _ = batch(4)
+    predictions = [method.predict(x, Generator().manual_seed(1)) for method in (one, other)]
+    assert torch.equal(*predictions)
+
+
+def test_the_ct_loss_is_the_equation() -> None:
+    """Every term recomputed from its definition, with the estimate replaced by a constant one."""
+    method = build("noprop-ct", eta=0.7, make_optimizer=plain_sgd)
+    method.train()
+    x, y = batch(64)
+    model = method.model
+    torch.manual_seed(3)
+    t = spread_times(64, x.device)
+    noise = torch.randn(64, 10)
+    state = torch.get_rng_state()
+    constant = torch.full((64, 10), 0.1)
+    seen: list[Tensor] = []
+
+    def estimate(features: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        seen.append(z)
+        torch.set_rng_state(state)  # so that what follows draws as below, whatever dropout drew
+        return constant
+
+    model.estimate = estimate
+    u = torch.eye(10)[y]
+    gamma, slope = model.gamma(t)
+    alpha_bar = 1 / (1 + gamma.exp())
+    expected_z = alpha_bar.sqrt()[:, None] * u + (1 - alpha_bar).sqrt()[:, None] * noise
+    snr_slope = -slope * alpha_bar / (1 - alpha_bar)
+    distance = 0.9**2 + 9 * 0.1**2
+    denoising = 0.5 * 0.7 * (snr_slope * distance).mean()
+    ends = 1 / (1 + model.gamma(torch.tensor([0.0, 1.0]))[0].exp())
+    variance = 1 - ends[0]
+    kl = 0.5 * (10 * variance + ends[0] - 10 - 10 * variance.log())
+    torch.set_rng_state(state)
+    z_1 = ends[1].sqrt() * u + (1 - ends[1]).sqrt() * torch.randn(64, 10)
+    expected = denoising + kl + F.cross_entropy(model.head(z_1), y)
+    torch.manual_seed(3)
+    loss = method.train_step(x, y)
+    torch.testing.assert_close(seen[0], expected_z)
+    torch.testing.assert_close(loss, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_ct_cross_entropy_and_kl_do_not_reach_the_network() -> None:
+    method = build("noprop-ct", make_optimizer=plain_sgd, embedding="learned")
+    method.options = type(method.options).parse({"eta": 1e-30, "embedding": "learned"})
+    network, head, embedding = (
+        snapshot(part) for part in (method.model.net, method.model.head, method.model.embedding)
+    )
+    method.train_step(*batch())
+    after = method.model.net.state_dict()
+    assert all(torch.allclose(value, after[key], rtol=0, atol=1e-12) for key, value in network.items())
+    assert not same(head, method.model.head)
+    assert not same(embedding, method.model.embedding)
+
+
+def test_flow_matching_of_the_exact_field_has_no_loss() -> None:
+    torch.manual_seed(0)
+    z_0, z_1, t = torch.randn(32, 10), torch.eye(10)[batch(32)[1]], torch.rand(32)
+    assert float(matching_loss(z_1 - z_0, z_0, z_1)) == 0
+    assert float(matching_loss(z_1 - z_0 + 0.1, z_0, z_1)) == pytest.approx(10 * 0.01, rel=1e-4)
+    z = (1 - t)[:, None] * z_0 + t[:, None] * z_1
+    torch.testing.assert_close(end_point(z, z_1 - z_0, t), z_1)
+
+
+def test_flow_matching_trains_on_the_straight_path() -> None:
+    method = build("noprop-fm", make_optimizer=plain_sgd)
+    x, y = batch(16)
+    torch.manual_seed(5)
+    z_0 = torch.randn(16, 10)
+    t = spread_times(16, x.device)
+    seen: dict[str, Tensor] = {}
+
+    def forward(features: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        seen.update(z=z, t=t)
+        return z * 0 + next(method.net.parameters()).sum() * 0
+
+    method.net.forward = forward
+    torch.manual_seed(5)
+    loss = method.train_step(x, y)
+    u = torch.eye(10)[y]
+    torch.testing.assert_close(seen["t"], t)
+    torch.testing.assert_close(seen["z"], (1 - t)[:, None] * z_0 + t[:, None] * u)
+    torch.testing.assert_close(loss, (u - z_0).square().sum(1).mean())
+
+
+@pytest.mark.parametrize("embedding", ["onehot", "learned"])
+def test_flow_matching_of_an_oracle_ends_at_the_class(embedding: str) -> None:
+    """The field (u - z) / (1 - t) of a known label leads any noise to that label's embedding, and its class is read."""
+    method = build("noprop-fm", embedding=embedding, steps=20, solver="euler")
+    method.eval()
+    u = method.embedding.weight[7].detach()
+    method.net.forward = lambda features, z, t: (u - z) / (1 - t)
+    predicted = method.predict(batch(32)[0], Generator().manual_seed(0)).argmax(dim=1)
+    assert predicted.tolist() == [7] * 32
+
+
+def test_only_a_learned_embedding_needs_the_cross_entropy() -> None:
+    assert build("noprop-fm").head is None
+    method = build("noprop-fm", embedding="learned", make_optimizer=plain_sgd)
+    head = snapshot(method.head)
+    method.train_step(*batch())
+    assert not same(head, method.head)
+
+
+def test_the_adjoint_gives_the_gradient_of_the_solver() -> None:
+    """Against plain backpropagation through the same solver, for every parameter, the image path's too."""
+    steps = 60
+    method = build("adjoint", steps=steps, solver="heun").double()
+    method.model.net.image_path.convolutions.eval()  # no dropout: both passes must see one network
+    x, y = batch(6)
+    x, z = x.double(), torch.randn(6, 10, dtype=torch.float64)
+    model = method.model
+    found = []
+    for solver in (odeint_adjoint, odeint):
+        features = model.net.image_path(x)
+        loss = F.cross_entropy(model.head(method.follow(features, z, solver)), y)
+        method.zero_grad()
+        loss.backward()
+        found.append((loss.item(), {key: p.grad.clone() for key, p in method.named_parameters()}))
+    (loss, ours), (plain, expected) = found
+    assert loss == pytest.approx(plain)
+    for key, value in expected.items():
+        torch.testing.assert_close(ours[key], value, rtol=0.05, atol=0.05 * float(value.abs().max()), msg=key)
+
+
+def test_activations_of_the_adjoint_do_not_grow_with_the_steps() -> None:
+    from bench.meters.activations import ActivationMeter
+
+    held = []
+    for steps in (4, 16):
+        method = build("adjoint", steps=steps)
+        with ActivationMeter(method.parameters(), method.buffers()) as meter:
+            method.train_step(*batch())
+        held.append(meter.peak_bytes)
+    assert held[1] < 1.05 * held[0]
+
+
+def test_noprop_ct_reads_the_image() -> None:
+    """After training, half-noised labels of the right image are denoised better than those of another image."""
+    x, y, x_test, y_test = real_digits()
+    method = build("noprop-ct")
+    train(method, x, y, epochs=25)
+    model, t = method.model, torch.tensor(0.4)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        u = model.embedding(y_test)
+        z = formulas.noised(u, model.gamma(t)[0].expand(len(u)), torch.randn_like(u))
+        features = model.net.image_path(x_test)
+        error = [(model.estimate(f, z, t) - u).square().sum(1).mean() for f in (features, features.roll(1, dims=0))]
+    assert float(error[0]) < 0.8 * float(error[1])
+
+
+def test_steps_that_a_diagnosis_shows() -> None:
+    assert looked_at(10) == list(range(11))
+    assert looked_at(3) == [0, 1, 2, 3]
+    assert looked_at(1000) == list(range(0, 1001, 100))
