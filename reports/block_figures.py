@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from reports.diagnostics import block_frame, last_epoch, methods_in, step_frame
-from reports.style import WIDTH_INCHES, Look, Picture, legend, panels, save, themed
+from reports.style import MAX_DRAWN, WIDTH_INCHES, Look, Picture, legend, panels, save, themed
 from reports.view import DatasetView
 
+MAX_METHODS = 6
+"""Methods with blocks in one picture: each has two lines in a panel. The tables hold them all."""
 MAX_METHODS_BY_EPOCH = 3
 """Methods with a row of panels each in the picture of blocks by epoch."""
+MAX_MARKED_EPOCHS = 24
+BRIGHTEST = 0.92
+"""Of viridis: its last yellow cannot be seen on white."""
 LOG_SPREAD = 30.0
-_BAND = "Lines: mean over seeds; bands: from the least to the most."
+_BAND = "Lines: mean over seeds; bands: from the least to the most (not a confidence interval)."
 
 
 def draw_blocks(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str) -> dict[str, Picture]:
@@ -30,30 +36,32 @@ def draw_blocks(data: DatasetView, looks: Mapping[str, Look], folder: Path, pref
     Returns:
         The pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
     """
-    blocks, steps = block_frame(data), step_frame(data)
+    epochs = block_frame(data)
+    blocks, steps = last_epoch(epochs), last_epoch(step_frame(data))
     pictures: dict[str, Picture | None] = {}
     if not blocks.empty:
         pictures["blocks"] = _blocks(blocks, looks, folder / f"{prefix}-blocks.png", data.name)
-        pictures["blocks-by-epoch"] = _by_epoch(blocks, folder / f"{prefix}-blocks-by-epoch.png", data.name)
+        pictures["blocks-by-epoch"] = _by_epoch(epochs, folder / f"{prefix}-blocks-by-epoch.png", data.name)
     if not steps.empty:
         pictures["accuracy-by-step"] = _steps(steps, looks, folder / f"{prefix}-accuracy-by-step.png", data.name)
     return {name: picture for name, picture in pictures.items() if picture is not None}
 
 
 def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str) -> Picture:
-    rows, methods = last_epoch(frame), methods_in(frame)
+    methods = methods_in(frame)[:MAX_METHODS]
+    rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (accuracy, error, weight) = panels(3, 4.1)
         for method in methods:
             of_method = rows[rows["method"] == method]
             _line(accuracy, of_method, "own_accuracy", looks[method], "-")
-            _line(accuracy, of_method, "image_accuracy", looks[method], "--", band=False)
+            _line(accuracy, of_method, "image_accuracy", looks[method], "--")
             _line(error, of_method, "denoising_error", looks[method], "-")
             if of_method["snr_weight"].notna().any():
                 _line(weight, of_method, "snr_weight", looks[method], "-")
         accuracy.set(title="Accuracy of each block", ylabel="accuracy (%)", ylim=(-2, 102))
         error.set(title="Denoising error", ylabel="|û − u|² / |u|²")
-        weight.set(title="Weight of the block's loss", ylabel="increase of SNR")
+        weight.set(title="Weight of the block's loss", ylabel="SNR weight")
         for panel, column in ((error, "denoising_error"), (weight, "snr_weight")):
             _maybe_log(panel, rows[column])
         if not rows["snr_weight"].notna().any():
@@ -61,24 +69,25 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
             weight.set_title("No weights in these losses", y=0.5)
         for panel in (accuracy, error, weight):
             panel.set(xlabel="time of the block's input\n(0: pure noise)", xlim=(-0.03, 1.0))
-        style = {"color": "0.3", "linewidth": 1.6}
-        accuracy.legend(
-            handles=[
-                Line2D([], [], linestyle="-", label="own task", **style),  # type: ignore[arg-type]
-                Line2D([], [], linestyle="--", label="image and\npure noise", **style),  # type: ignore[arg-type]
-            ],
-            fontsize="small",
-            loc="best",
-        )
+        own = Line2D([], [], color="0.3", linestyle="-", label="own task")
+        image = Line2D([], [], color="0.3", linestyle="--", label="image and\npure noise")
+        accuracy.legend(handles=[own, image], fontsize="small")
         legend(figure, looks, methods)
         save(figure, path)
-    first = rows[rows["number"] == 1].groupby("method", sort=False)["own_accuracy"].mean()
-    said = ", ".join(f"{method} {first[method]:.2f}%" for method in methods)
+    accuracies = rows.groupby(["method", "time"])["own_accuracy"].mean()
+    said = ", ".join(f"{method} {accuracies[method].iloc[0]:.2f}%" for method in methods)
+    scales = (
+        "Weights have a scale of their own in stacks (from the increase of SNR over a block) and in continuous time "
+        "(from its slope). "
+    )
     return Picture(
         path.name,
         f"Line charts of accuracy, denoising error and loss weight of each block on {name}. First block's own task: "
         f"{said}.",
-        f"Each block after the last epoch, by the time of its input. {_seeds(rows)}",
+        "Each block after the last epoch, by the time of its input. "
+        + (scales if rows["is_stack"].nunique() > 1 else "")
+        + _seeds(rows)
+        + _left_out(frame, MAX_METHODS),
     )
 
 
@@ -92,33 +101,49 @@ def _by_epoch(frame: pd.DataFrame, path: Path, name: str) -> Picture | None:
         for row, method in zip(axes, methods, strict=True):
             of_method = frame[frame["method"] == method]
             numbers = sorted(of_method["number"].unique())
-            colors = mpl.colormaps["viridis"].resampled(len(numbers))
+            shades = mpl.colormaps["viridis"](np.linspace(0, BRIGHTEST, len(numbers)))
+            marker = "o" if of_method["epoch"].nunique() <= MAX_MARKED_EPOCHS else ""
             for panel, column in zip(row, ("own_accuracy", "denoising_error"), strict=True):
                 for index, block in enumerate(numbers):
                     curve = of_method[of_method["number"] == block].groupby("epoch")[column].mean()
-                    panel.plot(curve.index, curve, color=colors(index), linewidth=1.6, marker="o", markersize=3.5)
+                    panel.plot(curve.index, curve, color=shades[index], linewidth=1.6, marker=marker, markersize=3.5)
                 panel.set(xlabel="epoch", title=method)
                 panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             row[0].set_ylabel("accuracy on own task (%)")
-            row[1].set_ylabel("denoising error, |û − u|² / |u|²")
+            row[1].set_ylabel("error, |û − u|² / |u|²")
             _maybe_log(row[1], of_method["denoising_error"])
-            edges = [number - 0.5 for number in (*numbers, numbers[-1] + 1)]
-            scale = ScalarMappable(BoundaryNorm(edges, colors.N), colors)
-            step = max(1, len(numbers) // 10)
-            figure.colorbar(scale, ax=row, ticks=numbers[::step], label="block (1: pure noise)")
+            _colorbar(figure, row, of_method, shades)
         save(figure, path)
-    left_out = methods_in(frame)[MAX_METHODS_BY_EPOCH:]
     return Picture(
         path.name,
         f"Line charts of each block's accuracy and denoising error against the epoch on {name}, for "
         f"{', '.join(methods)}.",
         "Each block on its own task after each epoch, mean over seeds, one colour a block."
-        + (f" The first {MAX_METHODS_BY_EPOCH} methods with blocks only." if left_out else ""),
+        + _left_out(frame, MAX_METHODS_BY_EPOCH),
     )
 
 
+def _colorbar(figure: Figure, row: Sequence[Axes], frame: pd.DataFrame, shades: np.ndarray) -> None:
+    """Which colour is which block or, for one network at several times, which time; frame: of one method."""
+    blocks = frame.drop_duplicates("number").sort_values("number")
+    edges = np.arange(len(shades) + 1) - 0.5
+    scale = ScalarMappable(BoundaryNorm(edges, len(shades)), ListedColormap(shades))
+    step = -(-len(shades) // 10)
+    is_stack = bool(blocks["is_stack"].all())
+    bar = figure.colorbar(
+        scale,
+        ax=list(row),
+        ticks=range(0, len(shades), step),
+        label="block (1: pure noise)" if is_stack else "time of the input (0: pure noise)",
+    )
+    labels = blocks["number"] if is_stack else blocks["time"]
+    bar.ax.set_yticklabels([f"{label:g}" for label in labels[::step]])
+    bar.minorticks_off()
+
+
 def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str) -> Picture:
-    rows, methods = last_epoch(frame), methods_in(frame)
+    methods = methods_in(frame)[:MAX_DRAWN]
+    rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (panel,) = panels(1, 4.1)
         for method in methods:
@@ -137,11 +162,11 @@ def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str
         f"Line chart of accuracy against the time at which inference is stopped on {name}."
         + (f" Half way: {said}." if said else ""),
         "Accuracy if inference stopped early, after the last epoch: the class that the method's classifier reads from "
-        f"z at that time. {_seeds(rows)}",
+        f"z at that time. {_seeds(rows)}" + _left_out(frame, MAX_DRAWN),
     )
 
 
-def _line(panel: Axes, rows: pd.DataFrame, column: str, look: Look, linestyle: str, *, band: bool = True) -> None:
+def _line(panel: Axes, rows: pd.DataFrame, column: str, look: Look, linestyle: str) -> None:
     """Mean over seeds of a column against time, and a band from the least to the most."""
     curve = rows.groupby("time")[column].agg(["mean", "min", "max"])
     panel.plot(
@@ -154,8 +179,7 @@ def _line(panel: Axes, rows: pd.DataFrame, column: str, look: Look, linestyle: s
         markeredgecolor="white",
         markeredgewidth=0.6,
     )
-    if band:
-        panel.fill_between(curve.index, curve["min"], curve["max"], color=look.color, alpha=0.18, lw=0)
+    panel.fill_between(curve.index, curve["min"], curve["max"], color=look.color, alpha=0.18, lw=0)
 
 
 def _maybe_log(panel: Axes, values: pd.Series) -> None:
@@ -168,3 +192,8 @@ def _maybe_log(panel: Axes, values: pd.Series) -> None:
 
 def _seeds(rows: pd.DataFrame) -> str:
     return "One seed for each method." if rows["seed"].nunique() == 1 else _BAND
+
+
+def _left_out(frame: pd.DataFrame, limit: int) -> str:
+    methods = len(methods_in(frame))
+    return f" The first {limit} of {methods} methods." if methods > limit else ""

@@ -101,7 +101,7 @@ def _write(view: RunView, out: Path) -> Path:
 def _render(view: RunView, folder: Path) -> None:
     from reports import figures  # seaborn and matplotlib take seconds to import, which `--help` need not wait for
     from reports.page import page
-    from reports.style import looks
+    from reports.style import MAX_DRAWN, looks
 
     (folder / FIGURES_FOLDER).mkdir()
     styles = looks(view.methods)
@@ -110,7 +110,7 @@ def _render(view: RunView, folder: Path) -> None:
         for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True)
         if data.drawn
     }
-    (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, figures.MAX_DRAWN), encoding="utf-8")
+    (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
 
 
 def _prefixes(names: list[str]) -> list[str]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 
 from reports.matching import Mismatch
+from reports.paper import paper_epochs, published
 from reports.stats import Estimate, estimate
-from reports.text import MIB, codes, number, plural
-from reports.view import RunView, by_seed
+from reports.text import MIB, codes, listed, number, plural
+from reports.view import REFERENCE, RunView, by_seed
+from results.schema import CellResult
 
 FEW_SEEDS = 5
 SMALL_SIDE = 16
 """Images of at most this many pixels a side are called small."""
 SMALL_TRAINING_SET = 10_000
 SMALL_TEST_SET = 2_000
-PAPER = "arXiv 2503.24322"
-PAPER_EPOCHS = {"mnist": 100, "cifar10": 150, "cifar100": 150}
-"""Epochs of backprop and NoProp-DT in the paper's Table 3."""
 
 
 def caveats(view: RunView, unmatched: Sequence[Mismatch]) -> list[str]:
@@ -114,14 +112,18 @@ def _data(view: RunView) -> Iterator[str]:
 
 def _training(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
     for data in view.datasets:
-        published = paper_epochs(data.name)
-        epochs = [cell.config.epochs for cell in data.cells]
-        if published and epochs and min(epochs) < published:
-            trained = str(min(epochs)) if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
+        shorter = [(cell, theirs) for cell in data.cells if (theirs := _trained_longer(data.name, cell))]
+        if shorter:
+            epochs = sorted({cell.config.epochs for cell, _ in shorter})
+            trained = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+            rows: dict[int, dict[str, None]] = {}
+            for _, (count, row) in shorter:
+                rows.setdefault(count, {})[row] = None
+            against = listed([f"{count} for {listed(list(names))}" for count, names in rows.items()])
             yield (
                 f"{data.name}: {trained} {'epoch' if trained == '1' else 'epochs'} of training, against the paper's "
-                f"{published} for backprop and NoProp-DT ({PAPER}, Table 3): this is not a reproduction of its "
-                "accuracies, and says nothing about where the methods end up when trained that long."
+                f"{against} ({published().source}, Table 3): this is not a reproduction of its accuracies, and says "
+                "nothing about where the methods end up when trained that long."
             )
     if len({method for data in view.datasets for method in data.drawn}) > 1:
         yield (
@@ -131,6 +133,16 @@ def _training(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
         yield "Training losses are each method's own, cannot be compared between methods, and are not shown."
     if unmatched:
         yield "The methods differ in the settings listed under Unmatched; part of any gap may come from those."
+
+
+def _trained_longer(dataset: str, cell: CellResult) -> tuple[int, str] | None:
+    """For how many epochs the paper trained the cell's method, and its name there, where that is longer.
+
+    A method that is not the paper's is held against backprop.
+    """
+    method = cell.method_name if published().training_of(cell.method_name) else REFERENCE
+    epochs, name = paper_epochs(dataset, method), published().name_of(method)
+    return (epochs, name) if epochs and name and cell.config.epochs < epochs else None
 
 
 def _completeness(view: RunView) -> Iterator[str]:
@@ -188,9 +200,3 @@ def _memory(view: RunView) -> Iterator[str]:
             "In some cells the system did not let the memory mark be reset before the model was built, so the rise "
             "may be too small: a peak while importing or loading data can hide the method's own."
         )
-
-
-def paper_epochs(dataset: str) -> int | None:
-    """Epochs for which the paper trained backprop and NoProp-DT on a data set; None for one that it did not use."""
-    match = re.match(r"(mnist|cifar-?100?)(?![a-z0-9])", dataset.lower())
-    return PAPER_EPOCHS[match[1].replace("-", "")] if match else None

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from reports.text import MISSING, code, markdown_table, number
+from reports.text import MISSING, code, markdown_table, number, plural
 from reports.view import DatasetView
+from results.schema import CellResult, DiagnosticsRecord
 
 NEAR_THE_END = 0.5
 """Percentage points within which an accuracy counts as the final one."""
-KEY = ["method", "seed", "epoch"]
+MAX_TIMES = 11
+"""Columns of times in one table."""
 
 
 def block_frame(data: DatasetView) -> pd.DataFrame:
-    """One row a block, epoch and cell: method, seed, epoch, and the fields of `BlockRecord`; accuracies in percent."""
+    """One row a block, epoch and cell, with the fields of `BlockRecord`; accuracies in percent.
+
+    Columns before those: method, seed, epoch, is_last (the cell's last epoch), is_stack (False: one network, and the
+    rows are times at which it was looked at).
+    """
     rows = [
-        {"method": cell.method, "seed": cell.seed, "epoch": epoch.epoch} | block.model_dump()
-        for cell in data.cells
-        for epoch in cell.epochs
-        if epoch.diagnostics
-        for block in epoch.diagnostics.blocks
+        key | {"is_stack": "T" in cell.config.options} | block.model_dump()
+        for cell, found, key in _looks(data)
+        for block in found.blocks
     ]
     frame = pd.DataFrame(rows)
     if not frame.empty:
@@ -31,26 +36,27 @@ def block_frame(data: DatasetView) -> pd.DataFrame:
 
 
 def step_frame(data: DatasetView) -> pd.DataFrame:
-    """One row a time of inference, epoch and cell: method, seed, epoch, time, accuracy in percent."""
+    """One row a time of inference, epoch and cell: method, seed, epoch, is_last, time, accuracy in percent."""
     rows = [
-        {
-            "method": cell.method,
-            "seed": cell.seed,
-            "epoch": epoch.epoch,
-            "time": step.time,
-            "accuracy": step.accuracy * 100,
-        }
-        for cell in data.cells
-        for epoch in cell.epochs
-        if epoch.diagnostics
-        for step in epoch.diagnostics.steps
+        key | {"time": step.time, "accuracy": step.accuracy * 100}
+        for _, found, key in _looks(data)
+        for step in found.steps
     ]
     return pd.DataFrame(rows)
 
 
+def _looks(data: DatasetView) -> Iterator[tuple[CellResult, DiagnosticsRecord, dict[str, Any]]]:
+    """Everything that was looked at: the cell, what was found, and the columns that say where."""
+    for cell in data.cells:
+        for epoch in cell.epochs:
+            if epoch.diagnostics:
+                key = {"method": cell.method, "seed": cell.seed, "epoch": epoch.epoch}
+                yield cell, epoch.diagnostics, key | {"is_last": epoch is cell.epochs[-1]}
+
+
 def last_epoch(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each cell's last epoch."""
-    return frame[frame["epoch"] == frame.groupby(["method", "seed"])["epoch"].transform("max")]
+    """The rows of each cell's last epoch; a cell that was not looked at then has none."""
+    return frame if frame.empty else frame[frame["is_last"]]
 
 
 def methods_in(frame: pd.DataFrame) -> list[str]:
@@ -58,33 +64,25 @@ def methods_in(frame: pd.DataFrame) -> list[str]:
     return [] if frame.empty else list(dict.fromkeys(frame["method"]))
 
 
-def has_steps(data: DatasetView) -> bool:
-    """Whether there is anything to show."""
-    return any(epoch.diagnostics for cell in data.cells for epoch in cell.epochs)
-
-
-def blocks_table(frame: pd.DataFrame, method: str) -> str:
-    """Blocks of one method after the last epoch, means over seeds."""
-    rows = last_epoch(frame)
-    means = (
-        rows[rows["method"] == method]
-        .groupby("number")[["time", "own_accuracy", "image_accuracy", "denoising_error", "snr_weight"]]
-        .mean()
-    )
+def blocks_table(rows: pd.DataFrame) -> str:
+    """Blocks (or times) of one method, means over seeds; rows: of that method, from the last epoch."""
+    measured = ["own_accuracy", "image_accuracy", "denoising_error", "snr_weight"]
+    means = rows.groupby(["number", "time"], as_index=False)[measured].mean()
+    is_stack = bool(rows["is_stack"].all())
     body = [
         [
-            str(block),
+            *([f"{row['number']:.0f}"] if is_stack else []),
             number(row["time"], decimals=2),
             number(row["own_accuracy"], decimals=2),
             number(row["image_accuracy"], decimals=2),
-            f"{row['denoising_error']:.3g}",
-            MISSING if pd.isna(row["snr_weight"]) else f"{row['snr_weight']:.3g}",
+            _small(row["denoising_error"]),
+            MISSING if pd.isna(row["snr_weight"]) else _small(row["snr_weight"]),
         ]
-        for block, row in means.iterrows()
+        for _, row in means.iterrows()
     ]
     headers = [
-        "block",
-        "time of its input",
+        *(["block"] if is_stack else []),
+        "time of the input",
         "own task, %",
         "image and pure noise, %",
         "denoising error",
@@ -93,27 +91,33 @@ def blocks_table(frame: pd.DataFrame, method: str) -> str:
     return markdown_table(headers, body)
 
 
-def steps_table(frame: pd.DataFrame) -> str:
-    """Accuracy if inference stopped at a time, a row a method; means over seeds, after the last epoch."""
-    means = last_epoch(frame).groupby(["method", "time"])["accuracy"].mean()
-    shown = [round(k / 10, 1) for k in range(11)]
+def steps_table(rows: pd.DataFrame) -> str:
+    """Accuracy if inference stopped at a time, a row a method; means over seeds; rows: from the last epoch.
+
+    All times that there are, or every tenth where those are many.
+    """
+    means = rows.assign(time=rows["time"].round(4)).groupby(["method", "time"])["accuracy"].mean()
+    times = sorted(means.index.unique("time"))
+    if len(times) > MAX_TIMES:
+        times = [k / 10 for k in range(11)]
     body = []
-    for method in methods_in(frame):
-        curve = means[method]
-        at = {round(float(time), 1): value for time, value in curve.items() if abs(time * 10 - round(time * 10)) < 1e-6}
-        body.append([code(method), *(number(at[time], decimals=2) if time in at else MISSING for time in shown)])
-    return markdown_table(["stopped at time", *(f"{time:g}" for time in shown)], body)
+    for method in methods_in(rows):
+        entries = [means.get((method, time)) for time in times]
+        body.append([code(method), *(MISSING if value is None else number(value, decimals=2) for value in entries)])
+    return markdown_table(["stopped at time", *(f"{time:.3g}" for time in times)], body)
 
 
-def sections(data: DatasetView, drawn: dict[str, list[str]]) -> Iterator[str]:
-    """The section's blocks of Markdown.
+def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The section's blocks of Markdown; nothing where nothing was looked at after the last epoch.
 
     Args:
         data: the data set.
         drawn: Markdown of the pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
     """
-    blocks, steps = block_frame(data), step_frame(data)
-    images = {epoch.diagnostics.images for cell in data.cells for epoch in cell.epochs if epoch.diagnostics}
+    blocks, steps = last_epoch(block_frame(data)), last_epoch(step_frame(data))
+    if blocks.empty and steps.empty:
+        return
+    images = {found.images for _, found, _ in _looks(data)}
     yield "### What each block learns"
     yield (
         f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each epoch. It "
@@ -128,26 +132,46 @@ def sections(data: DatasetView, drawn: dict[str, list[str]]) -> Iterator[str]:
             "reads from the image alone; a late block has never seen so much noise, and may do badly on it and yet "
             "serve its purpose. *Denoising error* is the mean squared distance of the estimate from the label's "
             "embedding on the block's own task, divided by the mean squared length of embeddings: 0 is perfect, and 1 "
-            "is what an answer of zero gets. A method with one network for all times is shown at ten of them."
+            "is what an answer of zero gets. A method with one network for all times is shown at some of them."
         )
+        yield "\n".join(f"- {sentence}" for sentence in _from_the_image(blocks))
         for method in methods_in(blocks):
-            yield f"{code(method)} after the last epoch, means over seeds:"
-            yield blocks_table(blocks, method)
+            rows = blocks[blocks["method"] == method]
+            yield f"{code(method)} after the last epoch, means over {plural(rows['seed'].nunique(), 'seed')}:"
+            yield blocks_table(rows)
         yield from drawn.get("blocks-by-epoch", [])
     if not steps.empty:
         yield "Accuracy (%) if inference stopped on its way, after the last epoch, means over seeds:"
         yield steps_table(steps)
         yield from drawn.get("accuracy-by-step", [])
-        yield " ".join(_when_decided(steps))
+        yield "\n".join(f"- {sentence}" for sentence in _when_decided(steps))
+
+
+def _from_the_image(blocks: pd.DataFrame) -> Iterator[str]:
+    means = blocks.groupby(["method", "time"])["image_accuracy"].mean()
+    for method in methods_in(blocks):
+        curve = means[method]
+        first, last = number(float(curve.iloc[0]), decimals=2), number(float(curve.iloc[-1]), decimals=2)
+        yield (
+            f"Given the image and pure noise, {code(method)} is right on {first}% of the images at time "
+            f"{curve.index[0]:.3g} and on {last}% at time {curve.index[-1]:.3g}."
+        )
 
 
 def _when_decided(steps: pd.DataFrame) -> Iterator[str]:
-    means = last_epoch(steps).groupby(["method", "time"])["accuracy"].mean()
+    means = steps.groupby(["method", "time"])["accuracy"].mean()
     for method in methods_in(steps):
         curve = means[method]
         final = float(curve.iloc[-1])
-        first = next(time for time, value in curve.items() if (curve[time:] >= final - NEAR_THE_END).all())
+        far = curve.index[(curve - final).abs() > NEAR_THE_END]
+        first = curve.index[0] if far.empty else curve.index[curve.index > far[-1]][0]
+        position = int(curve.index.get_loc(first))
         yield (
             f"{code(method)} is within {NEAR_THE_END} points of its final {number(final, decimals=2)}% from time "
-            f"{first:g} on."
+            f"{first:.3g} on (step {position} of the {len(curve) - 1} shown)."
         )
+
+
+def _small(value: float) -> str:
+    """Three digits, however small: `0.000341`, `3.41e-05`."""
+    return f"{value:.3g}" if abs(value) < 1000 else number(value)

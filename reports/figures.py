@@ -14,7 +14,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import block_figures, curves
 from reports.stats import estimate
-from reports.style import MAX_DOTS, ROUND_STEPS, Look, Picture, legend, panels, save, scale_x, themed, wrapped
+from reports.style import (
+    MAX_DOTS,
+    MAX_DRAWN,
+    ROUND_STEPS,
+    Look,
+    Picture,
+    legend,
+    panels,
+    save,
+    scale_x,
+    themed,
+    wrapped,
+)
 from reports.tables import (
     ACTIVATIONS,
     GPU_ALLOCATED,
@@ -27,9 +39,6 @@ from reports.tables import (
 )
 from reports.text import MIB, exact, number, plus_minus
 from reports.view import DatasetView
-
-MAX_DRAWN = 20
-"""Methods in one picture. More cannot be told apart; the tables hold them all."""
 
 
 def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str) -> dict[str, Picture]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import diagnostics, provenance, tables
+from reports import beside_paper, diagnostics, provenance, tables
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.stats import estimate, paired_differences, paired_ratios
 from reports.style import Picture
-from reports.text import MISSING, code, codes, number, plural
+from reports.text import MISSING, code, codes, listed, number, plural
 from reports.view import REFERENCE, DatasetView, RunView, parse_utc
 
 
@@ -82,8 +82,11 @@ def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, dr
             "*Allocated* and *reserved* are peaks of PyTorch's allocator (live tensors; taken from the driver). "
             "*Process* is the driver's own figure at the end of training, with the CUDA context."
         )
+        if theirs := beside_paper.gpu_memory(data):
+            yield theirs
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
+    yield from beside_paper.section(data)
     yield "### Training time to a validation accuracy"
     yield from _targets(data)
     yield "### Pictures"
@@ -99,9 +102,7 @@ def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, dr
         yield "The last column is the growth from each method's least T to its largest." + (
             f" Without such a probe: {codes(without)}." if without else ""
         )
-    if diagnostics.has_steps(data):
-        drawn = {name: list(_picture(picture, folder)) for name, picture in pictures.items()}
-        yield from diagnostics.sections(data, drawn)
+    yield from diagnostics.sections(data, {name: list(_picture(each, folder)) for name, each in pictures.items()})
 
 
 def _ratios(data: DatasetView) -> Iterator[str]:
@@ -144,8 +145,7 @@ def _example(data: DatasetView, reference: str) -> str:
         parts.append(f"held {held} times the activation bytes")
     if not parts:
         return ""
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f" The first row says that {code(method)} {listed}."
+    return f" The first row says that {code(method)} {listed(parts)}."
 
 
 def _targets(data: DatasetView) -> Iterator[str]:

@@ -23,6 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 """Nine markers and ten colours: 90 methods before a pair comes back."""
 WIDTH_INCHES = 9.0
 DPI = 130
+MAX_DRAWN = 20
+"""Methods in one picture. More cannot be told apart; the tables hold them all."""
 MAX_DOTS = 10
 """Seeds are shown one by one up to this many; more would hide the mean."""
 CROP_SPAN, CROP_MARGIN = 30.0, 10.0

@@ -62,6 +62,11 @@ def codes(texts: Iterable[str]) -> str:
     return ", ".join(code(text) for text in texts)
 
 
+def listed(texts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
+
+
 def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`, `1,000 cells`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

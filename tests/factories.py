@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.schema import CellConfig, CellResult, DataRecord, Environment, EpochRecord, PlannedCell, RunRecord
+from results.schema import (
+    BlockRecord,
+    CellConfig,
+    CellResult,
+    DataRecord,
+    DiagnosticsRecord,
+    Environment,
+    EpochRecord,
+    PlannedCell,
+    RunRecord,
+    StepRecord,
+)
 from results.store import CELLS_FILE, create_run
 
 MIB = 2**20
@@ -94,14 +105,25 @@ def make_environment(**overrides: Any) -> Environment:
 
 
 def make_cell(
-    method: str = "backprop", dataset: str = "mnist", seed: int = 0, *, epochs: int = 5, **overrides: Any
+    method: str = "backprop",
+    dataset: str = "mnist",
+    seed: int = 0,
+    *,
+    epochs: int = 5,
+    diagnostics: bool = False,
+    **overrides: Any,
 ) -> CellResult:
-    """One finished cell; its scalars agree with its epochs unless overridden."""
+    """One finished cell; its scalars agree with its epochs unless overridden. `diagnostics`: in every epoch."""
     name = method.split("[")[0]
     profile = PROFILES.get(method) or PROFILES.get(name) or PROFILES["noprop"]
     chance = random.Random(f"{method} {dataset} {seed}")  # seeded by text: the same in every process
     records = _epochs(profile, epochs, chance, ceiling=0.62 if dataset.startswith("cifar") else 1.0)
     depth = _depth(method)
+    if diagnostics:
+        records = [
+            record.model_copy(update={"diagnostics": make_diagnostics(method, seed, record.epoch)})
+            for record in records
+        ]
     train_seconds = sum(record.train_seconds for record in records)
     rise = int((profile.rise_mib + chance.gauss(0, 4)) * MIB)
     parameters = profile.stack_parameters + profile.join_parameters
@@ -138,6 +160,35 @@ def make_cell(
         "environment": make_environment(),
     }
     return CellResult(**(values | overrides))
+
+
+def make_diagnostics(method: str = "noprop", seed: int = 0, epoch: int = 5, **overrides: Any) -> DiagnosticsRecord:
+    """Blocks and steps of a method after an epoch: backprop has no blocks with a task, noprop-fm no weights."""
+    chance = random.Random(f"{method} {seed} {epoch}")  # seeded by text, as in `make_cell`
+    depth, name = _depth(method), method.split("[")[0]
+    own = sum(map(ord, method)) % 7 / 7  # so that lines of methods do not lie on one another
+    progress = 1 - 0.5 * math.exp(-0.6 * epoch)
+    blocks = []
+    for number in range(1, depth + 1):
+        time = (number - 1) / depth
+        blocks.append(
+            BlockRecord(
+                number=number,
+                time=time,
+                own_accuracy=1 - (1 - 0.97 * progress) * (1 - time) ** (1.5 + own),
+                image_accuracy=0.97 * progress * (1 - (0.3 + 0.6 * own) * time**3) + 0.003 * chance.random(),
+                denoising_error=(0.02 + 1 - progress) * 10 ** (-(3 + own) * time) * (1 + 0.2 * chance.random()),
+                snr_weight=None if name == "noprop-fm" else 0.02 * 10 ** ((4.5 if name == "noprop" else 3.5) * time),
+            )
+        )
+    slowness = 4.0 + 8 * own
+    steps = [
+        StepRecord(time=step / depth, accuracy=0.1 + (0.87 * progress + 0.003 * chance.random()) * (1 - math.exp(-z)))
+        for step in range(depth + 1)
+        for z in [slowness * step / depth]
+    ]
+    values: dict[str, Any] = {"images": 2_000, "blocks": [] if name == "backprop" else blocks, "steps": steps}
+    return DiagnosticsRecord(**(values | overrides))
 
 
 def make_failed_cell(

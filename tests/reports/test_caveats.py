@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.caveats import caveats, paper_epochs
+from reports.caveats import caveats
 from reports.matching import mismatches
 from reports.view import arrange
 from results.schema import CellResult
@@ -141,22 +141,17 @@ def test_a_caveat_appears_where_it_applies_and_only_there(
     assert phrase not in does_not()
 
 
-@pytest.mark.parametrize(
-    ("name", "epochs"),
-    [
-        ("mnist", 100),
-        ("cifar10", 150),
-        ("CIFAR-10", 150),
-        ("cifar100", 150),
-        ("mnist[subset]", 100),
-        ("digits", None),
-        ("fashion-mnist", None),
-        ("mnist1d", None),
-        ("cifar1", None),
-    ],
-)
-def test_the_papers_epochs_are_known_for_its_own_data_sets_only(name: str, epochs: int | None) -> None:
-    assert paper_epochs(name) == epochs
+def test_each_method_is_held_against_its_own_epochs_in_the_paper() -> None:
+    cells = [
+        make_cell(method, "cifar10", config=make_config(epochs=20))
+        for method in ("backprop", "noprop", "noprop[T=20]", "noprop-ct", "adjoint", "backprop-cnn")
+    ]
+    said = sentences(cells)
+    assert "cifar10: 20 epochs of training, against the paper's 150 for Backprop and NoProp-DT and 500 for" in said
+    assert "500 for NoProp-CT (arXiv 2503.24322, Table 3): this is not a reproduction" in said
+    assert "Adjoint" not in said  # it was trained for longer than the paper's 4
+    assert "of training, against" not in sentences(cells[4:5])
+    assert "150 for Backprop (" in sentences(cells[5:])
 
 
 def test_without_backprop_the_overlap_is_with_the_best_method() -> None:

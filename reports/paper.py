@@ -1,0 +1,149 @@
+"""What arXiv 2503.24322 publishes about its own methods, as far as a report needs it: `published/noprop.toml`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from results.schema import CellConfig
+
+DatasetName = Literal["mnist", "cifar10", "cifar100"]
+Embedding = Literal["onehot", "learned", "prototype"]
+LEARNED_DIM = 20
+"""Length of the learned embeddings of table 1 (`dim 20`)."""
+EMBEDDINGS: dict[Embedding, str] = {"onehot": "one-hot", "learned": f"dim {LEARNED_DIM}", "prototype": "prototype"}
+"""Our names of the embeddings, and what they are called in the report."""
+
+
+class _Fact(BaseModel):
+    """A typing mistake in the file is an error, not a fact that is silently not there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccuracyRow(_Fact):
+    """A row of table 1."""
+
+    row: str
+    """The method as the paper calls it."""
+    method: str | None = None
+    """Our name of it; None where this project does not have it."""
+    percent: dict[Embedding | Literal["any"], dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]]]
+    """Test accuracy by embedding (`any` for a method that has none) and data set."""
+
+
+class MemoryRow(_Fact):
+    """A row of table 2."""
+
+    method: str
+    gigabytes: dict[DatasetName, Annotated[float, Field(gt=0)]]
+    """GPU memory of the process with one-hot embeddings."""
+
+
+class TrainingRow(_Fact):
+    """What a method was trained with, from table 3."""
+
+    method: str
+    optimizer: str
+    epochs: dict[DatasetName, Annotated[int, Field(ge=1)]]
+    options: dict[str, int | float]
+    """Those of our options that the paper gives a value for."""
+
+
+class SharedTraining(_Fact):
+    """What every method was trained with, from table 3."""
+
+    batch_size: int
+    lr: float
+    weight_decay: float
+
+
+class Published(_Fact):
+    """The whole file."""
+
+    source: str
+    version: str
+    accuracy: list[AccuracyRow]
+    gpu_memory: list[MemoryRow]
+    training: list[TrainingRow]
+    training_of_all: SharedTraining
+
+    def training_of(self, method: str) -> TrainingRow | None:
+        """Of a method by our name; None for one that the paper did not train."""
+        return next((row for row in self.training if row.method == method), None)
+
+    def name_of(self, method: str) -> str | None:
+        """What the paper calls a method of ours."""
+        return next((row.row for row in self.accuracy if row.method == method), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One accuracy of table 1, and for how long its method was trained (table 3)."""
+
+    method: str
+    """Our name of it."""
+    row: str
+    """The paper's."""
+    embedding: Embedding
+    percent: float
+    epochs: int
+
+
+@cache
+def published() -> Published:
+    """The paper's figures, from the file that is installed with this package."""
+    text = (resources.files("reports") / "published" / "noprop.toml").read_text(encoding="utf-8")
+    return Published.model_validate(tomllib.loads(text))
+
+
+def paper_dataset(dataset: str) -> DatasetName | None:
+    """The paper's data set that a data set of ours is; None for one that it did not use."""
+    match = re.match(r"(mnist|cifar-?100?)(?![a-z0-9])", dataset.lower())
+    names: dict[str, DatasetName] = {"mnist": "mnist", "cifar10": "cifar10", "cifar100": "cifar100"}
+    return names[match[1].replace("-", "")] if match else None
+
+
+def paper_epochs(dataset: str, method: str = "backprop") -> int | None:
+    """Epochs for which the paper trained a method of ours on a data set; None where it did not."""
+    name, training = paper_dataset(dataset), published().training_of(method)
+    return training.epochs.get(name) if name and training else None
+
+
+def table_1_entry(dataset: str, method: str, config: CellConfig) -> Entry | None:
+    """The entry of table 1 that a cell stands beside: same data set, method, embedding and, for a stack, depth.
+
+    Other options may depart from the paper's; they do not decide which entry it is.
+
+    Args:
+        dataset: ours.
+        method: the registry's name.
+        config: of the cell.
+
+    Returns:
+        None where there is no such entry.
+    """
+    name, embedding = paper_dataset(dataset), paper_embedding(config.options)
+    training = published().training_of(method)
+    if name is None or embedding is None or training is None:
+        return None
+    if config.options.get("T") != training.options.get("T"):
+        return None
+    for row in published().accuracy:
+        if row.method == method and (percent := row.percent.get(embedding, {}).get(name)) is not None:
+            return Entry(method, row.row, embedding, percent, training.epochs[name])
+    return None
+
+
+def paper_embedding(options: dict[str, Any]) -> Embedding | None:
+    """The paper's kind of embedding that a method's options ask for; None for another, or for a method without."""
+    kind = options.get("embedding")
+    if kind == "learned" and options.get("embedding_dim") not in (None, LEARNED_DIM):
+        return None
+    return next((embedding for embedding in EMBEDDINGS if embedding == kind), None)
