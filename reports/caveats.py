@@ -161,6 +161,11 @@ def _completeness(view: RunView) -> Iterator[str]:
 
 
 def _time(view: RunView) -> Iterator[str]:
+    if view.record.jobs > 1:
+        yield (
+            f"Cells ran {view.record.jobs} at a time and shared the machine: times, and images/s, depend on what ran "
+            "beside a cell. They are not those of a cell alone, and are not fit for comparing methods."
+        )
     environments = {cell.environment for cell in view.cells}
     machines = {(each.cpu, each.cores, each.gpu, each.platform) for each in environments}
     if len(machines) == 1:

@@ -97,6 +97,26 @@ def test_conditions_are_equal_for_all_methods() -> None:
     assert len({cell.config.model_copy(update={"options": {}}).model_dump_json() for cell in cells}) == 1
 
 
+def test_the_paper_trains_each_method_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table 3, and the user over the paper."""
+    digits = datasets.get("digits")
+    as_cifar = Dataset("cifar10", "", digits.class_names, digits.load, digits.epochs)
+    monkeypatch.setattr(datasets, "get", lambda name: as_cifar)
+    asked = {"datasets": ("cifar10",), "preset": "paper", "seeds": (0,), "methods": "noprop,backprop,noprop-ct,adjoint"}
+    found = {
+        cell.method_name: (cell.config.optimizer, cell.config.epochs, cell.config.options.get("steps"))
+        for cell in make_plan(request(**asked))
+    }
+    assert found == {
+        "noprop": ("AdamW", 150, None),
+        "backprop": ("AdamW", 150, None),
+        "noprop-ct": ("Adam", 500, 1000),
+        "adjoint": ("AdamW", 4, 1000),
+    }
+    cells = make_plan(request(**asked | {"settings": {"steps": "7"}, "epochs": 3}))
+    assert {(cell.config.epochs, cell.config.options.get("steps", 7)) for cell in cells} == {(3, 7)}
+
+
 def test_same_seed_and_method_on_another_seed_s_data() -> None:
     """Seeds differ in initialisation, batches and noise, never in the split."""
     assert len({cell.config.split_seed for cell in make_plan(request())}) == 1

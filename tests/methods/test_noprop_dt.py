@@ -192,8 +192,24 @@ def test_default_sampler_uses_every_block() -> None:
     assert build("noprop", T=1).options.sampler == "ancestral"
 
 
-@pytest.mark.parametrize("embedding", ["onehot", "learned"])
-@pytest.mark.parametrize("decoder", ["none", "tanh"])
+def test_the_schedule_option_is_the_schedule() -> None:
+    cosine, linear = (build("noprop", T=4, schedule=name).schedule.alpha_bar for name in ("cosine", "linear"))
+    assert linear == pytest.approx((0.001, 0.2505, 0.5, 0.7495, 0.999))
+    assert cosine != pytest.approx(linear)
+
+
+@pytest.mark.parametrize(("decoder", "low", "high"), [("tanh", -1.0, 1.0), ("relu", 0.0, math.inf)])
+def test_decoders_bound_the_estimate(decoder: str, low: float, high: float) -> None:
+    method = build("noprop", T=1, embedding="learned", embedding_dim=6, decoder=decoder)
+    method.net.embedding.weight.data.mul_(5)
+    estimate = method.net.estimate(1, batch(64)[0], torch.randn(64, 6))
+    assert float(estimate.min()) >= low
+    assert float(estimate.max()) <= high
+    assert float(estimate.std()) > 0.01
+
+
+@pytest.mark.parametrize("embedding", ["onehot", "learned", "prototype"])
+@pytest.mark.parametrize("decoder", ["none", "tanh", "relu"])
 def test_variants_train(embedding: str, decoder: str) -> None:
     method = build("noprop", T=2, embedding=embedding, decoder=decoder)
     first = float(method.train_step(*batch(64)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from methods.schedule import DiscreteSchedule, cosine_alpha_bar, snr
+from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar, snr
 
 DRAWS = 400_000
 
@@ -33,6 +33,16 @@ def test_cosine_is_the_squared_cosine_of_the_time_left() -> None:
     alpha_bar = cosine_alpha_bar(10, 1e-12, 1 - 1e-12)
     for t in range(11):
         assert float(alpha_bar[t]) == pytest.approx(math.cos(math.pi / 2 * (10 - t) / 10) ** 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("T", [1, 2, 10, 1000])
+def test_linear_goes_up_in_equal_steps(T: int) -> None:
+    alpha_bar = linear_alpha_bar(T, 0.001, 0.999)
+    torch.testing.assert_close(alpha_bar.diff(), torch.full((T,), 0.998 / T, dtype=torch.float64))
+    schedule = DiscreteSchedule.from_alpha_bar(alpha_bar)
+    assert min(schedule.weight) > 0
+    assert schedule.alpha_bar[0] == pytest.approx(0.001)
+    assert schedule.alpha_bar[-1] == pytest.approx(0.999)
 
 
 def test_weights_telescope() -> None:

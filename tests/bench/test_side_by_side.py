@@ -1,0 +1,108 @@
+"""Cells side by side (`--jobs`): every row once, a failure costs no other cell, and stopping stops them all."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import sweep
+from bench.job import Job
+from results.schema import CellResult
+from results.store import read_cells, read_run
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import SMALL, Plugin, finish, wait_until
+
+METHODS = ("--methods", "noprop[T=1],backprop[T=1],backprop-cnn", "--seeds", "0,1")
+
+
+def test_every_cell_once_and_as_many_at_a_time_as_asked_for(  # type: ignore[no-untyped-def]
+    command, cells: FakeCells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running: list[int] = []
+    together = threading.Barrier(3, timeout=20)  # passes only if three cells are there at once
+    lock = threading.Lock()
+
+    def run(job: Job, on_event: Callable[[Any], None]) -> CellResult:
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        together.wait()
+        with lock:
+            running.pop()
+            return cells(job, on_event)
+
+    most: list[int] = []
+    monkeypatch.setattr(sweep, "run_in_process", run)
+    ended = command("--out", tmp_path, *METHODS, "--jobs", "3")
+    assert ended.code == 0
+    (folder,) = tmp_path.iterdir()
+    assert max(most) == 3
+    assert sorted(row.key for row in read_cells(folder)) == sorted(cell.key for cell in read_run(folder).cells)
+    assert read_run(folder).jobs == 3
+    assert sorted(line[:5] for line in ended.lines) == [f"[{k}/6]" for k in range(1, 7)]
+
+
+def test_a_failed_cell_costs_no_other(command, cells: FakeCells, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    cells.failing = {"backprop[T=1]"}
+    ended = command("--out", tmp_path, *METHODS, "--jobs", "2")
+    assert ended.code == 1
+    (folder,) = tmp_path.iterdir()
+    rows = read_cells(folder)
+    assert len(rows) == 6
+    assert sorted(row.method for row in rows if row.status != "ok") == ["backprop[T=1]"] * 2
+
+
+def test_threads_are_shared_among_the_cells(command, cells: FakeCells, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("bench.environment.available_cores", lambda: 8)
+    command("--out", tmp_path, *METHODS, "--jobs", "3")
+    assert {job.cell.config.threads for job in cells.jobs} == {2}
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_the_number_is_checked(command, cells: FakeCells, jobs: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ended = command("--out", tmp_path, "--jobs", jobs)
+    assert ended.code == 2
+    assert repr(jobs) in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_keeps_it(command, cells: FakeCells, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    cells.failing = {"backprop-cnn"}
+    command("--out", tmp_path, *METHODS, "--jobs", "2")
+    (folder,) = tmp_path.iterdir()
+    refused = command("--resume", folder, "--jobs", "2")
+    assert refused.code == 2
+    assert "--jobs cannot be given with --resume" in refused.err
+    cells.failing = set()
+    assert command("--resume", folder).code == 0
+    assert len(read_cells(folder)) == 6
+
+
+def test_ctrl_c_ends_all_cells_and_keeps_the_finished_one(tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path / "plugin")
+    (plugin.flags / "hold").touch()
+    request = ("--datasets", "halves", "--seeds", "0", "--methods", "waits,steady", "--jobs", "2", *SMALL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = plugin.start("--out", tmp_path / "out", *request, new_session=True)
+        assert wait_until((plugin.flags / "waiting").exists, 100)
+        (folder,) = (tmp_path / "out").iterdir()
+        assert wait_until(lambda: len(read_cells(folder)) == 1, 60)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        ended = finish(process, timeout=20)
+        assert time.monotonic() - start < 2
+        assert ended.code == 130
+        assert "stopped: 1 of 2 cells are finished and kept" in ended.lines[-1]
+        assert "Traceback" not in ended.err
+        assert wait_until(lambda: plugin.processes() == [], 5)
+        assert [(row.method, row.status) for row in read_cells(folder)] == [("steady", "ok")]
+    finally:
+        signal.signal(signal.SIGINT, before)
+        plugin.clean_up()
