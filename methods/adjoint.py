@@ -39,7 +39,7 @@ class Adjoint(Method):
         "the one network once"
     )
     Options = AdjointOptions
-    paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000})
+    paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000, "solver": "euler"})
     options: AdjointOptions
 
     def __init__(self, shape: TaskShape, options: AdjointOptions) -> None:

@@ -136,7 +136,9 @@ class NoPropCT(Method):
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
     Options = NoPropCTOptions
     paper = PaperSettings(
-        optimizer="Adam", epochs={"mnist": 100, "cifar10": 500, "cifar100": 1000}, options={"steps": 1000}
+        optimizer="Adam",
+        epochs={"mnist": 100, "cifar10": 500, "cifar100": 1000},
+        options={"steps": 1000, "solver": "euler"},
     )
     options: NoPropCTOptions
 

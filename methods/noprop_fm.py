@@ -30,7 +30,9 @@ class NoPropFM(Method):
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
     Options = ContinuousOptions
     paper = PaperSettings(
-        optimizer="Adam", epochs={"mnist": 100, "cifar10": 500, "cifar100": 1000}, options={"steps": 1000}
+        optimizer="Adam",
+        epochs={"mnist": 100, "cifar10": 500, "cifar100": 1000},
+        options={"steps": 1000, "solver": "euler"},
     )
     options: ContinuousOptions
 
