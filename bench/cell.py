@@ -20,6 +20,7 @@ from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
 from bench.models import ModelCard, model_path, save_model
+from bench.seeds import Stream, seed_of
 from bench.train import (
     DeviceData,
     batch_count,
@@ -139,12 +140,11 @@ class _Maker:
 
     def make(self) -> Method:
         cls = methods.get(self.name)
-        torch.manual_seed(self.seed)
+        torch.manual_seed(seed_of(self.seed, Stream.INITIALISATION))
         method = cls(self.shape, cls.Options.parse(self.config.options)).to(self.device)
         method.see_training_images(self.training_images)
         method.set_up(optimizer_factory(self.config))
-        # From here on the same random numbers for every method, however many its initialisation took.
-        torch.manual_seed(self.seed)
+        torch.manual_seed(seed_of(self.seed, Stream.TRAINING))
         return method
 
     def at_depth(self, T: int) -> _Maker:
@@ -156,7 +156,8 @@ def _train(
     method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None]
 ) -> tuple[list[EpochRecord], int]:
     """Train and evaluate for every epoch; returns the epochs and the training images seen."""
-    order = Generator().manual_seed(seed)
+    order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
+    noise = seed_of(seed, Stream.EVALUATION)
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
     epochs: list[EpochRecord] = []
     seen = 0
@@ -168,8 +169,8 @@ def _train(
         trained = train_epoch(method, data, config.batch_size, order, report)
         seen += trained.images
         start = time.perf_counter()
-        val_accuracy = evaluate(method, data, data.val, config.batch_size, seed)
-        test_accuracy = evaluate(method, data, data.test, config.batch_size, seed)
+        val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
+        test_accuracy = evaluate(method, data, data.test, config.batch_size, noise)
         eval_seconds = time.perf_counter() - start
         diagnostics = _diagnose(method, data, config, seed)
         epochs.append(
@@ -192,7 +193,7 @@ def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -
     """What the method can say of its blocks, on validation images."""
     method.eval()
     looked_at = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
-    found = method.diagnose(looked_at, Generator(data.val.y.device).manual_seed(seed))
+    found = method.diagnose(looked_at, Generator(data.val.y.device).manual_seed(seed_of(seed, Stream.DIAGNOSTICS)))
     if found is None:
         return None
     return DiagnosticsRecord(

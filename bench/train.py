@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
 from bench.datasets.split import Splits
-from methods.method import MakeOptimizer, Method
+from methods.method import MakeOptimizer, Method, ParameterGroups
 from results.schema import CellConfig
 
 _PROGRESS_EVERY_SECONDS = 0.25
@@ -86,10 +86,10 @@ def optimizer_factory(config: CellConfig) -> MakeOptimizer:
     """The cell's optimiser, with its learning rate and weight decay."""
     optimizer = OPTIMIZERS[config.optimizer]
 
-    def make(parameters: Iterator[nn.Parameter]) -> Optimizer:
+    def make(parameters: ParameterGroups) -> Optimizer:
         return optimizer(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
-    return make  # type: ignore[return-value]
+    return make
 
 
 def batches(part: Part, batch_size: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -124,7 +124,7 @@ def train_epoch(
     generator: Generator,
     on_progress: Callable[[int, float, float], None],
 ) -> TrainedEpoch:
-    """Train for one epoch; the clock covers the batches' preparation and the steps, and nothing else.
+    """Train for one epoch; the clock covers the batches' preparation, the steps, and reports of progress four a second.
 
     Args:
         method: The method, set up.

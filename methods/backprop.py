@@ -71,11 +71,7 @@ class Backprop(Method):
 
     def _chain(self, features: list[Tensor], generator: Generator) -> Iterator[Tensor]:
         """z_0, z_1, ..., z_T of one draw of inference, each (batch, embedding_dim)."""
-        z = torch.randn(len(features[0]), self.net.embedding.dim, device=features[0].device, generator=generator)
-        yield z
-        for t in range(1, self.options.T + 1):
-            z = self._mix(t, z, self.net.denoise(t, features, z))
-            yield z
+        return self.net.chain(features, self._mix, generator)
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
         """The class of z_0, ..., z_T; blocks have no task of their own."""

@@ -7,9 +7,9 @@ batch norm, used at every t in [0, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -24,6 +24,8 @@ LOOKED_AT = 10
 """Times at which the network is diagnosed, and the inner points at which inference is."""
 SOLVERS = {"euler": "euler", "heun": "heun2"}
 """Our names to torchdiffeq's."""
+Field = Callable[[Tensor, Tensor], Tensor]
+"""dz/dt from a scalar time and z, (batch, embedding_dim)."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,38 @@ def spread_times(count: int, device: torch.device) -> Tensor:
     return (torch.rand((), device=device) + torch.arange(count, device=device) / count) % 1
 
 
-def solve(field: Callable[[Tensor, Tensor], Tensor], z: Tensor, options: ContinuousOptions) -> tuple[Tensor, Tensor]:
-    """Follow dz/dt = field(t, z) from t = 0 to t = 1 in equal steps.
+def solve(
+    field: Field,
+    z: Tensor,
+    options: ContinuousOptions,
+    solver: Callable[..., Tensor] = odeint,
+    **of_solver: Any,
+) -> Tensor:
+    """Where dz/dt = field(t, z) leads from t = 0 to t = 1 in equal steps, (batch, embedding_dim); nothing else is kept.
 
-    Returns:
-        The times, (steps + 1,), and z at each, (steps + 1, batch, embedding_dim).
+    Args:
+        field: velocity of z at a scalar time.
+        z: where to start, (batch, embedding_dim).
+        options: solver and number of steps.
+        solver: torchdiffeq's `odeint` or `odeint_adjoint`.
+        of_solver: further arguments of that.
     """
-    times = torch.linspace(0, 1, options.steps + 1, device=z.device)
-    path: Tensor = odeint(field, z, times, method=SOLVERS[options.solver])
-    return times, path
+    # The grid itself rather than a step size: with that, rounding can add a step. The adjoint goes back from 1 to 0.
+    steps = {"grid_constructor": lambda field, z, t: _grid(options, t)}
+    ends = torch.tensor([0, 1], dtype=z.dtype, device=z.device)
+    return solver(field, z, ends, method=SOLVERS[options.solver], options=steps, **of_solver)[-1]
+
+
+def _grid(options: ContinuousOptions, ends: Tensor) -> Tensor:
+    return torch.linspace(float(ends[0]), float(ends[-1]), options.steps + 1, dtype=ends.dtype, device=ends.device)
+
+
+def path(field: Field, z: Tensor, options: ContinuousOptions) -> Iterator[tuple[float, Tensor]]:
+    """The same, with z at the times that a diagnosis shows: the ends and, evenly, at most some between."""
+    grid = _grid(options, torch.tensor([0, 1], dtype=z.dtype, device=z.device))
+    positions = odeint(field, z, grid, method=SOLVERS[options.solver])
+    for step in looked_at(options.steps):
+        yield float(grid[step]), positions[step]
 
 
 def start(features: Tensor, embedding: ClassEmbedding, generator: Generator) -> Tensor:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
@@ -24,8 +24,9 @@ from methods.diagnostics import Batches, Diagnosis
 from methods.options import Options as OptionsBase
 from methods.prototypes import TrainingImages
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-"""Given parameters, an optimiser over them. The harness chooses it, so that every method gets the same one."""
+ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+MakeOptimizer = Callable[[ParameterGroups], Optimizer]
+"""Given parameters, or groups of them in PyTorch's form, an optimiser. The harness chooses it, the same for all."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 
 from methods import gamma as noise_schedule
 from methods.averaging import average_predictions
-from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, spread_times, start
+from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, path, solve, spread_times, start
 from methods.diagnostics import Batches, Diagnosis, Probe, diagnose
 from methods.embedding import ClassEmbedding, EmbeddingClassifier
 from methods.gamma import GammaSchedule
@@ -72,6 +73,18 @@ class Denoiser(nn.Module):
         self.embedding.start_from(images)
         self.head.start_from(self.embedding)
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """For the optimiser: the schedule apart, without weight decay.
+
+        Some of the schedule's parameters get gradients so small that an L2 penalty would decide its shape.
+        """
+        schedule = list(self.gamma.parameters())
+        apart = {id(p) for p in schedule}
+        return [
+            {"params": [p for p in self.parameters() if id(p) not in apart]},
+            {"params": schedule, "weight_decay": 0.0},
+        ]
+
     def estimate(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
         """u_hat(z_t, x, t) = p @ W_embed, (batch, embedding_dim), as in the discrete-time block."""
         probabilities = self.net(features, z, t).softmax(dim=1)
@@ -88,19 +101,19 @@ class Denoiser(nn.Module):
         features = self.net.image_path(x)
 
         def draw() -> Tensor:
-            _, path = solve(partial(self.flow, features), start(features, self.embedding, generator), self.options)
-            logits: Tensor = self.head(path[-1])
+            z = start(features, self.embedding, generator)
+            logits: Tensor = self.head(solve(partial(self.flow, features), z, self.options))
             return logits
 
         return average_predictions(draw, self.options.samples)
 
-    def diagnose(self, batches: Batches, generator: Generator, weight: float | None) -> Diagnosis:
+    def diagnose(self, batches: Batches, generator: Generator, *, weighted: bool) -> Diagnosis:
         """The network at evenly spaced times, and the class along the flow.
 
         Args:
             batches: as for `Method.diagnose`.
             generator: of all noise.
-            weight: what multiplies SNR'(t) in the loss; None where the loss has no such term.
+            weighted: whether the loss has the weight SNR'(t).
         """
 
         def probe(time: float) -> Probe:
@@ -113,16 +126,15 @@ class Denoiser(nn.Module):
 
             return Probe(
                 time=time,
-                snr_weight=None if weight is None else weight * float(noise_schedule.snr_slope(gamma, slope)),
+                snr_weight=float(noise_schedule.snr_slope(gamma, slope)) if weighted else None,
                 noised=noised,
                 estimate=lambda features, z: self.estimate(features[0], z, t),
             )
 
         def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
-            z = start(features[0], self.embedding, generator)
-            times, path = solve(partial(self.flow, features[0]), z, self.options)
-            for step in looked_at(self.options.steps):
-                yield float(times[step]), self.head(path[step])
+            z_0 = start(features[0], self.embedding, generator)
+            for time, z in path(partial(self.flow, features[0]), z_0, self.options):
+                yield time, self.head(z)
 
         probes = [probe(k / LOOKED_AT) for k in range(LOOKED_AT)]
         return diagnose(batches, self.embedding.weight, lambda x: [self.net.image_path(x)], probes, chain, generator)
@@ -152,7 +164,7 @@ class NoPropCT(Method):
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser over everything."""
-        self._optimizer = make_optimizer(self.parameters())
+        self._optimizer = make_optimizer(self.model.parameter_groups())
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """One update from all terms of the continuous-time objective (equation 11 with t sampled).
@@ -185,7 +197,7 @@ class NoPropCT(Method):
     @torch.no_grad()
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
         """The network at evenly spaced times, and the class along the flow."""
-        return self.model.diagnose(batches, generator, weight=0.5 * self.options.eta)
+        return self.model.diagnose(batches, generator, weighted=True)
 
     def optimizers(self) -> Iterator[Optimizer]:
         """The one."""

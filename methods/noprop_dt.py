@@ -170,11 +170,7 @@ class NoPropDT(Method):
 
     def _chain(self, features: list[Tensor], generator: Generator) -> Iterator[Tensor]:
         """z_0, z_1, ..., z_T of one draw of inference, each (batch, embedding_dim)."""
-        z = torch.randn(len(features[0]), self.net.embedding.dim, device=features[0].device, generator=generator)
-        yield z
-        for t in range(1, self.options.T + 1):
-            z = self._next(t, z, self.net.denoise(t, features, z), generator)
-            yield z
+        return self.net.chain(features, partial(self._next, generator=generator), generator)
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
         """Each block at its own noise level, and the class of z_0, ..., z_T."""

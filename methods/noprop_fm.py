@@ -7,6 +7,7 @@ its velocity z_1 - z_0 from the image, z_t and t. At inference the learned veloc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from methods.averaging import average_predictions
-from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, looked_at, solve, spread_times, start
+from methods.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, path, solve, spread_times, start
 from methods.diagnostics import Batches, Diagnosis, Probe, diagnose, nearest
 from methods.embedding import ClassEmbedding, EmbeddingClassifier
 from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
@@ -41,8 +42,9 @@ class NoPropFM(Method):
         self.embedding = ClassEmbedding(options.embedding, shape.num_classes, shape.image, options.embedding_dim)
         # The velocity may be anything: unlike an estimate of u, it is no mean of class embeddings.
         self.net = ContinuousNet(shape, self.embedding, outputs=self.embedding.dim)
-        # A fixed embedding needs no classifier: the nearest one is the class. A learned one needs the cross-entropy
-        # below, without which all classes could share one embedding.
+        # A fixed embedding needs no classifier: the nearest one is the class. With a learned one, the cross-entropy
+        # below keeps classes apart, without which all could share one embedding. It does not bound their length:
+        # embeddings may shrink, which the matching loss favours, while the classifier grows.
         self.head = None if options.embedding == "onehot" else EmbeddingClassifier(self.embedding)
 
     def see_training_images(self, images: TrainingImages) -> None:
@@ -80,14 +82,15 @@ class NoPropFM(Method):
         features = self.net.image_path(x)
 
         def draw() -> Tensor:
-            _, path = self._path(features, generator)
-            return self._classify(path[-1])
+            z = start(features, self.embedding, generator)
+            return self._classify(solve(partial(self._velocity, features), z, self.options))
 
         return average_predictions(draw, self.options.samples)
 
-    def _path(self, features: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        z = start(features, self.embedding, generator)
-        return solve(lambda t, z: self.net(features, z, t), z, self.options)
+    def _velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """dz/dt of inference at the scalar time t, (batch, embedding_dim)."""
+        velocity: Tensor = self.net(features, z, t)
+        return velocity
 
     def _classify(self, z: Tensor) -> Tensor:
         logits: Tensor = nearest(z, self.embedding.weight) if self.head is None else self.head(z)
@@ -111,9 +114,9 @@ class NoPropFM(Method):
             )
 
         def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
-            times, path = self._path(features[0], generator)
-            for step in looked_at(self.options.steps):
-                yield float(times[step]), self._classify(path[step])
+            z_0 = start(features[0], self.embedding, generator)
+            for time, z in path(partial(self._velocity, features[0]), z_0, self.options):
+                yield time, self._classify(z)
 
         probes = [probe(k / LOOKED_AT) for k in range(LOOKED_AT)]
         return diagnose(batches, self.embedding.weight, lambda x: [self.net.image_path(x)], probes, chain, generator)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
 from methods import gamma as formulas
-from methods.continuous import ContinuousOptions, looked_at, solve, spread_times
+from methods.continuous import ContinuousOptions, looked_at, path, solve, spread_times
 from methods.noprop_fm import end_point, matching_loss
 from tests.methods.helpers import batch, build, plain_sgd, real_digits, same, snapshot, train
 
@@ -19,7 +19,7 @@ CONTINUOUS = ("noprop-ct", "noprop-fm", "adjoint")
 
 
 def solved(solver: str, steps: int, field, start: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-    return solve(field, start, ContinuousOptions(solver=solver, steps=steps))[1][-1]  # type: ignore[arg-type]
+    return solve(field, start, ContinuousOptions(solver=solver, steps=steps))  # type: ignore[arg-type]
 
 
 def test_heun_with_fewer_steps_beats_euler() -> None:
@@ -35,17 +35,36 @@ def test_heun_with_fewer_steps_beats_euler() -> None:
     assert errors["heun", 10] / errors["heun", 20] == pytest.approx(4, rel=0.3)  # second
 
 
-def test_a_solver_takes_the_steps_asked_for() -> None:
+@pytest.mark.parametrize("steps", [1, 4, 61, 115, 980])
+def test_a_solver_takes_the_steps_asked_for_there_and_back(steps: int) -> None:
     times: list[float] = []
 
-    def field(t: Tensor, z: Tensor) -> Tensor:
-        times.append(float(t))
-        return torch.ones_like(z)
+    class Field(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.speed = nn.Parameter(torch.ones(()))
 
-    grid, path = solve(field, torch.zeros(2, 3), ContinuousOptions(steps=4, solver="euler"))
-    assert times == [0.0, 0.25, 0.5, 0.75]
-    assert grid.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
-    torch.testing.assert_close(path[-1], torch.ones(2, 3))
+        def forward(self, t: Tensor, z: Tensor) -> Tensor:
+            times.append(float(t))
+            return self.speed * torch.ones_like(z)
+
+    field, options = Field(), ContinuousOptions(steps=steps, solver="euler")
+    end = solve(field, torch.zeros(2, 3), options, odeint_adjoint, adjoint_params=tuple(field.parameters()))
+    assert times == pytest.approx([k / steps for k in range(steps)], abs=1e-6)
+    torch.testing.assert_close(end, torch.ones(2, 3))
+    times.clear()
+    end.sum().backward()
+    assert len(times) in (steps, steps + 1)  # and, once, the derivative at the end itself
+    assert float(field.speed.grad) == pytest.approx(6, rel=1e-4)
+
+
+def test_the_path_ends_where_the_solution_does() -> None:
+    options = ContinuousOptions(steps=20)
+    z = torch.randn(3, 2)
+    shown = list(path(lambda t, z: t - z, z, options))
+    assert [time for time, _ in shown] == pytest.approx([k / 10 for k in range(11)])
+    assert torch.equal(shown[0][1], z)
+    torch.testing.assert_close(shown[-1][1], solve(lambda t, z: t - z, z, options))
 
 
 def test_times_are_uniform_each_and_even_together() -> None:
@@ -57,6 +76,15 @@ def test_times_are_uniform_each_and_even_together() -> None:
     torch.testing.assert_close(drawn.var(0), torch.full((8,), 1 / 12), rtol=0.06, atol=0)
     gaps = drawn.sort(dim=1).values.diff(dim=1)
     torch.testing.assert_close(gaps, torch.full_like(gaps, 1 / 8), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["noprop-ct", "adjoint"])
+def test_weight_decay_leaves_the_schedule_alone(name: str) -> None:
+    method = build(name)
+    of_schedule = {id(p) for p in method.model.gamma.parameters()}
+    for group in next(method.optimizers()).param_groups:
+        inside = {id(p) in of_schedule for p in group["params"]}
+        assert inside == {group["weight_decay"] == 0}
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -190,14 +218,14 @@ def test_only_a_learned_embedding_needs_the_cross_entropy() -> None:
     assert not same(head, method.head)
 
 
-def test_the_adjoint_gives_the_gradient_of_the_solver() -> None:
+@pytest.mark.parametrize("embedding", ["onehot", "learned"])
+def test_the_adjoint_gives_the_gradient_of_the_solver(embedding: str) -> None:
     """Against plain backpropagation through the same solver, for every parameter, the image path's too."""
-    steps = 60
-    method = build("adjoint", steps=steps, solver="heun").double()
+    method = build("adjoint", steps=240, solver="heun", embedding=embedding).double()
     method.model.net.image_path.convolutions.eval()  # no dropout: both passes must see one network
     x, y = batch(6)
-    x, z = x.double(), torch.randn(6, 10, dtype=torch.float64)
     model = method.model
+    x, z = x.double(), torch.randn(6, model.embedding.dim, dtype=torch.float64)
     found = []
     for solver in (odeint_adjoint, odeint):
         features = model.net.image_path(x)

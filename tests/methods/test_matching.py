@@ -8,7 +8,7 @@ from torch import nn
 
 from methods.backbone import ImagePath
 from methods.method import TaskShape
-from tests.methods.helpers import SHAPE, batch, build, real_digits, snapshot, train
+from tests.methods.helpers import SHAPE, batch, build, plain_sgd, real_digits, snapshot, train
 
 STACKED = ("noprop", "noprop-attached", "backprop", "backprop-checkpoint")
 VARIANTS: list[dict[str, str]] = [{}, {"embedding": "learned"}, {"decoder": "tanh"}, {"embedding": "learned", "T": "3"}]
@@ -32,12 +32,17 @@ def test_the_practitioners_network_is_one_image_path_of_the_stack() -> None:
     assert cnn.stack_parameter_count == in_stack
 
 
-def test_checkpointing_is_backprop_to_the_last_update() -> None:
+@pytest.mark.parametrize("embedding", ["onehot", "learned", "prototype"])
+def test_checkpointing_is_backprop_to_the_last_update(embedding: str) -> None:
     """Same losses, parameters and running statistics: dropout is replayed, and no batch is counted twice."""
-    plain, checkpointed = (build(name, seed=3, T=3) for name in ("backprop", "backprop-checkpoint"))
+    both = ("backprop", "backprop-checkpoint")
+    plain, checkpointed = (build(name, seed=3, T=3, embedding=embedding) for name in both)
+    states = []
     for method in (plain, checkpointed):
         torch.manual_seed(11)
         method.losses = [float(method.train_step(*batch(seed=step))) for step in range(4)]
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
     assert plain.losses == pytest.approx(checkpointed.losses, rel=1e-5)
     expected = snapshot(plain)
     for key, value in checkpointed.state_dict().items():
@@ -59,10 +64,12 @@ def test_backprop_joins_blocks_as_the_paper_says() -> None:
 
 def test_backprop_uses_every_block_and_learns_how_to_join_them() -> None:
     x, y, _, _ = real_digits()
-    method = build("backprop", T=3)
-    start = method.mix.clone()
-    train(method, x[:512], y[:512], epochs=2)
-    assert bool((method.mix != start).all())
+    method = build("backprop", T=3, make_optimizer=plain_sgd)
+    start = [value.clone() for value in (method.mix, *method.net.blocks.parameters())]
+    train(method, x[:512], y[:512], epochs=1)
+    moved = zip(start, (method.mix, *method.net.blocks.parameters()), strict=True)
+    assert all(bool((old != new).any()) for old, new in moved)
+    assert bool((method.mix != start[0]).all())
 
 
 def test_pooling_before_relu_is_the_same_function() -> None:

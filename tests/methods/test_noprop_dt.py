@@ -74,17 +74,39 @@ def test_classifying_the_last_output_reaches_the_last_block_only() -> None:
     assert changed == [False, False, True]
 
 
-def test_loss_is_equation_8() -> None:
-    """(T/2) eta (SNR(t) - SNR(t-1)) |u_hat - u|^2 summed over t, plus cross-entropy and KL, from constant estimates."""
-    method = build("noprop", T=4, eta=0.3)
-    u = torch.eye(10)[batch(64)[1]]
-    estimate = torch.full((64, 10), 0.1)
-    losses = [method._denoising_loss(t, estimate, u) for t in range(1, 5)]
-    distance = 0.9**2 + 9 * 0.1**2
-    alpha_bar = method.schedule.alpha_bar
-    for t, loss in enumerate(losses, start=1):
+@pytest.mark.parametrize("embedding", ["onehot", "learned", "prototype"])
+@pytest.mark.parametrize("classifier_input", ["sample", "output"])
+def test_a_step_has_the_loss_and_the_gradients_of_equation_8(embedding: str, classifier_input: str) -> None:
+    """Block by block against one backward pass over the whole equation, written out from its terms."""
+    options = {"T": 3, "eta": 0.3, "embedding": embedding, "classifier_input": classifier_input}
+    x, y = batch(16)
+
+    class Keeps(torch.optim.SGD):
+        def zero_grad(self, set_to_none: bool = True) -> None: ...
+
+    method = build("noprop", make_optimizer=lambda parameters: Keeps(parameters, lr=0.0), **options)
+    torch.manual_seed(9)
+    loss = method.train_step(x, y)
+    net, alpha_bar = build("noprop", **options).net, method.schedule.alpha_bar
+    torch.manual_seed(9)
+    u = net.embedding.weight[y]
+    d = u.shape[1]
+
+    def noised(t: int) -> Tensor:
+        return math.sqrt(alpha_bar[t]) * u + math.sqrt(1 - alpha_bar[t]) * torch.randn_like(u)
+
+    expected = 0.5 * (alpha_bar[0] * u.square().sum(1) - d * alpha_bar[0] - d * math.log(1 - alpha_bar[0])).mean()
+    for t in (1, 2, 3):
+        estimate = net.blocks[t - 1](x, noised(t - 1), net.embedding.weight)
         increase = alpha_bar[t] / (1 - alpha_bar[t]) - alpha_bar[t - 1] / (1 - alpha_bar[t - 1])
-        assert float(loss) == pytest.approx(4 / 2 * 0.3 * increase * distance, rel=1e-5)
+        expected = expected + 3 / 2 * 0.3 * increase * (estimate - u).square().sum(1).mean()
+    classified = noised(3) if classifier_input == "sample" else estimate
+    expected = expected + nn.functional.cross_entropy(net.head(classified), y)
+    expected.backward()
+    torch.testing.assert_close(loss, expected.detach())
+    ours = dict(method.net.named_parameters())
+    for key, value in net.named_parameters():
+        torch.testing.assert_close(ours[key].grad, value.grad, rtol=1e-4, atol=1e-6, msg=key)
 
 
 class _Recorder(nn.Module):
