@@ -72,7 +72,7 @@ class PositiveFloat(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Text to a number in range."""
-        accepted = "a number of at least 0" if self.zero else "a number above 0"
+        accepted = "a finite number of at least 0" if self.zero else "a finite number above 0"
         try:
             number = float(value)
         except ValueError:
@@ -94,7 +94,7 @@ class PositiveFloat(click.ParamType[float]):
 @click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
 @click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
-@click.option("--weight-decay", type=PositiveFloat(zero=True), help="AdamW's decay.  [default: the preset's, 0.001]")
+@click.option("--weight-decay", type=PositiveFloat(zero=True), help="Weight decay.  [default: the preset's, 0.001]")
 @click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
 @click.option(
     "--set",

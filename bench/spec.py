@@ -37,9 +37,12 @@ def parse_methods(text: str, settings: Mapping[str, str], *, paper: bool = False
         UserError: an unknown method or option, a value that is not accepted, a method named twice, or a setting that no
             method of the list has.
     """
-    specs = [spec for item in _split(text) for spec in _parse_item(item, settings, paper)]
-    if not specs:
+    items = _split(text)
+    if not any(items):
         raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
+    if not all(items):
+        raise UserError(f"the list of methods {text!r} has an empty item: give a list such as noprop,backprop")
+    specs = [spec for item in items for spec in _parse_item(item, settings, paper)]
     labels = [spec.label for spec in specs]
     for label in labels:
         if labels.count(label) > 1:
@@ -71,7 +74,7 @@ def parse_settings(items: Iterable[str]) -> dict[str, str]:
 
 def _split(text: str) -> list[str]:
     """Split at the commas outside brackets."""
-    return [item.strip() for item in re.split(r",(?![^\[]*\])", text) if item.strip()]
+    return [item.strip() for item in re.split(r",(?![^\[]*\])", text)]
 
 
 def _parse_item(item: str, settings: Mapping[str, str], paper: bool) -> list[MethodSpec]:

@@ -21,6 +21,8 @@ from methods.registry import MethodError
 HIDDEN = 256
 CONV_CHANNELS = (32, 64, 128)
 DROPOUT = 0.2
+MAX_BLOCKS, MAX_DIM, MAX_SAMPLES = 1_000, 100_000, 10_000
+"""Beyond what anybody trains: a slip of the finger is refused rather than built."""
 MIN_IMAGE_SIZE = 2 ** len(CONV_CHANNELS)
 
 Decoder = Literal["none", "tanh", "relu"]
@@ -37,8 +39,12 @@ class EmbeddingOptions(Options):
     """Predictions from this many draws of noise are averaged (their probabilities)."""
 
     def __post_init__(self) -> None:
-        self.require(self.embedding_dim is None or self.embedding_dim >= 1, "embedding_dim", "at least 1")
-        self.require(self.samples >= 1, "samples", "a whole number of at least 1")
+        self.require(
+            self.embedding_dim is None or 1 <= self.embedding_dim <= MAX_DIM,
+            "embedding_dim",
+            f"a whole number from 1 to {MAX_DIM:,}",
+        )
+        self.require(1 <= self.samples <= MAX_SAMPLES, "samples", f"a whole number from 1 to {MAX_SAMPLES:,}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class StackOptions(EmbeddingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(self.T >= 1, "T", "a whole number of at least 1")
+        self.require(1 <= self.T <= MAX_BLOCKS, "T", f"a whole number from 1 to {MAX_BLOCKS:,}")
 
 
 class ImagePath(nn.Module):

@@ -20,6 +20,7 @@ from methods.embedding import ClassEmbedding
 from methods.method import TaskShape
 
 TIME_FREQUENCIES = 64
+MAX_STEPS = 100_000
 LOOKED_AT = 10
 """Times at which the network is diagnosed, and the inner points at which inference is."""
 SOLVERS = {"euler": "euler", "heun": "heun2"}
@@ -39,7 +40,7 @@ class ContinuousOptions(EmbeddingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(self.steps >= 1, "steps", "a whole number of at least 1")
+        self.require(1 <= self.steps <= MAX_STEPS, "steps", f"a whole number from 1 to {MAX_STEPS:,}")
 
 
 class TimePath(nn.Module):

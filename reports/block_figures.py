@@ -187,7 +187,7 @@ def _maybe_log(panel: Axes, values: pd.Series) -> None:
     if len(positive) and positive.max() >= LOG_SPREAD * positive.min():
         panel.set_yscale("log")
     else:
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.05 * float(values.max()) or 1)
 
 
 def _seeds(rows: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from reports.view import REFERENCE, RunView, by_seed
 from results.schema import CellResult
 
 FEW_SEEDS = 5
+NEAR_CHANCE = 3.0
 SMALL_SIDE = 16
 """Images of at most this many pixels a side are called small."""
 SMALL_TRAINING_SET = 10_000
@@ -24,6 +25,7 @@ def caveats(view: RunView, unmatched: Sequence[Mismatch]) -> list[str]:
     return [
         *_seeds(view),
         *_overlaps(view),
+        *_chance(view),
         *_data(view),
         *_training(view, unmatched),
         *_completeness(view),
@@ -69,6 +71,23 @@ def _overlaps(view: RunView) -> Iterator[str]:
             yield (
                 f"{data.name}: the 95% interval of test accuracy of {codes(close)} overlaps that of {codes([centre])}: "
                 "the intervals of this run do not separate them. That is not evidence that they are equal."
+            )
+
+
+def _chance(view: RunView) -> Iterator[str]:
+    """Methods whose mean accuracy is nearer to guessing than to anything learned."""
+    for data in view.datasets:
+        record = next((cell.data for cell in data.cells if cell.data is not None), None)
+        if record is None:
+            continue
+        guessing = 1 / record.num_classes
+        means = {m: estimate(by_seed(cells, "test_accuracy").values()) for m, cells in data.finished.items()}
+        low = [m for m, mean in means.items() if mean is not None and mean.mean < NEAR_CHANCE * guessing]
+        if low:
+            yield (
+                f"{data.name}: {codes(low)} ended below {NEAR_CHANCE:g} times the accuracy of guessing "
+                f"({number(100 * guessing, decimals=1)}%): trained for as long as here, this is the start of learning, "
+                "and says nothing about where the method ends up."
             )
 
 

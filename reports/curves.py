@@ -78,7 +78,7 @@ def accuracy_by_time(
                 panel.add_collection(LineCollection(paths, colors=[look.color], linewidths=0.8, alpha=0.45))
             _marked_line(panel, curve["elapsed_seconds", "mean"], curve["val_accuracy", "mean"], look, markersize=6.5)
         totals = means["elapsed_seconds", "mean"].groupby(level="method").max()
-        if scale_x(panel, totals):
+        if scale_x(panel, rows.groupby(["method", "seed"])["elapsed_seconds"].max()):
             firsts = means["elapsed_seconds", "mean"]
             panel.set_xlim(left=float(firsts[firsts > 0].min()) / 1.35)
         low, high, cropped = _limits(means, ["val_accuracy"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text import MISSING, code, markdown_table, number, plural
+from reports.text import MISSING, code, codes, markdown_table, number, plural
 from reports.view import DatasetView
 from results.schema import CellResult, DiagnosticsRecord
 
@@ -15,6 +15,10 @@ NEAR_THE_END = 0.5
 """Percentage points within which an accuracy counts as the final one."""
 MAX_TIMES = 11
 """Columns of times in one table."""
+
+
+TRAINED_OTHERWISE = ("noprop-attached", "adjoint")
+"""Methods whose blocks can be looked at on noised labels but are not trained on them."""
 
 
 def block_frame(data: DatasetView) -> pd.DataFrame:
@@ -94,7 +98,8 @@ def blocks_table(rows: pd.DataFrame) -> str:
 def steps_table(rows: pd.DataFrame) -> str:
     """Accuracy if inference stopped at a time, a row a method; means over seeds; rows: from the last epoch.
 
-    All times that there are, or every tenth where those are many.
+    All times that there are, or every tenth where those are many. Between two of its steps a method is where the
+    earlier one has brought it.
     """
     means = rows.assign(time=rows["time"].round(4)).groupby(["method", "time"])["accuracy"].mean()
     times = sorted(means.index.unique("time"))
@@ -102,8 +107,9 @@ def steps_table(rows: pd.DataFrame) -> str:
         times = [k / 10 for k in range(11)]
     body = []
     for method in methods_in(rows):
-        entries = [means.get((method, time)) for time in times]
-        body.append([code(method), *(MISSING if value is None else number(value, decimals=2) for value in entries)])
+        curve = means[method]
+        reached = [curve[curve.index <= time] for time in times]
+        body.append([code(method), *(number(r.iloc[-1], decimals=2) if len(r) else MISSING for r in reached)])
     return markdown_table(["stopped at time", *(f"{time:.3g}" for time in times)], body)
 
 
@@ -126,13 +132,14 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
     if not blocks.empty:
         yield from drawn.get("blocks", [])
         yield (
-            "*Own task*: the class of a block's estimate when it gets what it is trained on, the image and the true "
-            "label noised to its level. A late block gets nearly the label itself, so there a high figure says "
-            "little. *Image and pure noise*: the same with noise in place of the noised label, which is what the block "
-            "reads from the image alone; a late block has never seen so much noise, and may do badly on it and yet "
-            "serve its purpose. *Denoising error* is the mean squared distance of the estimate from the label's "
-            "embedding on the block's own task, divided by the mean squared length of embeddings: 0 is perfect, and 1 "
-            "is what an answer of zero gets. A method with one network for all times is shown at some of them."
+            "*Own task*: the class of a block's estimate when it gets the image and the true label noised to its "
+            f"level, which is what blocks are trained on{_but(blocks)}. A late block gets nearly the label itself, so "
+            "there a high figure says little. *Image and pure noise*: the same with noise in place of the noised "
+            "label, so that only the image can tell; a late block has never seen so much noise, and may do badly on "
+            "it and yet serve its purpose. *Denoising error* is the mean squared distance of the estimate from the "
+            "label's embedding on the block's own task, divided by the mean squared length of embeddings: 0 is "
+            "perfect, and 1 is what an answer of zero gets. A method with one network for all times is shown at some "
+            "of them."
         )
         yield "\n".join(f"- {sentence}" for sentence in _from_the_image(blocks))
         for method in methods_in(blocks):
@@ -141,10 +148,20 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
             yield blocks_table(rows)
         yield from drawn.get("blocks-by-epoch", [])
     if not steps.empty:
-        yield "Accuracy (%) if inference stopped on its way, after the last epoch, means over seeds:"
+        yield (
+            "Validation accuracy (%) on these images if inference stopped on its way, after the last epoch, means over "
+            "seeds. The noise is another draw than that behind the accuracies above."
+        )
         yield steps_table(steps)
         yield from drawn.get("accuracy-by-step", [])
         yield "\n".join(f"- {sentence}" for sentence in _when_decided(steps))
+
+
+def _but(blocks: pd.DataFrame) -> str:
+    """What to add where a method's blocks are trained on something else."""
+    names = {method: method.split("[")[0] for method in methods_in(blocks)}
+    others = [method for method, name in names.items() if name in TRAINED_OTHERWISE]
+    return f" (not those of {codes(others)}, which learn from what inference gives them)" if others else ""
 
 
 def _from_the_image(blocks: pd.DataFrame) -> Iterator[str]:

@@ -14,7 +14,7 @@ from bench import sweep
 from tests.bench.conftest import Command
 from tests.bench.harness import Ended, Plugin
 
-METHODS = "backprop, backprop-checkpoint, backprop-cnn, noprop, noprop-attached"
+METHODS = "adjoint, backprop, backprop-checkpoint, backprop-cnn, noprop, noprop-attached, noprop-ct, noprop-fm"
 WHOLE = "a whole number of at least"
 
 # Option, value, what the sentence must quote, what it must say is accepted.
@@ -26,8 +26,12 @@ VALUES = [
     ("--methods", "all,noprop", "'noprop'", "each once"),
     ("--methods", "noprop,noprop-dt", "'noprop'", "each once"),
     ("--methods", "noprop[T=2],noprop[T=02]", "'noprop[T=2]'", "each once"),
-    ("--methods", "noprop[T=0]", "T=0", "at least 1"),
-    ("--methods", "backprop[T=-3]", "T=-3", "at least 1"),
+    ("--methods", "noprop[T=0]", "T=0", "from 1 to 1,000"),
+    ("--methods", "backprop[T=-3]", "T=-3", "from 1 to 1,000"),
+    ("--methods", "noprop[T=99999999999]", "T=99999999999", "from 1 to 1,000"),
+    ("--methods", "noprop-ct[steps=0]", "steps=0", "from 1 to 100,000"),
+    ("--methods", "noprop,", "'noprop,'", "empty item"),
+    ("--methods", "noprop,,backprop", "'noprop,,backprop'", "empty item"),
     ("--methods", "noprop[T=2.5]", "T='2.5'", "whole number"),
     ("--methods", "noprop[T=many]", "T='many'", "whole number"),
     ("--methods", "noprop[T=]", "'T='", "NAME=VALUE"),
@@ -37,7 +41,7 @@ VALUES = [
     ("--methods", "noprop[depth=1]", "'depth'", "T, alpha_bar_max"),
     ("--methods", "noprop[sampler=best]", "'best'", "ancestral, mean, replace"),
     ("--methods", "backprop-cnn[T=3]", "'T'", "no options"),
-    ("--set", "T=0", "T=0", "at least 1"),
+    ("--set", "T=0", "T=0", "from 1 to 1,000"),
     ("--set", "T", "'T'", "NAME=VALUE"),
     ("--set", "depth=3", "'depth'", "T, alpha_bar_max"),
     ("--datasets", "nope", "'nope'", "cifar10, digits, fashion-mnist, mnist"),
@@ -61,7 +65,10 @@ VALUES = [
     ("--batch-size", "1", "'1'", f"{WHOLE} 2"),
     ("--train-size", "9", "9", "at least 10"),
     ("--train-size", "1000000", "1000000", "1293"),
-    *(("--lr", value, f"'{value}'", "a number above 0") for value in ("0", "-1", "nan", "inf", "1e999", "fast", "")),
+    *(
+        ("--lr", value, f"'{value}'", "a finite number above 0")
+        for value in ("0", "-1", "nan", "inf", "1e999", "fast", "")
+    ),
     *(("--weight-decay", value, f"'{value}'", "at least 0") for value in ("-0.1", "nan", "inf", "some")),
     *(
         ("--device", value, f"'{value}'", "auto, cpu, cuda")

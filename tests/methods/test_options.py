@@ -16,8 +16,8 @@ from tests.methods.helpers import build
 @pytest.mark.parametrize(
     ("option", "value", "accepted"),
     [
-        ("T", "0", "at least 1"),
-        ("T", "-3", "at least 1"),
+        ("T", "0", "from 1 to 1,000"),
+        ("T", "-3", "from 1 to 1,000"),
         ("T", "2.5", "a whole number"),
         ("T", "ten", "a whole number"),
         ("eta", "0", "above 0"),
@@ -25,7 +25,9 @@ from tests.methods.helpers import build
         ("eta", "much", "a number"),
         ("eta", "nan", "above 0"),
         ("embedding", "random", "one of onehot, learned"),
-        ("embedding_dim", "0", "at least 1"),
+        ("T", "1001", "from 1 to 1,000"),
+        ("samples", "0", "from 1 to 10,000"),
+        ("embedding_dim", "0", "from 1 to 100,000"),
         ("decoder", "relu6", "one of none, tanh"),
         ("sampler", "euler", "one of ancestral, mean, replace"),
         ("alpha_bar_min", "0", "between 0 and 1"),

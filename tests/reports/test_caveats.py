@@ -47,6 +47,11 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(accuracies(0.90, 0.97, 6)),
     ),
     (
+        "`backprop`, `noprop` ended below 3 times the accuracy of guessing (10.0%)",
+        lambda: sentences(accuracies(0.2, 0.25, 6)),
+        lambda: sentences(accuracies(0.31, 0.35, 6)),
+    ),
+    (
         "50,000 of the 55,000 training images",
         lambda: sentences(cells_with(data=make_data(n_train=50_000))),
         lambda: sentences(cells_with()),

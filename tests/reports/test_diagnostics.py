@@ -86,7 +86,7 @@ def test_one_network_has_times_instead_of_blocks_and_a_loss_without_weights_has_
     assert table_rows(table)[2:] == [["0.00", "80.00", "40.00", "0.1", "–"], ["0.50", "90.00", "45.00", "0.01", "–"]]
 
 
-def test_accuracy_by_step_is_a_row_a_method_with_dashes_where_it_has_no_such_time() -> None:
+def test_accuracy_by_step_is_a_row_a_method_and_holds_until_its_next_step() -> None:
     cells = [
         cell_with(look([0.8], steps=(0.1, 0.6, 0.9)), seed=0),
         cell_with(look([0.8], steps=(0.1, 0.8, 0.9)), seed=1),
@@ -94,7 +94,7 @@ def test_accuracy_by_step_is_a_row_a_method_with_dashes_where_it_has_no_such_tim
     ]
     table = steps_table(last_epoch(step_frame(view_of(cells))))
     assert table_rows(table)[0] == ["stopped at time", "0", "0.25", "0.5", "0.75", "1"]
-    assert row(table, "noprop") == ["10.00", "–", "70.00", "–", "90.00"]
+    assert row(table, "noprop") == ["10.00", "10.00", "70.00", "70.00", "90.00"]
     assert row(table, "noprop[T=4]") == ["10.00", "20.00", "30.00", "40.00", "50.00"]
 
 
