@@ -33,7 +33,7 @@ Field = Callable[[Tensor, Tensor], Tensor]
 class ContinuousOptions(EmbeddingOptions):
     """Options of every method in continuous time."""
 
-    steps: int = 20
+    steps: int = 10
     """Steps of the solver from t = 0 to t = 1 (table 3: 1,000)."""
     solver: Literal["euler", "heun"] = "heun"
     """euler: one evaluation of the network a step; heun: two, of second order. Not in the paper."""
@@ -50,7 +50,7 @@ class TimePath(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # From half a turn over [0, 1] to 100 radians: finer than that, twenty steps of a solver could not follow.
+        # From half a turn over [0, 1] to about 16 turns, evenly on a logarithmic scale.
         frequencies = torch.logspace(math.log10(math.pi), 2, TIME_FREQUENCIES)
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.layers = nn.Sequential(
