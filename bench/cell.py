@@ -33,7 +33,16 @@ from bench.train import (
 from bench.worker import describe
 from methods.method import Method, TaskShape
 from methods.prototypes import TrainingImages
-from results.schema import BlockRecord, CellConfig, CellResult, DataRecord, DiagnosticsRecord, EpochRecord, StepRecord
+from results.schema import (
+    BlockRecord,
+    CellConfig,
+    CellResult,
+    DataRecord,
+    DiagnosticsRecord,
+    EpochRecord,
+    StepRecord,
+    name_of,
+)
 
 ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
 DEPTHS = (5, 10, 20)
@@ -199,6 +208,7 @@ def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -
     return DiagnosticsRecord(
         images=found.images,
         blocks=[BlockRecord(number=k, **asdict(block)) for k, block in enumerate(found.blocks, start=1)],
+        trained_on_own_task=method.trained_on_own_task,
         steps=[StepRecord(time=at, accuracy=accuracy) for at, accuracy in found.steps],
     )
 
@@ -234,8 +244,7 @@ def _save(
         )
         save_model(Path(job.save_in) / path, method, card)
     except Exception as error:  # whatever it is (a full disk, a state that is no tensors), training must not be lost
-        name = f"{cell.dataset} {cell.method} seed {cell.seed}"
-        emit(WarningEvent(sentence=f"the model of {name} is not kept: {describe(error)}"))
+        emit(WarningEvent(sentence=f"the model of {name_of(cell)} is not kept: {describe(error)}"))
         return None
     return path.as_posix()
 

@@ -161,23 +161,13 @@ def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    code = 0
+    from bench.command import run_command
+
     try:
-        cli.main(prog_name="python -m bench.predict", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        code = done.exit_code
-    except click.ClickException as error:
-        code = _complain(error.format_message())
-    except UserError as error:
-        code = _complain(str(error))
+        code = run_command(cli, "python -m bench.predict")
     except (click.Abort, KeyboardInterrupt):
         code = 130
     sys.exit(code)
-
-
-def _complain(sentence: str) -> int:
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

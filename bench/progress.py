@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Column
 
 from bench.job import EpochEvent, Event, StepEvent, WarningEvent
-from results.schema import CellResult, PlannedCell
+from results.schema import CellResult, PlannedCell, name_of
 
 _LINE_EVERY_SECONDS = 30.0
 
@@ -50,11 +50,6 @@ def make_display(total: int, done: int, jobs: int = 1) -> Display:
         jobs: Cells that run side by side.
     """
     return BarDisplay(total, done) if sys.stderr.isatty() and jobs == 1 else LineDisplay(total, done)
-
-
-def name_of(cell: PlannedCell | CellResult) -> str:
-    """What a line calls a cell."""
-    return f"{cell.dataset} {cell.method} seed {cell.seed}"
 
 
 def describe_result(result: CellResult) -> str:

@@ -171,6 +171,7 @@ def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
     from bench.progress import make_display
     from bench.sweep import run_cells
     from reports.build import build_report, short_table
+    from results.schema import name_of
     from results.store import read_cells, read_run
 
     record = read_run(run)
@@ -185,13 +186,10 @@ def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
         print(f"no cell finished, so there is no report; what went wrong is in {run}", file=sys.stderr)
     failed = [cell for cell in results if cell.status != "ok"]
     for cell in failed:
-        print(f"failed: {cell.dataset} {cell.method} seed {cell.seed}: {cell.error}", file=sys.stderr)
+        print(f"failed: {name_of(cell)}: {cell.error}", file=sys.stderr)
     unsaved = [cell for cell in results if record.save_models and cell.status == "ok" and cell.model_file is None]
     for cell in unsaved:
-        print(
-            f"not saved: the model of {cell.dataset} {cell.method} seed {cell.seed} (its result is kept)",
-            file=sys.stderr,
-        )
+        print(f"not saved: the model of {name_of(cell)} (its result is kept)", file=sys.stderr)
     return 1 if failed or unsaved else 0
 
 
@@ -234,27 +232,15 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.errors import UserError
-    from results.store import ResultsError
+    from bench.command import run_command
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(prog_name="python -m bench.run", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        code = done.exit_code
-    except click.ClickException as error:
-        code = _complain(error.format_message())
-    except (UserError, ResultsError) as error:
-        code = _complain(str(error))
+        code = run_command(cli, "python -m bench.run")
     except (click.Abort, KeyboardInterrupt) as stop:
         print("stopped before the first cell", file=sys.stderr)
         code = _exit_code(stop.__cause__ if isinstance(stop, click.Abort) else stop)
     sys.exit(code)
-
-
-def _complain(sentence: str) -> int:
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -116,14 +116,14 @@ def run_cells(
             for cell in cells:
                 run_one(cell)
             return results
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            for done in as_completed([pool.submit(run_one, cell) for cell in cells]):
-                done.result()
-        except BaseException:
-            stopped.set()
-            end_all()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting = {pool.submit(run_one, cell) for cell in cells}
+            try:
+                for done in as_completed(waiting):
+                    done.result()
+            except BaseException:
+                stopped.set()
+                while waiting := wait(waiting, timeout=0.05).not_done:  # one may only be about to start its process
+                    end_all()
+                raise
     return results

@@ -11,62 +11,38 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 from torchdiffeq import odeint_adjoint
 
 from methods.continuous import solve
-from methods.diagnostics import Batches, Diagnosis
-from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
-from methods.noprop_ct import Denoiser, DenoisingOptions
-from methods.prototypes import TrainingImages
+from methods.denoiser import DenoisingMethod, DenoisingOptions
+from methods.method import PaperSettings
 from methods.registry import register
 
 
-@dataclass(frozen=True)
-class AdjointOptions(DenoisingOptions):
-    """Those of `noprop-ct` but for eta; `steps` and `solver` are of training and inference alike."""
-
-
 @register("adjoint")
-class Adjoint(Method):
-    """The neural ODE. See the module's docstring."""
+class Adjoint(DenoisingMethod):
+    """The neural ODE. See the module's docstring; `steps` and `solver` are of training and inference alike."""
 
     summary = "backpropagation through time's solver, by the adjoint method, on noprop-ct's network: a neural ODE"
     epoch_definition = (
         "one pass over the training images; each batch solves the flow forward and its adjoint backward, and trains "
         "the one network once"
     )
-    Options = AdjointOptions
+    Options = DenoisingOptions
     paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000, "solver": "euler"})
-    options: AdjointOptions
-
-    def __init__(self, shape: TaskShape, options: AdjointOptions) -> None:
-        super().__init__(shape, options)
-        self.model = Denoiser(shape, options)
-
-    def see_training_images(self, images: TrainingImages) -> None:
-        """Start from prototypes, where asked for."""
-        self.model.start_from(images)
-
-    def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser over everything."""
-        self._optimizer = make_optimizer(self.model.parameter_groups())
+    trained_on_own_task = False
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy where the flow from a z_0 ~ N(0, I) ends; one solve forward, one backward, one update."""
-        features = self.model.net.image_path(x)
-        z = torch.randn(len(y), self.model.embedding.dim, device=x.device)
-        loss = F.cross_entropy(self.model.head(self.follow(features, z)), y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return loss.detach()
+        features = self.net.image_path(x)
+        z = torch.randn(len(y), self.embedding.dim, device=x.device)
+        return self._update(F.cross_entropy(self.head(self.follow(features, z)), y))
 
     def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] = odeint_adjoint) -> Tensor:
         """Where the flow from z_0 = z ends, (batch, embedding_dim), with a gradient by the solver's way.
@@ -78,25 +54,7 @@ class Adjoint(Method):
         """
         # What the flow depends on and the adjoint must give a gradient to. The image path is not among it: the flow has
         # its output, and its parameters get their gradient from there, once, by plain backpropagation.
-        of_image_path = {id(p) for p in self.model.net.image_path.parameters()}
-        depends_on = [features, *(p for p in self.model.parameters() if id(p) not in of_image_path)]
+        of_image_path = {id(p) for p in self.net.image_path.parameters()}
+        depends_on = [features, *(p for p in self.parameters() if id(p) not in of_image_path)]
         adjoint = {"adjoint_params": tuple(depends_on)} if solver is odeint_adjoint else {}
-        return solve(lambda t, z: self.model.flow(features, t, z), z, self.options, solver, **adjoint)
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """As `noprop-ct` does."""
-        return self.model.predict(x, generator)
-
-    @torch.no_grad()
-    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
-        """As `noprop-ct`'s; this loss has no weights."""
-        return self.model.diagnose(batches, generator, weighted=False)
-
-    def optimizers(self) -> Iterator[Optimizer]:
-        """The one."""
-        yield self._optimizer
-
-    def stack(self) -> Iterable[nn.Module]:
-        """The one network."""
-        return [self.model.net]
+        return solve(partial(self.velocity, features), z, self.options, solver, **adjoint)

@@ -5,15 +5,14 @@ After figure 6 and section 4 of arXiv 2503.24322. Nothing here knows how it is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from methods.embedding import ClassEmbedding, EmbeddingClassifier, EmbeddingKind
-from methods.method import TaskShape
+from methods.method import PaperSettings, TaskShape
 from methods.options import Options
 from methods.prototypes import TrainingImages
 from methods.registry import MethodError
@@ -24,6 +23,9 @@ DROPOUT = 0.2
 MAX_BLOCKS, MAX_DIM, MAX_SAMPLES = 1_000, 100_000, 10_000
 """Beyond what anybody trains: a slip of the finger is refused rather than built."""
 MIN_IMAGE_SIZE = 2 ** len(CONV_CHANNELS)
+
+PAPER = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})
+"""Table 3 on its stacks of T = 10 blocks: backprop's and NoProp-DT's."""
 
 Decoder = Literal["none", "tanh", "relu"]
 
@@ -205,22 +207,6 @@ class BlockStack(nn.Module):
     def denoise(self, t: int, features: list[Tensor], z: Tensor) -> Tensor:
         """`estimate` from what `image_features` gave."""
         return self._block(t).denoise(features[t - 1], z, self.embedding.weight)
-
-    def chain(
-        self, features: list[Tensor], join: Callable[[int, Tensor, Tensor], Tensor], generator: Generator
-    ) -> Iterator[Tensor]:
-        """z_0, z_1, ..., z_T of one draw of inference, each (batch, embedding_dim); z_0 ~ N(0, I).
-
-        Args:
-            features: from `image_features`.
-            join: t, z_{t-1} and block t's estimate to z_t: what a method makes of its blocks.
-            generator: of z_0.
-        """
-        z = torch.randn(len(features[0]), self.embedding.dim, device=features[0].device, generator=generator)
-        yield z
-        for t in range(1, len(self.blocks) + 1):
-            z = join(t, z, self.denoise(t, features, z))
-            yield z
 
     def _block(self, t: int) -> Block:
         return self.blocks[t - 1]  # type: ignore[return-value]

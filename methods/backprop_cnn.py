@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
 
-from methods.backbone import HIDDEN, ImagePath
-from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
+from methods.backbone import HIDDEN, PAPER, ImagePath
+from methods.method import TaskShape
+from methods.one_optimizer import OneOptimizer
 from methods.options import Options
 from methods.registry import register
 
 
 @register("backprop-cnn")
-class BackpropCNN(Method):
+class BackpropCNN(OneOptimizer):
     """One of the blocks' image paths with a classifier on top: about 1/T of the other methods' network."""
 
-    paper = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})  # inferred: those of `backprop`
+    paper = PAPER  # inferred: those of `backprop`
     summary = "backpropagation through one image path and a linear head: what one would use in practice"
     epoch_definition = "one pass over the training images; each batch trains the one network once"
 
@@ -28,17 +28,9 @@ class BackpropCNN(Method):
         self.image_path = ImagePath(shape)
         self.head = nn.Linear(HIDDEN, shape.num_classes)
 
-    def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser over everything."""
-        self._optimizer = make_optimizer(self.parameters())
-
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy, one backward pass, one update."""
-        loss = F.cross_entropy(self._logits(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return loss.detach()
+        return self._update(F.cross_entropy(self._logits(x), y))
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
@@ -48,10 +40,6 @@ class BackpropCNN(Method):
     def _logits(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.image_path(x).relu())
         return logits
-
-    def optimizers(self) -> Iterator[Optimizer]:
-        """The one."""
-        yield self._optimizer
 
     def stack(self) -> Iterable[nn.Module]:
         """The image path."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torchdiffeq import odeint
 
 from methods.backbone import HIDDEN, EmbeddingOptions, ImagePath, dense, label_path
 from methods.embedding import ClassEmbedding
-from methods.method import TaskShape
+from methods.method import PaperSettings, TaskShape
 
 TIME_FREQUENCIES = 64
 MAX_STEPS = 100_000
@@ -25,6 +25,12 @@ LOOKED_AT = 10
 """Times at which the network is diagnosed, and the inner points at which inference is."""
 SOLVERS = {"euler": "euler", "heun": "heun2"}
 """Our names to torchdiffeq's."""
+PAPER = PaperSettings(
+    optimizer="Adam",
+    epochs={"mnist": 100, "cifar10": 500, "cifar100": 1000},
+    options={"steps": 1000, "solver": "euler"},
+)
+"""Table 3 on NoProp in continuous time and by flow matching. That the solver is Euler's is inferred."""
 Field = Callable[[Tensor, Tensor], Tensor]
 """dz/dt from a scalar time and z, (batch, embedding_dim)."""
 
@@ -131,11 +137,6 @@ def path(field: Field, z: Tensor, options: ContinuousOptions) -> Iterator[tuple[
     positions = odeint(field, z, grid, method=SOLVERS[options.solver])
     for step in looked_at(options.steps):
         yield float(grid[step]), positions[step]
-
-
-def start(features: Tensor, embedding: ClassEmbedding, generator: Generator) -> Tensor:
-    """z_0 ~ N(0, I), (batch, embedding_dim)."""
-    return torch.randn(len(features), embedding.dim, device=features.device, generator=generator)
 
 
 def looked_at(steps: int) -> list[int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from methods.embedding import nearest
+
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Images as in `Method.train_step` and their labels."""
 
@@ -108,11 +110,6 @@ def diagnose(
         ),
         steps=tuple((time, right / images) for time, right in steps.items()),
     )
-
-
-def nearest(z: Tensor, embeddings: Tensor) -> Tensor:
-    """Logits that rank classes by distance: -|z - u_k|^2 / 2 up to what all classes share, (batch, num_classes)."""
-    return z @ embeddings.T - 0.5 * embeddings.square().sum(dim=1)
 
 
 def _right(estimate: Tensor, embeddings: Tensor, y: Tensor) -> float:

@@ -94,6 +94,11 @@ class EmbeddingClassifier(nn.Linear):
         self.bias.copy_((scale - squared) / (2 * scale))
 
 
+def nearest(z: Tensor, embeddings: Tensor) -> Tensor:
+    """Logits that rank classes by distance: -|z - u_k|^2 / 2 up to what all classes share, (batch, num_classes)."""
+    return z @ embeddings.T - 0.5 * embeddings.square().sum(dim=1)
+
+
 def _require_dim(given: int | None, needed: int, what: str) -> None:
     if given not in (None, needed):
         raise MethodError(

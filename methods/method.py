@@ -71,6 +71,8 @@ class Method(nn.Module, ABC):
     epoch_definition: ClassVar[str]
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
+    trained_on_own_task: ClassVar[bool] = True
+    """Whether blocks are trained on what `diagnose` calls their own task: true labels noised to their level."""
 
     def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
         super().__init__()

@@ -18,3 +18,4 @@ class NoPropAttached(NoPropDT):
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
     attached = True
+    trained_on_own_task = False

@@ -9,23 +9,22 @@ pure noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import Optimizer
 
-from methods.averaging import average_predictions
-from methods.backbone import BlockStack, StackOptions
-from methods.diagnostics import Batches, Diagnosis, Probe, diagnose
-from methods.method import MakeOptimizer, Method, PaperSettings, TaskShape
-from methods.prototypes import TrainingImages
+from methods.backbone import PAPER, StackOptions
+from methods.diagnostics import Probe
+from methods.method import MakeOptimizer, TaskShape
 from methods.registry import register
 from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
+from methods.stack import StackMethod
 
 Sampler = Literal["ancestral", "mean", "replace"]
 
@@ -57,7 +56,7 @@ class NoPropOptions(StackOptions):
 
 
 @register("noprop", aliases=("noprop-dt",))
-class NoPropDT(Method):
+class NoPropDT(StackMethod):
     """NoProp in discrete time. See the module's docstring; `NoPropOptions` says what can be chosen."""
 
     summary = "NoProp, discrete time: each of T blocks is trained alone to denoise the label embedding"
@@ -65,7 +64,7 @@ class NoPropDT(Method):
         "one pass over the training images; each batch trains all T blocks once, each on its own loss and its own noise"
     )
     Options = NoPropOptions
-    paper = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})
+    paper = PAPER
     attached: ClassVar[bool] = False
     """False: NoProp. True (`noprop-attached`): the same model and losses along the sampled chain, with gradients let
     through from block to block."""
@@ -74,13 +73,8 @@ class NoPropDT(Method):
 
     def __init__(self, shape: TaskShape, options: NoPropOptions) -> None:
         super().__init__(shape, options)
-        self.net = BlockStack(shape, options)
         curve = cosine_alpha_bar if options.schedule == "cosine" else linear_alpha_bar
         self.schedule = DiscreteSchedule.from_alpha_bar(curve(options.T, options.alpha_bar_min, options.alpha_bar_max))
-
-    def see_training_images(self, images: TrainingImages) -> None:
-        """Start from prototypes, where asked for."""
-        self.net.start_from(images)
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser a block, and one for what blocks share: the head and a learned W_embed."""
@@ -156,30 +150,9 @@ class NoPropDT(Method):
             optimizer.zero_grad()
         return loss.detach()
 
-    @torch.no_grad()
-    def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """Start from noise, let the blocks denoise in turn, classify z_T (section 2.1)."""
-        features = self.net.image_features(x)
-
-        def draw() -> Tensor:
-            *_, z = self._chain(features, generator)
-            logits: Tensor = self.net.head(z)
-            return logits
-
-        return average_predictions(draw, self.options.samples)
-
-    def _chain(self, features: list[Tensor], generator: Generator) -> Iterator[Tensor]:
-        """z_0, z_1, ..., z_T of one draw of inference, each (batch, embedding_dim)."""
-        return self.net.chain(features, partial(self._next, generator=generator), generator)
-
-    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
-        """Each block at its own noise level, and the class of z_0, ..., z_T."""
-
-        def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
-            for t, z in enumerate(self._chain(features, generator)):
-                yield t / self.options.T, self.net.head(z)
-
-        probes = [
+    def _probes(self) -> list[Probe]:
+        """Each block at its own noise level."""
+        return [
             Probe(
                 time=(t - 1) / self.options.T,
                 snr_weight=self.schedule.weight[t - 1],
@@ -188,10 +161,9 @@ class NoPropDT(Method):
             )
             for t in range(1, self.options.T + 1)
         ]
-        return diagnose(batches, self.net.embedding.weight, self.net.image_features, probes, chain, generator)
 
     def _next(self, t: int, z: Tensor, estimate: Tensor, generator: Generator | None) -> Tensor:
-        """z_t from z_{t-1} and block t's estimate, by the chosen sampler; all (batch, embedding_dim)."""
+        """By the chosen sampler."""
         if self.options.sampler == "replace":
             return estimate
         noise = None
@@ -203,7 +175,3 @@ class NoPropDT(Method):
         """Those of the blocks, then the shared one."""
         yield from self._block_optimizers
         yield self._shared_optimizer
-
-    def stack(self) -> Iterable[nn.Module]:
-        """The T blocks."""
-        return self.net.blocks

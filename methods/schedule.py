@@ -25,7 +25,7 @@ def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
         float64, (T + 1,), strictly increasing, inside (0, 1).
     """
     first, last = (math.asin(math.sqrt(end)) for end in (alpha_bar_min, alpha_bar_max))
-    return torch.linspace(first, last, T + 1, dtype=torch.float64, device="cpu").sin().square()
+    return torch.linspace(first, last, T + 1, dtype=torch.float64).sin().square()
 
 
 def linear_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
@@ -36,7 +36,7 @@ def linear_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
     Returns:
         float64, (T + 1,), strictly increasing, inside (0, 1).
     """
-    return torch.linspace(alpha_bar_min, alpha_bar_max, T + 1, dtype=torch.float64, device="cpu")
+    return torch.linspace(alpha_bar_min, alpha_bar_max, T + 1, dtype=torch.float64)
 
 
 def snr(alpha_bar: Tensor) -> Tensor:

@@ -17,18 +17,14 @@ MAX_TIMES = 11
 """Columns of times in one table."""
 
 
-TRAINED_OTHERWISE = ("noprop-attached", "adjoint")
-"""Methods whose blocks can be looked at on noised labels but are not trained on them."""
-
-
 def block_frame(data: DatasetView) -> pd.DataFrame:
     """One row a block, epoch and cell, with the fields of `BlockRecord`; accuracies in percent.
 
     Columns before those: method, seed, epoch, is_last (the cell's last epoch), is_stack (False: one network, and the
-    rows are times at which it was looked at).
+    rows are times at which it was looked at), is_own_task (whether it is trained on what it was looked at on).
     """
     rows = [
-        key | {"is_stack": "T" in cell.config.options} | block.model_dump()
+        key | {"is_stack": "T" in cell.config.options, "is_own_task": found.trained_on_own_task} | block.model_dump()
         for cell, found, key in _looks(data)
         for block in found.blocks
     ]
@@ -159,8 +155,7 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
 
 def _but(blocks: pd.DataFrame) -> str:
     """What to add where a method's blocks are trained on something else."""
-    names = {method: method.split("[")[0] for method in methods_in(blocks)}
-    others = [method for method, name in names.items() if name in TRAINED_OTHERWISE]
+    others = methods_in(blocks[~blocks["is_own_task"]])
     return f" (not those of {codes(others)}, which learn from what inference gives them)" if others else ""
 
 

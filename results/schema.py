@@ -123,6 +123,8 @@ class DiagnosticsRecord(_Record):
     images: Annotated[int, Field(ge=1)]
     blocks: list[BlockRecord]
     """Empty for a method whose blocks have no task of their own."""
+    trained_on_own_task: bool = True
+    """Whether what `own_accuracy` looks at is what the blocks are trained on, too."""
     steps: list[StepRecord]
 
 
@@ -243,3 +245,8 @@ class RunRecord(_Record):
     """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]
     """In the order in which they are run."""
+
+
+def name_of(cell: PlannedCell | CellResult) -> str:
+    """What people are told a cell is."""
+    return f"{cell.dataset} {cell.method} seed {cell.seed}"

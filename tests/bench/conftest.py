@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,7 @@ import torch
 from bench import run, sweep
 from reports import build
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import Ended, Plugin
+from tests.bench.harness import Ended, Plugin, call
 
 Command = Callable[..., Ended]
 
@@ -27,17 +25,8 @@ def bare_machine(empty_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Calls `bench.run.main` with arguments as the shell would give them."""
 
-    def call(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["bench.run", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            run.main()
-        out, err = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return Ended(stop.value.code, out, err)
-
     before = signal.getsignal(signal.SIGTERM)
-    yield call
+    yield lambda *arguments: call(run.main, "bench.run", arguments, monkeypatch, capsys)
     signal.signal(signal.SIGTERM, before)
 
 

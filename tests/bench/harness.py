@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bench.datasets import DATA_VARIABLE
 
@@ -31,6 +32,23 @@ class Ended:
     def lines(self) -> list[str]:
         """The lines on standard error."""
         return self.err.splitlines()
+
+
+def call(
+    main: Callable[[], None],
+    name: str,
+    arguments: Iterable[object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Ended:
+    """Call a command's `main` in this process, with arguments as the shell would give them."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main()
+    out, err = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return Ended(stop.value.code, out, err)
 
 
 class Plugin:

@@ -19,7 +19,7 @@ from bench import datasets, predict
 from bench.models import ModelCard, load_model, save_model
 from methods.method import TaskShape
 from results.store import read_cells
-from tests.bench.harness import PROJECT, Ended, Plugin
+from tests.bench.harness import PROJECT, Ended, Plugin, call
 from tests.bench.test_models import rewrite
 from tests.methods.helpers import build, train
 
@@ -70,16 +70,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["bench.predict", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            predict.main()
-        out, err = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return Ended(stop.value.code, out, err)
-
-    return call
+    return lambda *arguments: call(predict.main, "bench.predict", arguments, monkeypatch, capsys)
 
 
 def answers(ended: Ended) -> list[dict[str, object]]:

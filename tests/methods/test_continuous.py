@@ -81,7 +81,7 @@ def test_times_are_uniform_each_and_even_together() -> None:
 @pytest.mark.parametrize("name", ["noprop-ct", "adjoint"])
 def test_weight_decay_leaves_the_schedule_alone(name: str) -> None:
     method = build(name)
-    of_schedule = {id(p) for p in method.model.gamma.parameters()}
+    of_schedule = {id(p) for p in method.gamma.parameters()}
     for group in next(method.optimizers()).param_groups:
         inside = {id(p) in of_schedule for p in group["params"]}
         assert inside == {group["weight_decay"] == 0}
@@ -109,8 +109,8 @@ def test_a_prediction_does_not_depend_on_the_other_images(name: str) -> None:
 def test_noprop_ct_and_adjoint_are_one_network() -> None:
     one, other = build("noprop-ct", seed=4), build("adjoint", seed=4)
     assert one.stack_parameter_count == other.stack_parameter_count
-    state = other.model.state_dict()
-    assert all(torch.equal(value, state[key]) for key, value in one.model.state_dict().items())
+    state = other.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
     one.eval()
     other.eval()
     x, _ = batch(4)
@@ -123,7 +123,6 @@ def test_the_ct_loss_is_the_equation() -> None:
     method = build("noprop-ct", eta=0.7, make_optimizer=plain_sgd)
     method.train()
     x, y = batch(64)
-    model = method.model
     torch.manual_seed(3)
     t = spread_times(64, x.device)
     noise = torch.randn(64, 10)
@@ -136,20 +135,20 @@ def test_the_ct_loss_is_the_equation() -> None:
         torch.set_rng_state(state)  # so that what follows draws as below, whatever dropout drew
         return constant
 
-    model.estimate = estimate
+    method.estimate = estimate
     u = torch.eye(10)[y]
-    gamma, slope = model.gamma(t)
+    gamma, slope = method.gamma(t)
     alpha_bar = 1 / (1 + gamma.exp())
     expected_z = alpha_bar.sqrt()[:, None] * u + (1 - alpha_bar).sqrt()[:, None] * noise
     snr_slope = -slope * alpha_bar / (1 - alpha_bar)
     distance = 0.9**2 + 9 * 0.1**2
     denoising = 0.5 * 0.7 * (snr_slope * distance).mean()
-    ends = 1 / (1 + model.gamma(torch.tensor([0.0, 1.0]))[0].exp())
+    ends = 1 / (1 + method.gamma(torch.tensor([0.0, 1.0]))[0].exp())
     variance = 1 - ends[0]
     kl = 0.5 * (10 * variance + ends[0] - 10 - 10 * variance.log())
     torch.set_rng_state(state)
     z_1 = ends[1].sqrt() * u + (1 - ends[1]).sqrt() * torch.randn(64, 10)
-    expected = denoising + kl + F.cross_entropy(model.head(z_1), y)
+    expected = denoising + kl + F.cross_entropy(method.head(z_1), y)
     torch.manual_seed(3)
     loss = method.train_step(x, y)
     torch.testing.assert_close(seen[0], expected_z)
@@ -159,14 +158,12 @@ def test_the_ct_loss_is_the_equation() -> None:
 def test_ct_cross_entropy_and_kl_do_not_reach_the_network() -> None:
     method = build("noprop-ct", make_optimizer=plain_sgd, embedding="learned")
     method.options = type(method.options).parse({"eta": 1e-30, "embedding": "learned"})
-    network, head, embedding = (
-        snapshot(part) for part in (method.model.net, method.model.head, method.model.embedding)
-    )
+    network, head, embedding = (snapshot(part) for part in (method.net, method.head, method.embedding))
     method.train_step(*batch())
-    after = method.model.net.state_dict()
+    after = method.net.state_dict()
     assert all(torch.allclose(value, after[key], rtol=0, atol=1e-12) for key, value in network.items())
-    assert not same(head, method.model.head)
-    assert not same(embedding, method.model.embedding)
+    assert not same(head, method.head)
+    assert not same(embedding, method.embedding)
 
 
 def test_flow_matching_of_the_exact_field_has_no_loss() -> None:
@@ -222,14 +219,13 @@ def test_only_a_learned_embedding_needs_the_cross_entropy() -> None:
 def test_the_adjoint_gives_the_gradient_of_the_solver(embedding: str) -> None:
     """Against plain backpropagation through the same solver, for every parameter, the image path's too."""
     method = build("adjoint", steps=240, solver="heun", embedding=embedding).double()
-    method.model.net.image_path.convolutions.eval()  # no dropout: both passes must see one network
+    method.net.image_path.convolutions.eval()  # no dropout: both passes must see one network
     x, y = batch(6)
-    model = method.model
-    x, z = x.double(), torch.randn(6, model.embedding.dim, dtype=torch.float64)
+    x, z = x.double(), torch.randn(6, method.embedding.dim, dtype=torch.float64)
     found = []
     for solver in (odeint_adjoint, odeint):
-        features = model.net.image_path(x)
-        loss = F.cross_entropy(model.head(method.follow(features, z, solver)), y)
+        features = method.net.image_path(x)
+        loss = F.cross_entropy(method.head(method.follow(features, z, solver)), y)
         method.zero_grad()
         loss.backward()
         found.append((loss.item(), {key: p.grad.clone() for key, p in method.named_parameters()}))
@@ -256,13 +252,13 @@ def test_noprop_ct_reads_the_image() -> None:
     x, y, x_test, y_test = real_digits()
     method = build("noprop-ct")
     train(method, x, y, epochs=25)
-    model, t = method.model, torch.tensor(0.4)
+    t = torch.tensor(0.4)
     with torch.no_grad():
         torch.manual_seed(0)
-        u = model.embedding(y_test)
-        z = formulas.noised(u, model.gamma(t)[0].expand(len(u)), torch.randn_like(u))
-        features = model.net.image_path(x_test)
-        error = [(model.estimate(f, z, t) - u).square().sum(1).mean() for f in (features, features.roll(1, dims=0))]
+        u = method.embedding(y_test)
+        z = formulas.noised(u, method.gamma(t)[0].expand(len(u)), torch.randn_like(u))
+        features = method.net.image_path(x_test)
+        error = [(method.estimate(f, z, t) - u).square().sum(1).mean() for f in (features, features.roll(1, dims=0))]
     assert float(error[0]) < 0.8 * float(error[1])
 
 

@@ -1,0 +1,33 @@
+"""What every method has that trains all of its parameters together, with one optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from methods.method import MakeOptimizer, Method, ParameterGroups
+
+
+class OneOptimizer(Method):
+    """Base of such methods. A subclass computes a loss in `train_step` and returns `self._update(loss)`."""
+
+    def set_up(self, make_optimizer: MakeOptimizer) -> None:
+        """One optimiser over everything."""
+        self._optimizer = make_optimizer(self.parameter_groups())
+
+    def parameter_groups(self) -> ParameterGroups:
+        """What the optimiser is given: all parameters alike, unless a subclass has other groups."""
+        return self.parameters()
+
+    def _update(self, loss: Tensor) -> Tensor:
+        """One backward pass and one update; the loss, detached."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.detach()
+
+    def optimizers(self) -> Iterator[Optimizer]:
+        """The one."""
+        yield self._optimizer
