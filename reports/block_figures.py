@@ -70,8 +70,8 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
         for panel in (accuracy, error, weight):
             panel.set(xlabel="time of the block's input\n(0: pure noise)", xlim=(-0.03, 1.0))
         own = Line2D([], [], color="0.3", linestyle="-", label="own task")
-        image = Line2D([], [], color="0.3", linestyle="--", label="image and\npure noise")
-        accuracy.legend(handles=[own, image], fontsize="small")
+        image = Line2D([], [], color="0.3", linestyle="--", label="accuracy from image and pure noise")
+        figure.legend(handles=[own, image], loc="outside upper left", ncols=2, frameon=False, fontsize="small")
         legend(figure, looks, methods)
         save(figure, path)
     accuracies = rows.groupby(["method", "time"])["own_accuracy"].mean()
