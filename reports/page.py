@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import beside_paper, diagnostics, provenance, tables
+from reports import beside_paper, diagnostics, provenance, tables, verdict
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
-from reports.stats import estimate, paired_differences, paired_ratios
+from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios
 from reports.style import Picture
 from reports.text import MISSING, code, codes, listed, number, plural
 from reports.view import REFERENCE, DatasetView, RunView, parse_utc
@@ -25,7 +25,7 @@ def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: s
     """
     blocks = [*_opening(view)]
     for data in view.datasets:
-        blocks += _dataset(data, pictures.get(data.name, {}), folder, drawn_at_most)
+        blocks += _dataset(data, view.record.jobs == 1, pictures.get(data.name, {}), folder, drawn_at_most)
     unmatched = mismatches(view)
     blocks += [*provenance.sections(view, unmatched), *_limits(view, unmatched)]
     return "\n\n".join(blocks) + "\n"
@@ -52,12 +52,15 @@ def _opening(view: RunView) -> Iterator[str]:
     yield "\n".join([*facts, f"- Code: commit {codes(commits)}", "- To reproduce it:"])
     yield f"```sh\n{record.command.strip()}\n```"
     yield (
-        "In every table **±** is half of a 95% interval (Student t) for the mean over seeds, and *seeds* is the number "
-        f"of seeds behind the row; a single seed has no interval. {MISSING} stands for a figure that was not measured."
+        "In every table **±** is half of a 95% interval for the mean over seeds (Student t; from "
+        f"{BOOTSTRAP_FROM} seeds on the studentised bootstrap), and *seeds* is the number of seeds behind the row; a "
+        f"single seed has no interval. {MISSING} stands for a figure that was not measured."
     )
 
 
-def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int) -> Iterator[str]:
+def _dataset(
+    data: DatasetView, times_compare: bool, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int
+) -> Iterator[str]:
     yield f"## Results: {data.name}"
     if not data.drawn:
         yield "No cell of this data set finished, so there is nothing to show for it."
@@ -86,6 +89,7 @@ def _dataset(data: DatasetView, pictures: Mapping[str, Picture], folder: str, dr
             yield theirs
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
+    yield from verdict.section(data, times=times_compare)
     yield from beside_paper.section(data)
     yield "### Training time to a validation accuracy"
     yield from _targets(data)
@@ -120,7 +124,7 @@ def _ratios(data: DatasetView) -> Iterator[str]:
         "then averaged over the seeds that both finished (*seeds*). A ratio of 1 means the same as "
         f"{code(data.reference)}, 0.5 half of it, 2 twice as much. Accuracy is a difference in percentage points: "
         f"above 0 is more accurate than {code(data.reference)}.{_example(data, data.reference)} The intervals are for "
-        "these means, and are not a test of significance."
+        "these means; whether a difference is more than chance is the verdict's question, below."
     )
 
 

@@ -58,6 +58,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
         "Accuracy and time",
         "Memory and size",
         "Compared with backprop, seed by seed",
+        "Verdict",
         "Training time to a validation accuracy",
         "Pictures",
         "Activation memory against depth",

@@ -1,0 +1,66 @@
+"""Whether two methods can be told apart by the seeds of a run: an exact paired test, and a correction for many tests.
+
+The test is the sign-flip permutation test. Under the hypothesis that two methods do the same, a seed's difference is as
+likely to have either sign; p is the share of all 2^n ways to set the n signs whose mean is at least as far from zero as
+the one seen. It assumes no distribution, and is honest about few seeds: with n of them p cannot be below 2 / 2^n.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+ALPHA = 0.05
+"""The chance, at most, that a report on methods that do not differ calls any two of them different."""
+_RESAMPLES = 2**14
+"""Ways to set the signs that are looked at: all of them up to 14 seeds, a random choice from there on."""
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Two-sided p of the hypothesis that the differences are symmetric around zero.
+
+    Args:
+        differences: one a seed; differences of logarithms for a ratio.
+
+    Raises:
+        ValueError: there are none.
+    """
+    from scipy.stats import permutation_test  # takes a while to import, which `--help` need not wait for
+
+    data = np.asarray(differences, dtype=float)
+    if not len(data):
+        raise ValueError("no differences to test")
+    if len(data) == 1 or not data.any():
+        return 1.0  # one sign alone is as likely as the other
+    found = permutation_test(
+        (data,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_RESAMPLES,
+        alternative="two-sided",
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p adjusted for looking at all of them, by Holm's step-down procedure (1979).
+
+    Where nothing differs, the chance that any of the adjusted is below a level is at most that level.
+    """
+    from statsmodels.stats.multitest import multipletests  # as above
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def least_p(seeds: int) -> float:
+    """The smallest p that this many seeds can give."""
+    return min(1.0, 2.0 ** (1 - seeds))
+
+
+def seeds_needed(tests: int, alpha: float = ALPHA) -> int:
+    """The fewest seeds with which one of `tests` comparisons can come out below `alpha` after the correction."""
+    return math.ceil(1 + math.log2(tests / alpha))

@@ -1,0 +1,132 @@
+"""In plain words, what a run shows of each method against the reference, and what its seeds cannot tell apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reports.significance import ALPHA, holm, least_p, seeds_needed, sign_flip_p
+from reports.stats import estimate, paired_differences, paired_ratios
+from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.text import code, listed, number, plural
+from reports.view import DatasetView
+
+ALIKE_PERCENT = 0.5
+"""Amounts closer than this are called the same in words; the tables have the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One method and one measure against the reference, paired by seed."""
+
+    method: str
+    measure: Measure
+    seeds: int
+    effect: float
+    """Test accuracy: the mean difference, in points. Everything else: the mean ratio."""
+    p: float
+    """Corrected for all comparisons of the data set."""
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the run's seeds show a difference."""
+        return self.p <= ALPHA
+
+
+def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
+    """Every other method against the reference, in each measure that varies by chance.
+
+    Args:
+        data: the cells.
+        times: whether times may be compared (not where cells shared the machine).
+    """
+    found: list[tuple[str, Measure, int, float, float]] = []
+    for method in _rivals(data):
+        for measure in (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED):
+            if measure is TRAIN_SECONDS and not times:
+                continue
+            ours, theirs = (measure.values(data.finished[name]) for name in (method, str(data.reference)))
+            if measure is TEST_ACCURACY:
+                effects = differences = paired_differences(ours, theirs)
+            else:
+                effects = [ratio for ratio in paired_ratios(ours, theirs) if ratio > 0]
+                differences = [math.log(ratio) for ratio in effects]
+            mean = estimate(effects)
+            if mean is not None:
+                found.append((method, measure, mean.n, mean.mean, sign_flip_p(differences)))
+    corrected = holm([p for *_, p in found])
+    return [Comparison(*each[:4], p) for each, p in zip(found, corrected, strict=True)]
+
+
+def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
+    """A sentence or two for each rival, and how to read them, as Markdown blocks; nothing without a reference."""
+    comparisons = compare(data, times=times)
+    if not comparisons:
+        return
+    yield "### Verdict"
+    judged = list(dict.fromkeys(each.method for each in comparisons))
+    yield "\n".join(_sentence(data, method, comparisons) for method in judged)
+    tests, seeds = len(comparisons), max(each.seeds for each in comparisons)
+    enough = seeds_needed(tests)
+    yield (
+        f"Each is against {code(str(data.reference))} on the same seeds. p is that of the exact sign-flip permutation "
+        f"test on the paired differences (of logarithms, for ratios), after Holm's correction for the "
+        f"{plural(tests, 'comparison')} of this data set; a difference counts as shown where p ≤ {ALPHA:g}. "
+        + (
+            f"{plural(seeds, 'seed').capitalize()} can give no p below {number(least_p(seeds))} before the correction, "
+            f"and {enough} seeds would be needed here for any single difference to be shown, however large."
+            if seeds < enough
+            else "Differences that are not shown are not shown to be absent."
+        )
+        + ("" if times else " Times are left out: cells ran side by side.")
+    )
+
+
+def _sentence(data: DatasetView, method: str, comparisons: list[Comparison]) -> str:
+    ours = [each for each in comparisons if each.method == method]
+    shown = [f"**{_words(each)}**" for each in ours if each.is_told_apart]
+    hidden = [_words(each) for each in ours if not each.is_told_apart]
+    counted = _counted(data, method)
+    parts = []
+    if counted or shown:
+        parts.append(listed([*counted, *shown]))
+    if hidden:
+        parts.append(f"not shown by these seeds: {listed(hidden)}")
+    return f"- {code(method)}: {'; '.join(parts)}."
+
+
+def _counted(data: DatasetView, method: str) -> list[str]:
+    """What is counted exactly, and so needs no test."""
+    ours, theirs = (ACTIVATIONS.values(data.finished[name]) for name in (method, str(data.reference)))
+    ratios = paired_ratios(ours, theirs)
+    if not ratios:
+        return []
+    return [f"**{_more_or_less(max(ratios), 'activation memory')}** (counted exactly)"]
+
+
+def _words(each: Comparison) -> str:
+    p = f"(p = {number(each.p, 2)})" if each.p >= 0.001 else "(p < 0.001)"
+    if each.measure is TEST_ACCURACY:
+        if each.effect == 0:
+            return f"the same test accuracy {p}"
+        return f"test accuracy {'higher' if each.effect > 0 else 'lower'} by {number(abs(each.effect), 2)} points {p}"
+    if each.measure is TRAIN_SECONDS:
+        faster = each.effect < 1
+        return f"{'faster' if faster else 'slower'} by {number(1 / each.effect if faster else each.effect)}× {p}"
+    return f"{_more_or_less(each.effect, 'GPU memory' if each.measure is GPU_ALLOCATED else 'rise of memory')} {p}"
+
+
+def _more_or_less(ratio: float, of_what: str) -> str:
+    if ratio > 2:
+        return f"{number(ratio)} times the {of_what}"
+    percent = 100 * abs(ratio - 1)
+    if percent < ALIKE_PERCENT:
+        return f"as much {of_what}"
+    return f"{number(percent, 2)}% {'less' if ratio < 1 else 'more'} {of_what}"
+
+
+def _rivals(data: DatasetView) -> list[str]:
+    if data.reference is None:
+        return []
+    return [method for method in data.drawn if method != data.reference]
