@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         The cell's result; where the process raised, was killed or sent nothing, a row that says so.
     """
     start = time.perf_counter()
+    late = threading.Event()
     threads = dict.fromkeys(_THREAD_VARIABLES, str(job.cell.config.threads))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
@@ -48,14 +49,15 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         result: CellResult | None = None
         _running.add(process)
         try:
-            result = _follow(process, job, on_event)
+            with _time_limit(process, job.timeout_seconds, late):
+                result = _follow(process, job, on_event)
         finally:
             _running.discard(process)
             _end(process, at_once=result is None)
         if result is not None:
             return result.model_copy(update={"wall_seconds": time.perf_counter() - start})
         errors.seek(0)
-        status, error = _explain(process.returncode)
+        status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
         return failed(job, status, error, time.perf_counter() - start, errors.read()[-4000:] or None)
 
 
@@ -63,6 +65,30 @@ def end_all() -> None:
     """End the processes of all cells that other threads are following; each of those then gets a row that says so."""
     for process in list(_running):
         _kill_group(process)
+
+
+@contextlib.contextmanager
+def _time_limit(process: subprocess.Popen[str], seconds: float | None, late: threading.Event) -> Iterator[None]:
+    """End the process, children and all, when its time is up, and say so in `late`."""
+
+    def end() -> None:
+        late.set()
+        _kill_group(process)
+
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _too_late(job: Job) -> str:
+    return f"the cell took longer than the {job.timeout_seconds:g} s that --timeout allows, and was ended"
 
 
 def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event], None]) -> CellResult | None:

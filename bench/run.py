@@ -108,6 +108,8 @@ class PositiveFloat(click.ParamType[float]):
 @click.option(
     "--jobs", type=Whole(1), default=1, help="Cells side by side. With more than 1, times are not to be compared."
 )
+@click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
+@click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
@@ -118,7 +120,15 @@ class PositiveFloat(click.ParamType[float]):
 )
 @click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
 def cli(
-    list_all: bool, resume: str | None, out: Path, data_dir: Path | None, save: bool, jobs: int, **given: Any
+    list_all: bool,
+    resume: str | None,
+    out: Path,
+    data_dir: Path | None,
+    save: bool,
+    jobs: int,
+    timeout: float | None,
+    retries: int,
+    **given: Any,
 ) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
@@ -129,6 +139,7 @@ def cli(
         return 0
     from bench import datasets
     from bench.environment import available_cores
+    from bench.lock import held
     from bench.plan import Request, check_cells, make_plan
     from bench.spec import parse_settings
     from bench.sweep import find_run, start_run, unfinished
@@ -137,16 +148,16 @@ def cli(
     if resume is not None:
         _refuse_other_settings(click.get_current_context())
         run = find_run(resume, out)
-        cells = unfinished(run)
-        check_cells(cells, data_dir)
-    else:
-        given["threads"] = given["threads"] or max(1, available_cores() // jobs)
-        given["settings"] = parse_settings(given["settings"])
-        cells = make_plan(Request(data_dir=data_dir, **given))
-        run = start_run(
-            out, cells, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]), save_models=save, jobs=jobs
-        )
-    return _do(run, cells, data_dir)
+        check_cells(unfinished(run), data_dir)
+        with held(run):
+            return _do(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
+    given["threads"] = given["threads"] or max(1, available_cores() // jobs)
+    given["settings"] = parse_settings(given["settings"])
+    cells = make_plan(Request(data_dir=data_dir, **given))
+    command = shlex.join(["python", "-m", "bench.run", *sys.argv[1:]])
+    run = start_run(out, cells, command, save_models=save, jobs=jobs, timeout_seconds=timeout, retries=retries)
+    with held(run):
+        return _do(run, cells, data_dir)
 
 
 def _do(run: Path, cells: Any, data_dir: Path | None) -> int:

@@ -9,18 +9,25 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
+from typing import Any
 
 from bench.environment import describe_environment
 from bench.errors import UserError
-from bench.job import Job
+from bench.job import Job, WarningEvent
 from bench.launch import end_all, run_in_process
 from bench.progress import Display
-from results.schema import CellResult, PlannedCell, RunRecord
+from results.schema import CellResult, PlannedCell, RunRecord, name_of
 from results.store import append_cell, create_run, read_cells, read_run
 
 
-def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models: bool = False, jobs: int = 1) -> Path:
+def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> Path:
     """Make the folder of a new run inside `out` and write down what it sets out to do.
+
+    Args:
+        out: Where the folder is made.
+        cells: What is to be done.
+        command: The command line that does it.
+        how: `save_models`, `jobs`, `timeout_seconds` and `retries`, as in `RunRecord`.
 
     Returns:
         The run's folder, named by time, data sets and preset.
@@ -37,9 +44,8 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, *, save_models:
         run_id=run_id,
         created_at=now.isoformat(timespec="seconds"),
         command=command,
-        save_models=save_models,
-        jobs=jobs,
         cells=cells,
+        **how,
     )
     create_run(folder, record)
     return folder
@@ -80,7 +86,7 @@ def run_cells(
         jobs: How many cells run at a time. More than one share the machine: their times are not those of a cell alone.
 
     Returns:
-        The rows of these cells, failures included.
+        The last row of each of these cells, failures included.
 
     Raises:
         ResultsError: a row cannot be written.
@@ -98,18 +104,25 @@ def run_cells(
             data_dir=str(data_dir) if data_dir else None,
             save_in=str(run.resolve()) if record.save_models else None,
             environment=environments[cell.config.device],
+            timeout_seconds=record.timeout_seconds,
         )
         with writing:
             if stopped.is_set():
                 return
             display.cell_started(cell)
-        result = run_in_process(job, partial(display.event, cell))
-        with writing:
-            if stopped.is_set():
-                return
-            append_cell(run, result)
-            results.append(result)
-            display.cell_ended(result)
+        for attempt in range(1, record.retries + 2):
+            result = run_in_process(job, partial(display.event, cell)).model_copy(update={"attempt": attempt})
+            is_last = result.status == "ok" or attempt == record.retries + 1
+            with writing:
+                if stopped.is_set():
+                    return
+                append_cell(run, result)
+                if is_last:
+                    results.append(result)
+                    display.cell_ended(result)
+                    return
+                again = f"{name_of(cell)}: {result.error}; trying again, attempt {attempt + 1} of {record.retries + 1}"
+                display.event(cell, WarningEvent(sentence=again))
 
     with display:
         if jobs == 1:

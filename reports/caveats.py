@@ -174,6 +174,11 @@ def _completeness(view: RunView) -> Iterator[str]:
         )
     if waiting:
         yield f"{plural(waiting, 'planned cell')} {'was' if waiting == 1 else 'were'} not run: the run is not complete."
+    if again := sum(cell.attempt > 1 for cell in view.cells):
+        yield (
+            f"{plural(again, 'cell')} failed at first and finished when tried again (`--retries`); the means are over "
+            "the attempts that finished, and may flatter a method that sometimes fails."
+        )
     if view.unplanned:
         count = plural(view.unplanned, "result")
         yield f"{count} in cells.jsonl {'is' if view.unplanned == 1 else 'are'} for cells that run.json does not name."

@@ -157,6 +157,8 @@ class CellResult(_Record):
     error: str | None = None
     """One line on what went wrong; null when `status` is `ok`."""
     traceback: str | None = None
+    attempt: Annotated[int, Field(ge=1)] = 1
+    """Above 1 where the cell had failed before and was tried again (`--retries`)."""
     started_at: str
     """UTC, ISO 8601."""
     wall_seconds: Seconds
@@ -243,6 +245,10 @@ class RunRecord(_Record):
     """Whether the trained models are kept, in `models/`."""
     jobs: Annotated[int, Field(ge=1)] = 1
     """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself."""
+    timeout_seconds: Annotated[float, Field(gt=0.0)] | None = None
+    """How long one attempt at a cell may take (`--timeout`); null: no limit."""
+    retries: Count = 0
+    """How often a cell that failed is tried again before the next one."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]
     """In the order in which they are run."""
 

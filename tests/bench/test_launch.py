@@ -32,12 +32,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "epoch").write_text(EPOCH.model_dump_json() + "\n")
     monkeypatch.chdir(tmp_path)
 
-    def call(script: str, on_event: Callable[[Event], None] = lambda event: None) -> CellResult:
+    def call(
+        script: str, on_event: Callable[[Event], None] = lambda event: None, timeout: float | None = None
+    ) -> CellResult:
         worker = tmp_path / "worker"
         worker.write_text(f"#!/bin/sh\nresult={tmp_path}/result epoch={tmp_path}/epoch\n{script}\n")
         worker.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(worker))
-        return run_in_process(JOB, on_event)
+        return run_in_process(JOB.model_copy(update={"timeout_seconds": timeout}), on_event)
 
     return call
 
@@ -140,3 +142,17 @@ def test_process_is_out_of_reach_of_ctrl_c(run: Run, tmp_path: Path) -> None:
 
     assert run("read job; echo $$ > pid; cat $epoch; sleep 60", note).status == "killed"
     assert groups != [os.getpgid(0)]
+
+
+def test_a_cell_that_hangs_is_ended_when_its_time_is_up_with_all_that_it_started(run: Run, tmp_path: Path) -> None:
+    start = time.monotonic()
+    result = run("read job; cat $epoch; sleep 60 & echo $! > child; sleep 60", timeout=0.5)
+    assert time.monotonic() - start < 10
+    assert result.status == "killed"
+    assert result.error == "the cell took longer than the 0.5 s that --timeout allows, and was ended"
+    assert is_gone(tmp_path / "child")
+
+
+def test_a_cell_within_its_time_does_not_notice(run: Run) -> None:
+    assert run("read job; cat $result", timeout=60.0).status == "ok"
+    assert run("read job; exit 3", timeout=60.0).error == "the cell's process ended with exit code 3 and no result"

@@ -123,6 +123,7 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(cells_with(environment=make_environment(commit="abc-dirty"))),
         lambda: sentences(cells_with()),
     ),
+    ("failed at first", lambda: sentences(cells_with(attempt=2)), lambda: sentences(cells_with())),
     ("Everything ran on the CPU", lambda: sentences(cells_with()), lambda: sentences(cells_with(**GPU))),
     ("Activation bytes are", lambda: sentences(cells_with()), lambda: sentences(cells_with(activation_bytes=None))),
     (

@@ -1,0 +1,138 @@
+"""`--retries`, `--timeout` and the lock on a run's folder, through the command line."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import sweep
+from bench.job import Job
+from bench.lock import held
+from results.schema import CellResult
+from results.store import CELLS_FILE, read_cells, read_run
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import SMALL, Plugin, finish, wait_until
+
+METHODS = ("--methods", "backprop-cnn,backprop[T=1]", "--seeds", "0")
+
+
+@pytest.fixture
+def moody(cells: FakeCells, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How often a method's cell fails before it works."""
+    failures: dict[str, int] = {}
+
+    def run(job: Job, on_event: Callable[[Any], None]) -> CellResult:
+        method = job.cell.method
+        left = failures.get(method, 0)
+        cells.failing = {method} if left else set()
+        failures[method] = left - 1 if left else 0
+        return cells(job, on_event)
+
+    monkeypatch.setattr(sweep, "run_in_process", run)
+    return failures
+
+
+def test_a_cell_that_failed_is_tried_again_before_the_next_and_its_row_says_so(
+    command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
+) -> None:
+    moody["backprop-cnn"] = 2
+    ended = command("--out", tmp_path, *METHODS, "--retries", "2")
+    assert ended.code == 0
+    (run,) = tmp_path.iterdir()
+    assert [key[1] for key in cells.started] == ["backprop-cnn"] * 3 + ["backprop[T=1]"]
+    assert {row.method: (row.status, row.attempt) for row in read_cells(run)} == {
+        "backprop-cnn": ("ok", 3),
+        "backprop[T=1]": ("ok", 1),
+    }
+    assert len((run / CELLS_FILE).read_text().splitlines()) == 4  # failures stay on record
+    assert any("trying again, attempt 2 of 3" in line for line in ended.lines)
+    assert ended.lines[-1].startswith("[2/2]")
+
+
+def test_a_cell_that_fails_each_time_fails(
+    command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
+) -> None:
+    moody["backprop-cnn"] = 5
+    ended = command("--out", tmp_path, *METHODS, "--retries", "1")
+    assert ended.code == 1
+    assert [key[1] for key in cells.started] == ["backprop-cnn"] * 2 + ["backprop[T=1]"]
+
+
+def test_without_retries_there_is_one_attempt(
+    command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
+) -> None:
+    moody["backprop-cnn"] = 1
+    assert command("--out", tmp_path, *METHODS).code == 1
+    assert len(cells.started) == 2
+
+
+def test_the_time_limit_reaches_the_cells_and_the_record(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    command("--out", tmp_path, *METHODS, "--timeout", "2.5", "--retries", "3")
+    (run,) = tmp_path.iterdir()
+    assert {job.timeout_seconds for job in cells.jobs} == {2.5}
+    assert (read_run(run).timeout_seconds, read_run(run).retries) == (2.5, 3)
+
+
+@pytest.mark.parametrize(
+    "given", [("--timeout", "0"), ("--timeout", "soon"), ("--retries", "-1"), ("--retries", "1.5")]
+)
+def test_what_is_no_limit_is_refused(
+    command: Command, cells: FakeCells, tmp_path: Path, given: tuple[str, str]
+) -> None:
+    ended = command("--out", tmp_path / "out", *METHODS, *given)
+    assert ended.code == 2
+    assert given[1] in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hung_cell_becomes_a_row_and_the_rest_still_run(plugin: Plugin, tmp_path: Path) -> None:
+    (plugin.flags / "hold").touch()
+    ended = plugin.run(
+        *("--methods", "waits,steady", "--datasets", "halves", "--seeds", "0"),
+        "--out",
+        tmp_path,
+        "--timeout",
+        "8",
+        *SMALL,
+    )
+    assert ended.code == 1
+    (run,) = tmp_path.iterdir()
+    rows = {row.method: row for row in read_cells(run)}
+    assert "--timeout" in (rows["waits"].error or "")
+    assert rows["steady"].status == "ok"
+    assert plugin.processes() == []
+
+
+def test_two_processes_do_not_work_on_one_folder(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    command("--out", tmp_path, *METHODS)
+    (run,) = tmp_path.iterdir()
+    before = (run / CELLS_FILE).read_bytes()
+    with held(run):
+        ended = command("--resume", run)
+    assert ended.code == 2
+    assert len(ended.lines) == 1
+    assert "another process is working on" in ended.err
+    assert (run / CELLS_FILE).read_bytes() == before
+    assert command("--resume", run).code == 0
+
+
+def test_a_killed_run_can_be_resumed(plugin: Plugin, tmp_path: Path) -> None:
+    (plugin.flags / "waiting").unlink(missing_ok=True)
+    (plugin.flags / "hold").touch()
+    process = plugin.start(
+        *("--methods", "steady,waits", "--datasets", "halves", "--seeds", "0"), "--out", tmp_path, *SMALL
+    )
+    assert wait_until((plugin.flags / "waiting").exists, 60)
+    (run,) = tmp_path.iterdir()
+    refused = plugin.run("--resume", run)
+    assert (refused.code, "another process" in refused.err) == (2, True)
+    process.send_signal(signal.SIGKILL)
+    finish(process)
+    (plugin.flags / "hold").unlink()
+    assert plugin.run("--resume", run).code == 0
+    assert sorted((row.method, row.status) for row in read_cells(run)) == [("steady", "ok"), ("waits", "ok")]
