@@ -1,6 +1,7 @@
 """The neural-ODE rival (table 1's "adjoint sensitivity"): noprop-ct's model trained through the solver.
 
-Network, schedule, flow and inference are those of `noprop-ct`; the loss is the cross-entropy where the flow ends, and
+Network, schedule, flow and inference are those of `noprop-ct` (but for dropout in the label path of prototypes, which a
+flow cannot have); the loss is the cross-entropy where the flow ends, and
 its gradient comes from solving the adjoint equation backwards in time (Chen and others, arXiv 1806.07366), so that the
 memory held does not grow with the number of steps. The paper says neither the dynamics nor the solver of its row.
 
@@ -16,12 +17,12 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
 from methods.continuous import solve
 from methods.denoiser import DenoisingMethod, DenoisingOptions
-from methods.method import PaperSettings
+from methods.method import PaperSettings, TaskShape
 from methods.registry import register
 
 
@@ -37,6 +38,14 @@ class Adjoint(DenoisingMethod):
     Options = DenoisingOptions
     paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000, "solver": "euler"})
     trained_on_own_task = False
+
+    def __init__(self, shape: TaskShape, options: DenoisingOptions) -> None:
+        super().__init__(shape, options)
+        # Where the embedding is an image, z goes through a CNN inside the flow. With dropout there, the flow would be
+        # another one at each evaluation, and the adjoint's backward solve would follow none of those solved forward.
+        for module in self.net.label_path.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy where the flow from a z_0 ~ N(0, I) ends; one solve forward, one backward, one update."""

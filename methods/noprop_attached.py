@@ -1,8 +1,10 @@
-"""NoProp's own model and losses with one thing changed: gradients pass from block to block.
+"""NoProp's own model and losses with gradients let through from block to block.
 
-The control that isolates what 'no gradient crosses blocks' costs or buys. It takes what follows from that change: there
-is something to pass a gradient along only if block t's input comes from the blocks before it, so z_{t-1} is the chain
-that inference samples, where NoProp draws it from the label.
+The control for what 'no gradient crosses blocks' costs or buys. Two more things follow from that change. There is
+something to pass a gradient along only if block t's input comes from the blocks before it, so z_{t-1} is the chain that
+inference samples, where NoProp draws it from the label. And the z_T that the cross-entropy classifies is the end of
+that chain, so that this term trains every block, where in NoProp it trains the head (and a learned W_embed) alone. A
+gap between the two methods may come from any of the three.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ class NoPropOptions(StackOptions):
     which discards what the earlier blocks found and is here for comparison only."""
     classifier_input: Literal["sample", "output"] = "sample"
     """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches
-    only the head and W_embed; output: the last block's own estimate, so that it reaches that block too."""
+    only the head and W_embed; output: the last block's own estimate, so that it reaches that block too. In
+    `noprop-attached` z_T is where its sampled chain ends, and either way the term reaches every block."""
     schedule: Literal["cosine", "linear"] = "cosine"
     """How alpha_bar goes from one end to the other (the paper's: cosine)."""
     alpha_bar_min: float = 0.001
@@ -134,7 +135,10 @@ class NoPropDT(StackMethod):
         return scale * (estimate - u).square().sum(dim=1).mean()
 
     def _train_attached(self, x: Tensor, y: Tensor) -> Tensor:
-        """The same losses summed along the chain that inference samples, and one backward pass through all of it."""
+        """The losses summed along the chain that inference samples, and one backward pass through all of it.
+
+        The denoising losses and the KL term are the same; the cross-entropy is of the chain's own z_T.
+        """
         u = self.net.embedding(y)
         z = torch.randn_like(u)
         loss = self.schedule.kl_to_standard_normal(u).mean()

@@ -215,9 +215,12 @@ def test_only_a_learned_embedding_needs_the_cross_entropy() -> None:
     assert not same(head, method.head)
 
 
-@pytest.mark.parametrize("embedding", ["onehot", "learned"])
+@pytest.mark.parametrize("embedding", ["onehot", "learned", "prototype"])
 def test_the_adjoint_gives_the_gradient_of_the_solver(embedding: str) -> None:
-    """Against plain backpropagation through the same solver, for every parameter, the image path's too."""
+    """Against plain backpropagation through the same solver, for every parameter, the image path's too.
+
+    In training mode but for the image path, which the flow does not evaluate: nothing in the flow may be random.
+    """
     method = build("adjoint", steps=240, solver="heun", embedding=embedding).double()
     method.net.image_path.convolutions.eval()  # no dropout: both passes must see one network
     x, y = batch(6)
