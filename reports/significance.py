@@ -14,8 +14,8 @@ import numpy as np
 
 ALPHA = 0.05
 """The chance, at most, that a report on methods that do not differ calls any two of them different."""
-_RESAMPLES = 2**14
-"""Ways to set the signs that are looked at: all of them up to 14 seeds, a random choice from there on."""
+EXACT_UP_TO = 14
+"""Seeds for which all ways to set the signs are looked at; beyond, a random choice of as many as these have."""
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -39,7 +39,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
         np.mean,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=_RESAMPLES,
+        n_resamples=2**EXACT_UP_TO,
         alternative="two-sided",
         rng=np.random.default_rng(0),
     )

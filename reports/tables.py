@@ -87,13 +87,12 @@ def gpu_memory(data: DatasetView) -> str | None:
 
 def ratios(data: DatasetView) -> str | None:
     """Every other method against the reference, paired by seed; None without a reference or another method."""
-    rivals = [method for method in data.drawn if method != data.reference]
-    if data.reference is None or not rivals:
+    if data.reference is None or not data.rivals:
         return None
     baseline = data.finished[data.reference]
     columns = [(measure, header) for measure, header in RATIOS if _measured(data, measure)]
     rows = []
-    for method in rivals:
+    for method in data.rivals:
         cells = data.finished[method]
         shared = len({cell.seed for cell in cells} & {cell.seed for cell in baseline})
         gap = estimate(paired_differences(TEST_ACCURACY.values(cells), TEST_ACCURACY.values(baseline)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reports.significance import ALPHA, holm, least_p, seeds_needed, sign_flip_p
+from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p
 from reports.stats import estimate, paired_differences, paired_ratios
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
@@ -42,7 +42,7 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
         times: whether times may be compared (not where cells shared the machine).
     """
     found: list[tuple[str, Measure, int, float, float]] = []
-    for method in _rivals(data):
+    for method in data.rivals:
         for measure in (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED):
             if measure is TRAIN_SECONDS and not times:
                 continue
@@ -70,9 +70,9 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
     tests, seeds = len(comparisons), max(each.seeds for each in comparisons)
     enough = seeds_needed(tests)
     yield (
-        f"Each is against {code(str(data.reference))} on the same seeds. p is that of the exact sign-flip permutation "
-        f"test on the paired differences (of logarithms, for ratios), after Holm's correction for the "
-        f"{plural(tests, 'comparison')} of this data set; a difference counts as shown where p ≤ {ALPHA:g}. "
+        f"Each is against {code(str(data.reference))} on the same seeds. p is that of the sign-flip permutation test "
+        f"(exact up to {EXACT_UP_TO} seeds) on the paired differences (of logarithms, for ratios), after Holm's "
+        f"correction for the {plural(tests, 'comparison')} of this data set; a difference counts as shown where p ≤ {ALPHA:g}. "
         + (
             f"{plural(seeds, 'seed').capitalize()} can give no p below {number(least_p(seeds))} before the correction, "
             f"and {enough} seeds would be needed here for any single difference to be shown, however large."
@@ -124,9 +124,3 @@ def _more_or_less(ratio: float, of_what: str) -> str:
     if percent < ALIKE_PERCENT:
         return f"as much {of_what}"
     return f"{number(percent, 2)}% {'less' if ratio < 1 else 'more'} {of_what}"
-
-
-def _rivals(data: DatasetView) -> list[str]:
-    if data.reference is None:
-        return []
-    return [method for method in data.drawn if method != data.reference]

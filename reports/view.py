@@ -30,6 +30,11 @@ class DatasetView:
         return [method for method, cells in self.finished.items() if cells]
 
     @property
+    def rivals(self) -> list[str]:
+        """What is compared with the reference: the other methods with a finished cell; none without a reference."""
+        return [] if self.reference is None else [method for method in self.drawn if method != self.reference]
+
+    @property
     def cells(self) -> Iterator[CellResult]:
         """Every finished cell of the data set."""
         return (cell for cells in self.finished.values() for cell in cells)

@@ -7,6 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from reports.stats import (
     Estimate,
@@ -45,8 +46,17 @@ def test_intervals_cover_the_true_mean_as_often_as_they_say(n: int) -> None:
     results = [estimate(sample.tolist()) for sample in samples]
     covered = [abs(r.mean - 10.0) <= r.half_width for r in results if r is not None and r.half_width is not None]
     assert len(covered) == 4000
-    # Normal quantiles would cover 0.86 at n = 4, and a percentile or BCa bootstrap 0.89 at n = 10.
-    assert 0.93 <= np.mean(covered) <= 0.97
+    # 4 standard errors of a proportion of 0.95 over 4,000: normal quantiles would cover 0.85 at n = 4 and fail.
+    assert np.mean(covered) == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
+
+
+def test_the_bca_bootstrap_of_scipy_would_cover_too_seldom() -> None:
+    """Why `bootstrap_t` is there: with BCa this many trials would be enough to fail the test above."""
+    samples = np.random.default_rng(0).normal(10.0, 3.0, size=(1000, 10))
+    low, high = bootstrap(
+        (samples,), np.mean, axis=-1, n_resamples=999, method="BCa", batch=50, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert np.mean((low <= 10.0) & (high >= 10.0)) < 0.92
 
 
 def test_the_bootstrap_covers_skewed_values_too() -> None:

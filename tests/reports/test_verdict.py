@@ -38,9 +38,7 @@ def drawn(chance: np.random.Generator, template: CellResult, method: str, shift:
 
 
 def test_methods_that_do_not_differ_are_rarely_called_different(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        gc, "collect", lambda: 0
-    )  # statsmodels does it in every call, which is most of this test's time
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels does it in every call: most of this test's time
     chance, template = np.random.default_rng(0), make_cell()
     alarms = []
     for _ in range(800):
