@@ -72,7 +72,8 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
     yield (
         f"Each is against {code(str(data.reference))} on the same seeds. p is that of the sign-flip permutation test "
         f"(exact up to {EXACT_UP_TO} seeds) on the paired differences (of logarithms, for ratios), after Holm's "
-        f"correction for the {plural(tests, 'comparison')} of this data set; a difference counts as shown where p ≤ {ALPHA:g}. "
+        f"correction for the {plural(tests, 'comparison')} of this data set; a difference counts as shown where "
+        f"p ≤ {ALPHA:g}. "
         + (
             f"{plural(seeds, 'seed').capitalize()} can give no p below {number(least_p(seeds))} before the correction, "
             f"and {enough} seeds would be needed here for any single difference to be shown, however large."
