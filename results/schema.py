@@ -10,89 +10,35 @@ not be had on the machine (GPU memory on a CPU run) or that a failed cell never 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Version = Literal[1, 2]
-SCHEMA_VERSION: Literal[2] = 2
-"""What is written. Version 1, without diagnostics and saved models, is still read."""
+from results.conditions import CalibrationRecord, CellConfig, DataRecord, Environment, MachineRecord
+from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "BlockRecord",
+    "CalibrationRecord",
+    "CellConfig",
+    "CellResult",
+    "DataRecord",
+    "DiagnosticsRecord",
+    "Environment",
+    "EpochRecord",
+    "MachineRecord",
+    "PlannedCell",
+    "RunRecord",
+    "StepRecord",
+    "Version",
+    "name_of",
+]
 
 Status = Literal["ok", "error", "killed"]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0)]
-Bytes = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
 
 
-class _Record(BaseModel):
-    """Unknown fields are refused: a line with any is not one of ours, or comes from a newer version."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CellConfig(_Record):
-    """Everything that decides what a cell computes. Two cells that differ here are not the same experiment."""
-
-    preset: str
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=2)]
-    lr: Annotated[float, Field(gt=0.0)]
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    optimizer: str
-    train_size: Annotated[int, Field(ge=1)] | None
-    """Training images asked for; null means all that are left after the validation part is held out."""
-    split_seed: int
-    """Seed of the train/validation(/test) split: the same for every seed and method of a run."""
-    device: str
-    """`cpu`, `cuda:0`, ...: what `auto` resolved to."""
-    threads: Annotated[int, Field(ge=1)]
-    options: dict[str, Any]
-    """Every option of the method with its effective value, defaults included."""
-
-
-class DataRecord(_Record):
-    """The data that a cell really used."""
-
-    source: str
-    """Where the data came from, for people: `scikit-learn`, `IDX files (--data-dir)`, ..."""
-    verified: bool | None
-    """True: the files match the published checksums; False: they do not; null: none are published for this form."""
-    fingerprint: str
-    """SHA-256 over the training, validation and test tensors and labels, in order, as used."""
-    shape: tuple[int, int, int]
-    """(channels, height, width) of one image."""
-    num_classes: Annotated[int, Field(ge=2)]
-    n_train: Count
-    n_val: Count
-    n_test: Count
-    n_train_available: Count
-    """Training images there were to choose from, before `train_size`, validation part excluded."""
-    partial: bool
-    """True where the files hold less than the published data set."""
-    mean: tuple[float, ...]
-    """Per-channel mean of the training part, in [0, 1] pixel units: what images are normalised with."""
-    std: tuple[float, ...]
-
-
-class Environment(_Record):
-    """Where a cell ran."""
-
-    cpu: str
-    cores: Annotated[int, Field(ge=1)]
-    """Logical cores that the process may use."""
-    memory_bytes: Bytes
-    gpu: str | None
-    gpu_driver: str | None
-    platform: str
-    python: str
-    torch: str
-    cuda: str | None
-    commit: str | None
-    """The project's git commit, with `-dirty` where the working tree had changes; null outside a checkout."""
-
-
-class BlockRecord(_Record):
+class BlockRecord(Record):
     """What one block has learned, on validation images; for a method in continuous time, one time of its network."""
 
     number: Annotated[int, Field(ge=1)]
@@ -110,14 +56,14 @@ class BlockRecord(_Record):
     """Weight of the block's loss: SNR(t) - SNR(t-1), or SNR'(t) in continuous time; null where the loss has none."""
 
 
-class StepRecord(_Record):
+class StepRecord(Record):
     """Accuracy on validation images if inference stopped at a time: 0 is the noise that it starts from, 1 its end."""
 
     time: Fraction
     accuracy: Fraction
 
 
-class DiagnosticsRecord(_Record):
+class DiagnosticsRecord(Record):
     """What the blocks do, looked at after an epoch on (at most a fixed number of) validation images."""
 
     images: Annotated[int, Field(ge=1)]
@@ -128,7 +74,7 @@ class DiagnosticsRecord(_Record):
     steps: list[StepRecord]
 
 
-class EpochRecord(_Record):
+class EpochRecord(Record):
     """One epoch: one pass over the training part (`epoch_definition` says what the method does in it)."""
 
     epoch: Annotated[int, Field(ge=1)]
@@ -142,7 +88,7 @@ class EpochRecord(_Record):
     """Null for a method that has none. Looking takes no part in `train_seconds` and `eval_seconds`."""
 
 
-class CellResult(_Record):
+class CellResult(Record):
     """One finished cell. `(dataset, method, seed)` names it inside its run."""
 
     schema_version: Version = SCHEMA_VERSION
@@ -175,6 +121,13 @@ class CellResult(_Record):
     """Training images per training second."""
     seconds_to: dict[str, Seconds | None] = Field(default_factory=dict)
     """Training seconds until the *validation* accuracy first reached `0.90`, `0.95`, ...; null: never reached."""
+    images_to: dict[str, Count | None] = Field(default_factory=dict)
+    """Training images until then, each pass counted."""
+    train_flops_per_image: Annotated[float, Field(ge=0.0)] | None = None
+    """Floating-point operations of one training step on a full batch, by PyTorch's counter (matrix products and
+    convolutions, a multiplication and an addition as two), divided by the batch's images."""
+    predict_flops_per_image: Annotated[float, Field(ge=0.0)] | None = None
+    """The same for predicting the class of the batch's images."""
 
     peak_rss_bytes: Bytes | None = None
     """Peak resident memory of the cell's process while it trained and evaluated."""
@@ -197,6 +150,14 @@ class CellResult(_Record):
     gpu_process_bytes: Bytes | None = None
     """NVML: memory of the process on the card at the end of training, CUDA context included."""
 
+    cpu_joules: Annotated[float, Field(ge=0.0)] | None = None
+    """Energy of all CPU packages over `machine.seconds`, by RAPL; whatever else ran on them is in it."""
+    gpu_joules: Annotated[float, Field(ge=0.0)] | None = None
+    """Energy of the card over `machine.seconds`, by NVML."""
+    gpu_joules_source: Literal["counter", "sampled power"] | None = None
+    """The card's own energy counter, or, where it has none, its power, sampled and integrated."""
+    machine: MachineRecord | None = None
+
     parameters: Count | None = None
     stack_parameters: Count | None = None
     """Parameters in the blocks shared by design between matched methods; the rest is what joins them."""
@@ -217,7 +178,7 @@ class CellResult(_Record):
         return (self.dataset, self.method, self.seed)
 
 
-class PlannedCell(_Record):
+class PlannedCell(Record):
     """A cell that a run set out to do."""
 
     dataset: str
@@ -232,7 +193,7 @@ class PlannedCell(_Record):
         return (self.dataset, self.method, self.seed)
 
 
-class RunRecord(_Record):
+class RunRecord(Record):
     """`run.json`: what a run set out to do, written before its first cell starts."""
 
     schema_version: Version = SCHEMA_VERSION
@@ -249,6 +210,10 @@ class RunRecord(_Record):
     """How long one attempt at a cell may take (`--timeout`); null: no limit."""
     retries: Count = 0
     """How often a cell that failed is tried again before the next one."""
+    purpose: Literal["comparison", "calibration"] = "comparison"
+    """A calibration runs one method under two names: the second name's cells are compared with the first's."""
+    calibration: CalibrationRecord | None = None
+    """The machine's latest calibration when the run was made; null: it had none for these threads and this device."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]
     """In the order in which they are run."""
 

@@ -22,7 +22,7 @@ from tests.factories import make_cell, make_config, make_failed_cell, make_run
         ("peak_rss_bytes", 1.5),
         ("seed", -1),
         ("status", "fine"),
-        ("schema_version", 3),
+        ("schema_version", 4),
         ("rss_source", "a guess"),
         ("seconds_to", {"0.90": -1.0}),
     ],

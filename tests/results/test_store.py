@@ -99,7 +99,7 @@ BROKEN = {
     "no JSON": ("accuracy 0.9", "line 2"),
     "not text": ("\udcff\udcfe", "line 2"),
     "nested deeply": ("[" * 100_000, "line 2"),
-    "newer": (VALID.replace('"schema_version":2', '"schema_version":7'), "it is of schema version 7"),
+    "newer": (VALID.replace('"schema_version":3', '"schema_version":7'), "it is of schema version 7"),
     "unknown field": (VALID[:-1] + ',"colour":"red"}', "colour"),
     "impossible": (VALID.replace('"seed":0', '"seed":-1'), "seed"),
 }
@@ -125,7 +125,7 @@ def test_broken_line(run: Path, name: str, end: str) -> None:
     [
         (lambda text: text[: len(text) // 2], RUN_FILE),
         (lambda text: "", RUN_FILE),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 7'), "schema version 7"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 7'), "schema version 7"),
         (lambda text: json.dumps(json.loads(text) | {"cells": []}), "cells"),
     ],
     ids=["half", "empty", "newer", "no cells"],
