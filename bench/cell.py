@@ -15,7 +15,7 @@ from torch import Generator
 
 import methods
 from bench import datasets
-from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
+from bench.job import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
@@ -90,6 +90,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     method = maker.make()
     epochs, images = _train(method, data, config, cell.seed, emit)
     peak = peak_rss()
+    emit(PhaseEvent(phase="probes"))
     gpu = read_gpu_memory(device)
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     summary: dict[str, Any] = {
@@ -175,7 +176,9 @@ def _train(
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
             emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
 
+        emit(PhaseEvent(phase="training"))
         trained = train_epoch(method, data, config.batch_size, order, report)
+        emit(PhaseEvent(phase="evaluation"))
         seen += trained.images
         start = time.perf_counter()
         val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)

@@ -44,6 +44,17 @@ class EpochEvent(BaseModel):
     val_accuracy: float
 
 
+Phase = Literal["training", "evaluation", "probes"]
+"""Training is the part of an epoch that the clock covers; probes come after the last epoch."""
+
+
+class PhaseEvent(BaseModel):
+    """What the cell does from now on."""
+
+    kind: Literal["phase"] = "phase"
+    phase: Phase
+
+
 class WarningEvent(BaseModel):
     """Something that the user should know of and that costs the cell nothing."""
 
@@ -58,6 +69,6 @@ class ResultEvent(BaseModel):
     result: CellResult
 
 
-Event = StepEvent | EpochEvent | WarningEvent | ResultEvent
+Event = StepEvent | EpochEvent | PhaseEvent | WarningEvent | ResultEvent
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 """Parses one event."""

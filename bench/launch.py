@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
-from bench.job import EVENT, Event, Job, ResultEvent
+from bench.job import EVENT, Event, Job, PhaseEvent, ResultEvent
+from bench.watch import Watch
 from bench.worker import failed
 from results.schema import CellResult
 
@@ -49,13 +50,13 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         result: CellResult | None = None
         _running.add(process)
         try:
-            with _time_limit(process, job.timeout_seconds, late):
-                result = _follow(process, job, on_event)
+            with _time_limit(process, job.timeout_seconds, late), Watch(process.pid, job.cell.config.device) as watch:
+                result = _follow(process, job, watch, on_event)
         finally:
             _running.discard(process)
             _end(process, at_once=result is None)
         if result is not None:
-            return result.model_copy(update={"wall_seconds": time.perf_counter() - start})
+            return result.model_copy(update={"wall_seconds": time.perf_counter() - start, **watch.found()})
         errors.seek(0)
         status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
         return failed(job, status, error, time.perf_counter() - start, errors.read()[-4000:] or None)
@@ -91,7 +92,9 @@ def _too_late(job: Job) -> str:
     return f"the cell took longer than the {job.timeout_seconds:g} s that --timeout allows, and was ended"
 
 
-def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event], None]) -> CellResult | None:
+def _follow(
+    process: subprocess.Popen[str], job: Job, watch: Watch, on_event: Callable[[Event], None]
+) -> CellResult | None:
     """Send the job and pass on events until the result comes; None if the process ends without one."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -108,7 +111,10 @@ def _follow(process: subprocess.Popen[str], job: Job, on_event: Callable[[Event]
             continue  # half a line from a process that was killed while it wrote
         if isinstance(event, ResultEvent):
             return event.result
-        on_event(event)
+        if isinstance(event, PhaseEvent):
+            watch.enter(event.phase)
+        else:
+            on_event(event)
     process.wait()
     return None
 

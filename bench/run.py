@@ -141,13 +141,15 @@ def cli(
     from bench.environment import available_cores
     from bench.lock import held
     from bench.plan import Request, check_cells, make_plan
+    from bench.resume import check_settings, unfinished
     from bench.spec import parse_settings
-    from bench.sweep import find_run, start_run, unfinished
+    from bench.sweep import find_run, start_run
+    from results.store import read_run
 
     data_dir = datasets.data_root(data_dir)
     if resume is not None:
-        _refuse_other_settings(click.get_current_context())
         run = find_run(resume, out)
+        check_settings(read_run(run), _given(click.get_current_context()))
         check_cells(unfinished(run), data_dir)
         with held(run):
             return _do(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
@@ -204,14 +206,13 @@ def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
     return 1 if failed or unsaved else 0
 
 
-def _refuse_other_settings(context: click.Context) -> None:
-    """A resumed run keeps its settings; anything else given would be ignored silently or mix two experiments."""
-    from bench.errors import UserError
-
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in _NOT_FOR_RESUME and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise UserError(f"{parameter.opts[-1]} cannot be given with --resume: a resumed run keeps its own settings")
+def _given(context: click.Context) -> dict[str, Any]:
+    """What the user wrote on the command line that says what a run is."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if name not in _NOT_FOR_RESUME and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
 
 
 def _list() -> None:

@@ -17,7 +17,7 @@ from bench.job import Job, WarningEvent
 from bench.launch import end_all, run_in_process
 from bench.progress import Display
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
-from results.store import append_cell, create_run, read_cells, read_run
+from results.store import append_cell, create_run, read_run
 
 
 def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> Path:
@@ -61,16 +61,6 @@ def find_run(name: str, out: Path) -> Path:
         if folder.is_dir():
             return folder
     raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")
-
-
-def unfinished(run: Path) -> list[PlannedCell]:
-    """The planned cells that have no row with status ok, in the plan's order.
-
-    Raises:
-        ResultsError: the run's files cannot be read.
-    """
-    done = {cell.key for cell in read_cells(run) if cell.status == "ok"}
-    return [cell for cell in read_run(run).cells if cell.key not in done]
 
 
 def run_cells(

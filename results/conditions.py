@@ -71,16 +71,17 @@ class Environment(Record):
 
 
 class MachineRecord(Record):
-    """What the machine did while the cell trained and evaluated, watched by the harness from its own process.
+    """What the machine did while the cell trained, watched by the harness from its own process.
 
-    CPU times are differences of the kernel's counters between the start and the end, so they are exact to its tick;
-    the rest is sampled. Null where the machine does not tell.
+    Evaluation is not in it, as it is not in `train_seconds`. CPU times are differences of the kernel's counters between
+    the ends of each stretch of training; clocks, loads and temperatures are sampled. Null where the machine does not
+    tell.
     """
 
     seconds: Seconds
-    """Wall clock from the start of training to the last epoch's end, evaluation in it."""
+    """Wall clock of the training that was watched: `train_seconds`, as seen from outside."""
     samples: Count
-    """How often the machine was looked at in that time."""
+    """How often clocks, loads and temperatures were looked at."""
     harness_cores: Annotated[float, Field(ge=0.0)] | None = None
     """Mean number of cores that the harness itself kept busy."""
     foreign_cores: Annotated[float, Field(ge=0.0)] | None = None
@@ -99,7 +100,7 @@ class MachineRecord(Record):
     gpu_busy: Fraction | None = None
     """Mean share of the time in which the card was busy, by NVML, whoever kept it so."""
     rss_series: list[tuple[Seconds, Bytes]] = Field(default_factory=list)
-    """(seconds since the start of training, resident bytes of the cell's process): sampled, for the picture."""
+    """(seconds since the start of training, resident bytes of the cell's process): sampled, evaluation in it."""
 
 
 class CalibrationRecord(Record):

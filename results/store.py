@@ -1,21 +1,22 @@
 """Reading and writing a run's folder. Append-only: a finished cell is on disk before the next one starts.
 
 RUN/run.json      what the run set out to do (`RunRecord`), written once
-RUN/cells.jsonl   one finished cell a line (`CellResult`), appended and flushed as each ends
+RUN/cells.jsonl   one finished cell a line (`CellResult` and a checksum), appended and flushed as each ends
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from results.schema import SCHEMA_VERSION, CellResult, RunRecord, Version
+from results.lines import MAX_LINE_BYTES, LineError, decode, encode, first_problem
+from results.schema import SCHEMA_VERSION, CellResult, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def append_cell(folder: Path, result: CellResult) -> None:
     Raises:
         ResultsError: the line cannot be written (disk full, folder gone).
     """
-    line = (result.model_dump_json() + "\n").encode()
+    line = encode(result)
     try:
         descriptor = os.open(folder / CELLS_FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -77,17 +78,13 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         ResultsError: no such run, or the file is damaged or of another version.
     """
-    path = folder / RUN_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultsError(f"cannot read {path}: {error}") from None
+    text = _text(folder / RUN_FILE)
+    if text is None:
+        raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}")
     try:
         return RunRecord.model_validate_json(text)
     except ValidationError as error:
-        raise ResultsError(f"{path} is not a valid run record: {_first_problem(text, error)}") from None
+        raise ResultsError(f"{folder / RUN_FILE} is not a valid run record: {first_problem(text, error)}") from None
 
 
 def read_cells(folder: Path) -> list[CellResult]:
@@ -96,29 +93,61 @@ def read_cells(folder: Path) -> list[CellResult]:
     Where a cell was run again (a failure, then a success on resume), the last line counts.
 
     Raises:
-        ResultsError: a line is cut short, is not ours, or is of another version.
+        ResultsError: a line is cut short, was changed, is not ours, or is of another version.
     """
     path = folder / CELLS_FILE
+    latest: dict[tuple[str, str, int], CellResult] = {}
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                if not line:
+                    break
+                if not line.strip():
+                    continue
+                result = _result(line, f"line {number} of {path}")
+                latest.pop(result.key, None)
+                latest[result.key] = result
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
-    latest: dict[tuple[str, str, int], CellResult] = {}
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            result = CellResult.model_validate_json(line)
-        except ValidationError as error:
-            raise ResultsError(
-                f"line {number} of {path} is not a complete result of schema version {SCHEMA_VERSION} "
-                f"({_first_problem(line, error)}): delete that line and run with --resume to redo its cell"
-            ) from None
-        latest.pop(result.key, None)
-        latest[result.key] = result
     return list(latest.values())
+
+
+def _result(line: bytes, where: str) -> CellResult:
+    if len(line) > MAX_LINE_BYTES:
+        raise ResultsError(
+            f"{where} is longer than {MAX_LINE_BYTES >> 20} MiB, so it is no result: delete that line and run with "
+            "--resume to redo its cell"
+        )
+    try:
+        return decode(line)
+    except LineError as error:
+        raise ResultsError(
+            f"{where} is not a complete result of schema version {SCHEMA_VERSION} ({error}): delete that line and run "
+            "with --resume to redo its cell"
+        ) from None
+
+
+def _text(path: Path) -> str | None:
+    """A small file's text; None where there is no such file.
+
+    Raises:
+        ResultsError: it cannot be read, or is too large to be one of ours.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_LINE_BYTES + 1)
+        if len(data) > MAX_LINE_BYTES:
+            raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
+        return data.decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"cannot read {path}: {error}") from None
 
 
 def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
@@ -143,16 +172,3 @@ def to_epoch_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
             key = {"dataset": cell.dataset, "method": cell.method, "seed": cell.seed}
             rows.append(key | epoch.model_dump() | {"elapsed_seconds": elapsed})
     return pd.DataFrame(rows)
-
-
-def _first_problem(text: str | bytes, error: ValidationError) -> str:
-    """Say in a few words why a record did not validate, and name the version when that is the reason."""
-    try:
-        version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError, RecursionError):
-        version = None
-    if isinstance(version, int) and version not in get_args(Version):
-        return f"it is of schema version {version}"
-    first: Any = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else str(first["msg"])

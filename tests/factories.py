@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.lines import encode
 from results.schema import (
     BlockRecord,
     CellConfig,
@@ -245,7 +246,7 @@ def make_run(cells: Iterable[CellResult], **overrides: Any) -> RunRecord:
 def write_run(folder: Path, cells: Sequence[CellResult], record: RunRecord | None = None) -> Path:
     """A run on disk. All lines at once: a test needs no `fsync` a cell."""
     create_run(folder, record or make_run(cells))
-    (folder / CELLS_FILE).write_text("".join(cell.model_dump_json() + "\n" for cell in cells), encoding="utf-8")
+    (folder / CELLS_FILE).write_bytes(b"".join(encode(cell) for cell in cells))
     return folder
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import pynvml
 import torch
+
+from bench.meters.card import Card
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,6 @@ def read_gpu_memory(device: torch.device) -> GpuMemory:
     if device.type != "cuda":
         return GpuMemory(None, None, None)
     torch.cuda.synchronize(device)
-    return GpuMemory(
-        torch.cuda.max_memory_allocated(device),
-        torch.cuda.max_memory_reserved(device),
-        _process_bytes(str(torch.cuda.get_device_properties(device).uuid)),
-    )
-
-
-def _process_bytes(uuid: str) -> int | None:
-    """NVML's bytes for this process on the card of that UUID; null where NVML is absent or does not see the process.
-
-    By UUID, not by number: CUDA_VISIBLE_DEVICES renumbers the cards for PyTorch but not for NVML.
-    """
-    try:
-        pynvml.nvmlInit()
-        try:
-            handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
-                if process.pid == os.getpid() and process.usedGpuMemory is not None:
-                    return int(process.usedGpuMemory)
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        pass
-    return None
+    with Card.opened(device) as card:
+        process_bytes = card.process_bytes(os.getpid()) if card else None
+    return GpuMemory(torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device), process_bytes)

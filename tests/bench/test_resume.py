@@ -14,7 +14,15 @@ from tests.bench.fakes import FakeCells
 from tests.factories import make_cell, make_config, make_failed_cell, make_run, write_run
 
 CONFIG = make_config(
-    preset="quick", epochs=5, train_size=60, threads=1, options={}, lr=0.25, weight_decay=0.5, optimizer="AdamW"
+    preset="quick",
+    epochs=5,
+    train_size=60,
+    threads=1,
+    device="cpu",
+    options={},
+    lr=0.25,
+    weight_decay=0.5,
+    optimizer="AdamW",
 )
 
 
@@ -77,30 +85,74 @@ def test_a_finished_run_only_gets_its_report_again(command: Command, cells: Fake
     assert ended.out.splitlines()[-1] == str(run / "report.md")
 
 
+OWN = [
+    ("--methods", "backprop-cnn"),
+    ("--datasets", "digits"),
+    ("--preset", "quick"),
+    ("--seeds", "3,2,1,0"),
+    ("--epochs", "5"),
+    ("--batch-size", "128"),
+    ("--lr", "0.25"),
+    ("--weight-decay", "0.5"),
+    ("--train-size", "60"),
+    ("--device", "cpu"),
+    ("--device", "auto"),
+    ("--threads", "1"),
+    ("--jobs", "1"),
+    ("--retries", "0"),
+]
+OTHER = [
+    ("--methods", "backprop-cnn,backprop", "--methods (the run has backprop-cnn, given is backprop, backprop-cnn)"),
+    ("--set", "T=1", "--set (the run has backprop-cnn, given is"),
+    ("--datasets", "mnist", "--datasets (the run has digits, given is mnist)"),
+    ("--preset", "standard", "--preset (the run has quick, given is standard)"),
+    ("--seeds", "0,1", "--seeds (the run has 0, 1, 2, 3, given is 0, 1)"),
+    ("--epochs", "6", "--epochs (the run has 5, given is 6)"),
+    ("--batch-size", "64", "--batch-size (the run has 128, given is 64)"),
+    ("--lr", "0.5", "--lr (the run has 0.25, given is 0.5)"),
+    ("--weight-decay", "0", "--weight-decay (the run has 0.5, given is 0)"),
+    ("--train-size", "70", "--train-size (the run has 60, given is 70)"),
+    ("--threads", "2", "--threads (the run has 1, given is 2)"),
+    ("--jobs", "2", "--jobs (the run has 1, given is 2)"),
+    ("--timeout", "9", "--timeout (the run has none, given is 9)"),
+    ("--retries", "2", "--retries (the run has 0, given is 2)"),
+]
+
+
+@pytest.mark.parametrize(("option", "value"), OWN)
+def test_accepts_the_runs_own_settings(
+    command: Command, cells: FakeCells, half_done: Path, option: str, value: str
+) -> None:
+    assert command("--resume", half_done, option, value).code == 0
+    assert cells.started == [key(1), key(3)]
+
+
+@pytest.mark.parametrize(("option", "value", "said"), OTHER)
+def test_refuses_other_settings_and_names_them(
+    command: Command, cells: FakeCells, half_done: Path, option: str, value: str, said: str
+) -> None:
+    refused(command, cells, half_done, option, value, quotes=said)
+
+
+def test_names_all_that_differs(command: Command, cells: FakeCells, half_done: Path) -> None:
+    given = ("--epochs", "6", "--lr", "0.25", "--seeds", "7")
+    refused(command, cells, half_done, *given, quotes="--seeds (the run has 0, 1, 2, 3, given is 7)")
+    refused(command, cells, half_done, *given, quotes="--epochs (the run has 5, given is 6)")
+    assert "--lr" not in command("--resume", half_done, *given).err
+
+
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("--methods", "backprop-cnn"),
-        ("--datasets", "digits"),
-        ("--preset", "quick"),
-        ("--seeds", "0"),
-        ("--epochs", "5"),
-        ("--batch-size", "128"),
-        ("--lr", "0.25"),
-        ("--weight-decay", "0.5"),
-        ("--train-size", "60"),
-        ("--set", "T=1"),
-        ("--device", "cpu"),
-        ("--threads", "1"),
-    ],
+    ("change", "field"), [({"epochs": 6}, "epochs"), ({"lr": 0.5}, "lr"), ({"options": {"width": 3}}, "options.width")]
 )
-def test_refuses_settings(command: Command, cells: FakeCells, half_done: Path, option: str, value: str) -> None:
-    """Even the run's own: nobody has to guess which of them count."""
-    refused(command, cells, half_done, option, value, quotes=f"{option} cannot be given with --resume")
+def test_refuses_a_plan_that_was_changed_under_finished_cells(
+    command: Command, cells: FakeCells, tmp_path: Path, change: dict[str, Any], field: str
+) -> None:
+    run = a_run(tmp_path, planned=[row(0, **change), row(1, **change)], rows=[row(0)])
+    refused(command, cells, run, quotes=f"(differing: {field})")
 
 
 def test_refuses_to_start_saving(command: Command, cells: FakeCells, half_done: Path) -> None:
-    refused(command, cells, half_done, "--save", quotes="--save cannot be given with --resume")
+    refused(command, cells, half_done, "--save", quotes="--save (the run has off, given is on)")
 
 
 @pytest.mark.parametrize("save", [True, False])

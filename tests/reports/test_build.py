@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from reports.build import build_report, main, newest_run
 from reports.style import accuracy_limits, looks
+from results.lines import encode
 from results.store import CELLS_FILE, ResultsError
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run, write_run
 
@@ -190,7 +191,7 @@ def forget_cells(run: Path) -> None:
 
 
 def only_failures(run: Path) -> None:
-    (run / CELLS_FILE).write_text(make_failed_cell().model_dump_json() + "\n")
+    (run / CELLS_FILE).write_bytes(encode(make_failed_cell()))
 
 
 @pytest.mark.parametrize(

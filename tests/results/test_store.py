@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from results.lines import encode
 from results.schema import SCHEMA_VERSION, CellResult, EpochRecord
 from results.store import (
     CELLS_FILE,
@@ -25,18 +26,7 @@ from results.store import (
     to_frame,
 )
 from tests.factories import make_cell, make_cells, make_failed_cell, make_run
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run of two planned cells, the first of them finished."""
-    create_run(tmp_path / "run", make_run(make_cells(seeds=[0])))
-    append_cell(tmp_path / "run", make_cell())
-    return tmp_path / "run"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+from tests.results.conftest import contents
 
 
 def test_run_comes_back(tmp_path: Path) -> None:
@@ -91,7 +81,8 @@ def test_no_cell_yet(tmp_path: Path) -> None:
     assert read_cells(tmp_path / "run") == []
 
 
-VALID = make_cell().model_dump_json()
+VALID = encode(make_cell()).decode().rstrip()
+UNCHECKED = make_cell().model_dump_json()
 BROKEN = {
     "half a line": (VALID[: len(VALID) // 2], "line 2"),
     "foreign": ('{"metric": 3}', "line 2"),
@@ -99,9 +90,13 @@ BROKEN = {
     "no JSON": ("accuracy 0.9", "line 2"),
     "not text": ("\udcff\udcfe", "line 2"),
     "nested deeply": ("[" * 100_000, "line 2"),
-    "newer": (VALID.replace('"schema_version":3', '"schema_version":7'), "it is of schema version 7"),
-    "unknown field": (VALID[:-1] + ',"colour":"red"}', "colour"),
-    "impossible": (VALID.replace('"seed":0', '"seed":-1'), "seed"),
+    "newer": (UNCHECKED.replace('"schema_version":3', '"schema_version":7'), "it is of schema version 7"),
+    "unknown field": (UNCHECKED[:-1] + ',"colour":"red"}', "colour"),
+    "no checksum": (UNCHECKED, "it has no checksum"),
+    "changed": (VALID.replace('"status":"ok"', '"status":"ok" '), "does not match its checksum"),
+    "improved": (VALID.replace('"test_accuracy":0.9', '"test_accuracy":0.99'), "does not match its checksum"),
+    "cut, then ended": (VALID[:40] + VALID[-80:], "line 2"),
+    "impossible": (UNCHECKED.replace('"seed":0', '"seed":-1'), "seed"),
 }
 
 

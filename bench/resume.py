@@ -1,0 +1,100 @@
+"""What a resumed run may be: the same configuration as before, or none given at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.plan import resolve_device
+from bench.presets import PAPER
+from bench.spec import parse_methods, parse_settings
+from results.schema import CellConfig, PlannedCell, RunRecord, name_of
+from results.store import read_cells, read_run
+
+_OF_THE_RUN = {"save": "save_models", "jobs": "jobs", "timeout": "timeout_seconds", "retries": "retries"}
+
+
+def check_settings(record: RunRecord, given: Mapping[str, Any]) -> None:
+    """Refuse settings that are not the run's own.
+
+    Args:
+        record: The run.
+        given: What was given beside `--resume`, by the names of the parameters of `bench.run`.
+
+    Raises:
+        UserError: something differs; all that does is named.
+    """
+    differing = []
+    for flag, ours, theirs in _compared(record, given):
+        if ours != theirs:
+            differing.append(f"--{flag.replace('_', '-')} (the run has {_text(ours)}, given is {_text(theirs)})")
+    if differing:
+        raise UserError(
+            f"a resumed run keeps its settings, and these differ: {'; '.join(differing)}: leave them out, or start a "
+            "new run without --resume"
+        )
+
+
+def unfinished(run: Path) -> list[PlannedCell]:
+    """The planned cells that have no row with status ok, in the plan's order.
+
+    Raises:
+        ResultsError: the run's files cannot be read.
+        UserError: a cell that is finished was run with another configuration than the one that is planned now.
+    """
+    done = {cell.key: cell for cell in read_cells(run) if cell.status == "ok"}
+    planned = read_run(run).cells
+    for cell in planned:
+        if cell.key in done and (fields := differing_fields(cell.config, done[cell.key].config)):
+            raise UserError(
+                f"the configuration of {name_of(cell)} in {run} was changed after it had run (differing: "
+                f"{', '.join(fields)}): put run.json back as it was, or start a new run without --resume"
+            )
+    return [cell for cell in planned if cell.key not in done]
+
+
+def differing_fields(one: CellConfig, other: CellConfig) -> list[str]:
+    """The names of the fields in which two configurations differ; options as `options.T`."""
+    fields = []
+    for name in CellConfig.model_fields:
+        ours, theirs = getattr(one, name), getattr(other, name)
+        if name == "options":
+            fields += [f"options.{key}" for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+        elif ours != theirs:
+            fields.append(name)
+    return fields
+
+
+def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Each setting given: its flag, the run's value and the given one. Lists as sets: their order decides nothing."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, value in given.items():
+        if name in _OF_THE_RUN:
+            found.append((name, getattr(record, _OF_THE_RUN[name]), value))
+        elif name in ("datasets", "seeds"):
+            found.append((name, {getattr(cell, name[:-1]) for cell in record.cells}, set(value)))
+        elif name in ("methods", "settings"):
+            continue  # they decide together what a cell's method is
+        else:
+            ours = {getattr(cell.config, name) for cell in record.cells}
+            found.append((name, ours, {resolve_device(value) if name == "device" else value}))
+    if "methods" in given or "settings" in given:
+        preset = given.get("preset", record.cells[0].config.preset)
+        settings = parse_settings(given.get("settings", ()))
+        specs = parse_methods(given.get("methods", "all"), settings, paper=preset == PAPER)
+        flag = "methods" if "methods" in given else "set"
+        found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value, or the values of a set, for people."""
+    if isinstance(value, set | frozenset):
+        return ", ".join(_text(each) for each in sorted(value, key=lambda each: (str(type(each)), each)))
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

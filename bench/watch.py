@@ -1,0 +1,182 @@
+"""Watch the machine and a cell's process from outside it while it trains: load, clocks, energy, memory over time."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from typing import Any
+
+import psutil
+import torch
+
+from bench.job import Phase
+from bench.meters.card import Card
+from bench.meters.packages import PackageEnergy
+from bench.meters.processor import CpuTimes, cpu_mhz, load, read_cpu_times
+from results.schema import MachineRecord
+
+_FIRST_INTERVAL = 0.1
+_MOST_POINTS = 100
+"""Of the series of resident memory, in a result; beyond, every other one is left out."""
+_SLOW_INTERVAL = 1.0
+"""Seconds between two looks at clocks, load, and energy."""
+
+
+class Watch:
+    """Follows one cell's process; `enter` is to be called as the cell says what it does.
+
+    CPU times, steal and energy are taken at the ends of each stretch of training, so that the clock of training and
+    these cover the same work; clocks, temperature and load are sampled in it, and resident memory from the first
+    stretch to the end of the last epoch.
+    """
+
+    def __init__(self, pid: int, device: str) -> None:
+        self._open = ExitStack()
+        self._card = self._open.enter_context(Card.opened(torch.device(device)))
+        self._packages = PackageEnergy()
+        self._sampled: dict[str, list[float]] = defaultdict(list)
+        self._sums: dict[str, float] = defaultdict(float)
+        self._rss: list[tuple[float, int]] = []
+        self._interval = _FIRST_INTERVAL
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._began: float | None = None
+        self._stretch: CpuTimes | None = None
+        self._sampled_watts_at: float | None = None
+        self._card_joules: float | None = None
+        self._looks = 0
+        try:
+            self._process: psutil.Process | None = psutil.Process(pid)
+        except psutil.Error:
+            self._process = None
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._open.close()
+
+    def enter(self, phase: Phase) -> None:
+        """The cell's next phase has begun."""
+        if phase == "probes":
+            self._over.set()
+        if self._process is None or (phase != "training" and self._stretch is None):
+            return
+        try:
+            times = read_cpu_times(self._process)
+        except psutil.Error:
+            return
+        with self._lock:
+            if phase == "training":
+                self._stretch = times
+                self._packages.update()
+                self._card_joules = self._card.joules() if self._card else None
+                self._sampled_watts_at = None
+                if self._began is None:
+                    self._began = times.at
+                    self._thread.start()
+            elif self._stretch is not None:
+                self._look()
+                self._add(self._stretch, times)
+                self._stretch = None
+
+    def found(self) -> dict[str, Any]:
+        """The fields of `CellResult` that come from here; empty if the cell never said that it trains."""
+        with self._lock:
+            seconds = self._sums["seconds"]
+            if not seconds:
+                return {}
+            mean = {name: statistics.fmean(values) for name, values in self._sampled.items()}
+            counter, power = self._sums.get("card_joules"), self._sums.get("watt_seconds")
+            machine = MachineRecord(
+                seconds=seconds,
+                samples=self._looks,
+                harness_cores=self._sums["harness"] / seconds,
+                foreign_cores=self._cores("foreign"),
+                steal_cores=self._cores("stolen"),
+                load=mean.get("load"),
+                cpu_mhz=mean.get("cpu_mhz"),
+                cpu_mhz_least=min(self._sampled["cpu_mhz"], default=None),
+                gpu_mhz=mean.get("gpu_mhz"),
+                gpu_mhz_least=min(self._sampled["gpu_mhz"], default=None),
+                gpu_celsius_most=max(self._sampled["gpu_celsius"], default=None),
+                gpu_busy=mean.get("gpu_busy"),
+                rss_series=list(self._rss),
+            )
+            return {
+                "machine": machine,
+                "cpu_joules": self._sums.get("package_joules"),
+                "gpu_joules": power if counter is None else counter,
+                "gpu_joules_source": "counter" if counter is not None else None if power is None else "sampled power",
+            }
+
+    def _cores(self, what: str) -> float | None:
+        total = self._sums.get(what)
+        return None if total is None else max(0.0, total / self._sums["seconds"])
+
+    def _add(self, start: CpuTimes, end: CpuTimes) -> None:
+        """Add one stretch of training to the sums."""
+        self._sums["seconds"] += end.at - start.at
+        harness, cell = end.harness - start.harness, end.cell - start.cell
+        self._sums["harness"] += harness
+        if start.busy is not None and end.busy is not None:
+            # A stretch may come out below 0 by a tick of the kernel's clock, so only the sum is cut off there.
+            self._sums["foreign"] += end.busy - start.busy - harness - cell
+        if start.stolen is not None and end.stolen is not None:
+            self._sums["stolen"] += end.stolen - start.stolen
+        if self._card is not None and self._card_joules is not None:
+            joules = self._card.joules()
+            if joules is not None:
+                self._sums["card_joules"] += joules - self._card_joules
+
+    def _sample(self) -> None:
+        """Until the cell ends: resident memory often, all else now and then while it trains."""
+        assert self._process is not None
+        assert self._began is not None
+        next_look = time.monotonic()
+        while True:
+            try:
+                resident = self._process.memory_info().rss
+            except psutil.Error:
+                return
+            now = time.monotonic()
+            with self._lock:
+                self._rss.append((round(now - self._began, 3), resident))
+                if len(self._rss) > _MOST_POINTS:
+                    self._rss = self._rss[::2]
+                    self._interval *= 2
+                if self._stretch is not None and now >= next_look:
+                    self._look()
+                    next_look = now + _SLOW_INTERVAL
+            if self._over.wait(self._interval):
+                return
+
+    def _look(self) -> None:
+        """Look at clocks, load and energy once."""
+        self._looks += 1
+        joules = self._packages.update()
+        if joules is not None:
+            self._sums["package_joules"] += joules
+        values = {"load": load(), "cpu_mhz": cpu_mhz()}
+        if self._card is not None:
+            values |= {"gpu_mhz": self._card.mhz(), "gpu_celsius": self._card.celsius(), "gpu_busy": self._card.busy()}
+            self._add_power(self._card)
+        for name, value in values.items():
+            if value is not None:
+                self._sampled[name].append(value)
+
+    def _add_power(self, card: Card) -> None:
+        """The power now, held since the last look (at first, since the stretch began)."""
+        watts, now = card.watts(), time.monotonic()
+        if watts is None or self._stretch is None:
+            return
+        since = self._sampled_watts_at or self._stretch.at
+        self._sums["watt_seconds"] += watts * (now - since)
+        self._sampled_watts_at = now
