@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import NoReturn
 
 import click
 
@@ -33,3 +35,29 @@ def run_command(command: click.Command, name: str) -> int:
         sentence = str(error)
     print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
     return 2
+
+
+def run_to_exit(command: click.Command, name: str) -> NoReturn:
+    """Run a command that Ctrl-C or SIGTERM may stop, and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = run_command(command, name)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        print("stopped before the first cell", file=sys.stderr)
+        code = stop_code(stop.__cause__ if isinstance(stop, click.Abort) else stop)
+    sys.exit(code)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: stop as for Ctrl-C."""
+
+    code = 143
+
+
+def stop_code(stop: BaseException | None) -> int:
+    """What the shell expects after the signal that stopped us."""
+    return stop.code if isinstance(stop, Terminated) else 130
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated

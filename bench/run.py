@@ -8,78 +8,19 @@ finished cell kept.
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from bench.params import CommaList, PositiveFloat, Whole
 from bench.presets import PRESETS
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
 
 DEFAULT_OUT = Path("results/runs")
 _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
-
-
-class CommaList(click.ParamType[tuple[Any, ...]]):
-    """`a,b,c`: at least one item, each converted by `item`."""
-
-    def __init__(self, item: click.ParamType[Any]) -> None:
-        self.item = item
-        self.name = f"{item.name},..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
-        """Text to a tuple."""
-        if isinstance(value, tuple):
-            return value
-        items = [part.strip() for part in value.split(",")]
-        if not all(items):
-            self.fail(f"{value!r} has an empty item: give a list such as a,b,c with commas between items", param, ctx)
-        return tuple(self.item.convert(part, param, ctx) for part in items)
-
-
-class Whole(click.ParamType[int]):
-    """A whole number from `least` on, up to `most` where there is one."""
-
-    name = "integer"
-
-    def __init__(self, least: int, most: int | None = None) -> None:
-        self.least, self.most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Text to a number in range."""
-        accepted = f"a whole number of at least {self.least}"
-        if self.most is not None:
-            accepted += f" and at most {self.most}"
-        try:
-            number = int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        if number < self.least or (self.most is not None and number > self.most):
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        return number
-
-
-class PositiveFloat(click.ParamType[float]):
-    """A finite number above zero, or from zero on."""
-
-    name = "number"
-
-    def __init__(self, *, zero: bool = False) -> None:
-        self.zero = zero
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Text to a number in range."""
-        accepted = "a finite number of at least 0" if self.zero else "a finite number above 0"
-        try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        if not (number > 0 or (self.zero and number == 0)) or number == float("inf"):
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        return number
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -138,6 +79,7 @@ def cli(
         _list()
         return 0
     from bench import datasets
+    from bench.conduct import conduct
     from bench.environment import available_cores
     from bench.lock import held
     from bench.plan import Request, check_cells, make_plan
@@ -152,58 +94,14 @@ def cli(
         check_settings(read_run(run), _given(click.get_current_context()))
         check_cells(unfinished(run), data_dir)
         with held(run):
-            return _do(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
+            return conduct(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
     given["threads"] = given["threads"] or max(1, available_cores() // jobs)
     given["settings"] = parse_settings(given["settings"])
     cells = make_plan(Request(data_dir=data_dir, **given))
     command = shlex.join(["python", "-m", "bench.run", *sys.argv[1:]])
     run = start_run(out, cells, command, save_models=save, jobs=jobs, timeout_seconds=timeout, retries=retries)
     with held(run):
-        return _do(run, cells, data_dir)
-
-
-def _do(run: Path, cells: Any, data_dir: Path | None) -> int:
-    """Run the cells and report on them; if stopped, say what is kept and how to go on."""
-    from results.store import read_cells, read_run
-
-    try:
-        return _run_and_report(run, cells, data_dir)
-    except KeyboardInterrupt as stop:
-        kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
-        again = ["python", "-m", "bench.run", "--resume", str(run)]
-        if data_dir is not None:
-            again += ["--data-dir", str(data_dir)]
-        print(
-            f"stopped: {kept} of {total} cells are finished and kept; go on with: {shlex.join(again)}", file=sys.stderr
-        )
-        return _exit_code(stop)
-
-
-def _run_and_report(run: Path, cells: Any, data_dir: Path | None) -> int:
-    """Run the cells, build the report, and print its table and path."""
-    from bench.progress import make_display
-    from bench.sweep import run_cells
-    from reports.build import build_report, short_table
-    from results.schema import name_of
-    from results.store import read_cells, read_run
-
-    record = read_run(run)
-    total = len(record.cells)
-    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells), record.jobs), record.jobs)
-    rows = read_cells(run)
-    if any(row.status == "ok" for row in rows):
-        report = build_report(run)
-        print(short_table(rows))
-        print(report)
-    else:
-        print(f"no cell finished, so there is no report; what went wrong is in {run}", file=sys.stderr)
-    failed = [cell for cell in results if cell.status != "ok"]
-    for cell in failed:
-        print(f"failed: {name_of(cell)}: {cell.error}", file=sys.stderr)
-    unsaved = [cell for cell in results if record.save_models and cell.status == "ok" and cell.model_file is None]
-    for cell in unsaved:
-        print(f"not saved: the model of {name_of(cell)} (its result is kept)", file=sys.stderr)
-    return 1 if failed or unsaved else 0
+        return conduct(run, cells, data_dir)
 
 
 def _given(context: click.Context) -> dict[str, Any]:
@@ -227,32 +125,11 @@ def _list() -> None:
         print(f"  {name:<22}{dataset.summary}")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: stop as for Ctrl-C."""
-
-    code = 143
-
-
-def _exit_code(stop: BaseException | None) -> int:
-    """What the shell expects after the signal that stopped us."""
-    return stop.code if isinstance(stop, Terminated) else 130
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
-
-
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command
+    from bench.command import run_to_exit
 
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = run_command(cli, "python -m bench.run")
-    except (click.Abort, KeyboardInterrupt) as stop:
-        print("stopped before the first cell", file=sys.stderr)
-        code = _exit_code(stop.__cause__ if isinstance(stop, click.Abort) else stop)
-    sys.exit(code)
+    run_to_exit(cli, "python -m bench.run")
 
 
 if __name__ == "__main__":

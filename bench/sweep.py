@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from bench.errors import UserError
 from bench.job import Job, WarningEvent
 from bench.launch import end_all, run_in_process
 from bench.progress import Display
+from results.calibration import find_calibration
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
 from results.store import append_cell, create_run, read_run
 
@@ -27,7 +29,7 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         out: Where the folder is made.
         cells: What is to be done.
         command: The command line that does it.
-        how: `save_models`, `jobs`, `timeout_seconds` and `retries`, as in `RunRecord`.
+        how: `save_models`, `jobs`, `timeout_seconds`, `retries` and `purpose`, as in `RunRecord`.
 
     Returns:
         The run's folder, named by time, data sets and preset.
@@ -36,6 +38,10 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         ResultsError: the folder cannot be written.
     """
     now = datetime.now(UTC)
+    config = cells[0].config
+    calibration, unreadable = find_calibration(out, describe_environment(config.device), config.threads, config.device)
+    for path in unreadable:
+        print(f"note: {path} cannot be read, so it is passed over", file=sys.stderr)
     names = "+".join(dict.fromkeys(cell.dataset for cell in cells))
     # The last part keeps two runs of the same second apart.
     run_id = f"{now:%Y%m%d-%H%M%S}-{names}-{cells[0].config.preset}-{secrets.token_hex(2)}"
@@ -45,6 +51,7 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         created_at=now.isoformat(timespec="seconds"),
         command=command,
         cells=cells,
+        calibration=calibration,
         **how,
     )
     create_run(folder, record)

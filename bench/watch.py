@@ -21,8 +21,10 @@ from results.schema import MachineRecord
 _FIRST_INTERVAL = 0.1
 _MOST_POINTS = 100
 """Of the series of resident memory, in a result; beyond, every other one is left out."""
-_SLOW_INTERVAL = 1.0
-"""Seconds between two looks at clocks, load, and energy."""
+_LOOK_EVERY_SECONDS = 1.0
+"""Between two looks at clocks, load and temperature."""
+_LEAST_SECONDS = 1.0
+"""Of training, for CPU times: the kernel counts in ticks of 1 to 10 ms, which are much of a shorter time."""
 
 
 class Watch:
@@ -48,6 +50,7 @@ class Watch:
         self._sampled_watts_at: float | None = None
         self._card_joules: float | None = None
         self._looks = 0
+        self._next_look = 0.0
         try:
             self._process: psutil.Process | None = psutil.Process(pid)
         except psutil.Error:
@@ -83,7 +86,7 @@ class Watch:
                     self._began = times.at
                     self._thread.start()
             elif self._stretch is not None:
-                self._look()
+                self._look(time.monotonic())
                 self._add(self._stretch, times)
                 self._stretch = None
 
@@ -98,7 +101,7 @@ class Watch:
             machine = MachineRecord(
                 seconds=seconds,
                 samples=self._looks,
-                harness_cores=self._sums["harness"] / seconds,
+                harness_cores=self._cores("harness"),
                 foreign_cores=self._cores("foreign"),
                 steal_cores=self._cores("stolen"),
                 load=mean.get("load"),
@@ -118,8 +121,9 @@ class Watch:
             }
 
     def _cores(self, what: str) -> float | None:
-        total = self._sums.get(what)
-        return None if total is None else max(0.0, total / self._sums["seconds"])
+        """Mean number of cores; None where not known, or where training was too short for the kernel's ticks."""
+        total, seconds = self._sums.get(what), self._sums["seconds"]
+        return None if total is None or seconds < _LEAST_SECONDS else max(0.0, total / seconds)
 
     def _add(self, start: CpuTimes, end: CpuTimes) -> None:
         """Add one stretch of training to the sums."""
@@ -140,7 +144,6 @@ class Watch:
         """Until the cell ends: resident memory often, all else now and then while it trains."""
         assert self._process is not None
         assert self._began is not None
-        next_look = time.monotonic()
         while True:
             try:
                 resident = self._process.memory_info().rss
@@ -152,22 +155,25 @@ class Watch:
                 if len(self._rss) > _MOST_POINTS:
                     self._rss = self._rss[::2]
                     self._interval *= 2
-                if self._stretch is not None and now >= next_look:
-                    self._look()
-                    next_look = now + _SLOW_INTERVAL
+                if self._stretch is not None and now >= self._next_look:
+                    self._look(now)
             if self._over.wait(self._interval):
                 return
 
-    def _look(self) -> None:
-        """Look at clocks, load and energy once."""
-        self._looks += 1
+    def _look(self, now: float) -> None:
+        """Look at clocks, load and temperature if it is time to, and take the energy since the last call."""
         joules = self._packages.update()
         if joules is not None:
             self._sums["package_joules"] += joules
+        if self._card is not None:
+            self._add_power(self._card)
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY_SECONDS
+        self._looks += 1
         values = {"load": load(), "cpu_mhz": cpu_mhz()}
         if self._card is not None:
             values |= {"gpu_mhz": self._card.mhz(), "gpu_celsius": self._card.celsius(), "gpu_busy": self._card.busy()}
-            self._add_power(self._card)
         for name, value in values.items():
             if value is not None:
                 self._sampled[name].append(value)

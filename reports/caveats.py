@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
+from reports.machine import DISTURBED_SHARE, is_disturbed
 from reports.matching import Mismatch
 from reports.paper import paper_epochs, published
 from reports.stats import Estimate, estimate
@@ -191,6 +192,11 @@ def _time(view: RunView) -> Iterator[str]:
             "beside a cell. They are not those of a cell alone, and are not fit for comparing methods."
         )
     environments = {cell.environment for cell in view.cells}
+    if disturbed := sum(is_disturbed(cell) for cell in view.cells) if view.record.jobs == 1 else 0:
+        yield (
+            f"{plural(disturbed, 'cell')} trained while other processes or guests took more than {DISTURBED_SHARE:.0%} "
+            "of the machine's cores (see The machine while the cells trained): their times may be too long."
+        )
     machines = {(each.cpu, each.cores, each.gpu, each.platform) for each in environments}
     if len(machines) == 1:
         yield (

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import block_figures, curves
+from reports.memory_curve import memory_over_time
 from reports.stats import estimate
 from reports.style import (
     MAX_DOTS,
@@ -45,8 +46,8 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
     """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`.
 
     Returns:
-        The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `activations-by-depth`,
-        and those of `block_figures.draw_blocks`.
+        The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `memory-over-time`,
+        `activations-by-depth`, and those of `block_figures.draw_blocks`.
     """
     methods = data.drawn[:MAX_DRAWN]
     pictures: dict[str, Picture | None] = {}
@@ -64,6 +65,7 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
             pictures[name] = drawing(rows, means, with_epochs, looks, path(name), data.name)
     pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"))
     pictures["memory"] = memory(data, methods, looks, path("memory"))
+    pictures["memory-over-time"] = memory_over_time(data, methods, looks, path("memory-over-time"))
     pictures["activations-by-depth"] = activations_by_depth(data, methods, looks, path("activations-by-depth"))
     pictures |= block_figures.draw_blocks(data, looks, folder, prefix)
     return {name: picture for name, picture in pictures.items() if picture is not None}

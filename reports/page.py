@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import beside_paper, diagnostics, provenance, tables, verdict
+from reports import beside_paper, calibration, diagnostics, energy, machine, provenance, tables, verdict
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
+from reports.noise import is_noise
 from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios
 from reports.style import Picture
 from reports.text import MISSING, code, codes, listed, number, plural
@@ -25,9 +26,9 @@ def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: s
     """
     blocks = [*_opening(view)]
     for data in view.datasets:
-        blocks += _dataset(data, view.record.jobs == 1, pictures.get(data.name, {}), folder, drawn_at_most)
+        blocks += _dataset(data, view, pictures.get(data.name, {}), folder, drawn_at_most)
     unmatched = mismatches(view)
-    blocks += [*provenance.sections(view, unmatched), *_limits(view, unmatched)]
+    blocks += [*machine.section(view), *provenance.sections(view, unmatched), *_limits(view, unmatched)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -37,7 +38,8 @@ def _opening(view: RunView) -> Iterator[str]:
     seeds = sorted({cell.seed for cell in record.cells})
     epochs = sorted({cell.config.epochs for cell in record.cells})
     finished = len(record.cells) - len(view.missing)
-    yield f"# NoProp-Bench report: {', '.join(names)}"
+    what = "calibration" if record.purpose == "calibration" else "report"
+    yield f"# NoProp-Bench {what}: {', '.join(names)}"
     yield (
         f"This run trained {plural(len(view.methods), 'method')} ({codes(view.methods)}) on "
         f"{plural(len(names), 'data set')} ({', '.join(names)}) for {' or '.join(map(str, epochs))} "
@@ -59,7 +61,7 @@ def _opening(view: RunView) -> Iterator[str]:
 
 
 def _dataset(
-    data: DatasetView, times_compare: bool, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int
+    data: DatasetView, view: RunView, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int
 ) -> Iterator[str]:
     yield f"## Results: {data.name}"
     if not data.drawn:
@@ -72,31 +74,38 @@ def _dataset(
         "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are the "
         "training steps alone: evaluation, preparing data and warm-up are not in them."
     )
+    yield from machine.flags(data, view.record.jobs)
     yield "### Memory and size"
     yield tables.memory_and_size(data)
     yield (
-        "MiB are 2²⁰ bytes. *Rise over baseline* is the peak minus what the process held just before the model was "
-        "built. *Activations held for backward* is the peak of one training step, counted exactly, and holds no "
-        "parameters, gradients or optimiser state."
+        "MiB are 2²⁰ bytes. *Peak resident* is the kernel's own mark, exact to a page. *Rise over baseline* is the "
+        "peak minus what the process held just before the model was built. *Activations held for backward* is the peak "
+        "of one training step, counted exactly, and holds no parameters, gradients or optimiser state; those two are "
+        "exact, too. Nothing in this table is sampled."
     )
     if gpu := tables.gpu_memory(data):
         yield gpu
         yield (
-            "*Allocated* and *reserved* are peaks of PyTorch's allocator (live tensors; taken from the driver). "
-            "*Process* is the driver's own figure at the end of training, with the CUDA context."
+            "*Allocated* and *reserved* are exact peaks of PyTorch's allocator (live tensors; taken from the driver). "
+            "*Process* is the driver's own figure, read once, at the end of training, with the CUDA context."
         )
         if theirs := beside_paper.gpu_memory(data):
             yield theirs
+    yield from energy.section(data)
+    if view.record.purpose == "calibration":
+        yield from calibration.against_itself(data, view.calibration)
+        return
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
-    yield from verdict.section(data, times=times_compare)
+    yield from calibration.noise(data)
+    yield from verdict.section(data, times=view.record.jobs == 1)
     yield from beside_paper.section(data)
     yield "### Training time to a validation accuracy"
     yield from _targets(data)
     yield "### Pictures"
     if len(data.drawn) > drawn_at_most:
         yield f"The pictures hold the first {drawn_at_most} of the {len(data.drawn)} methods; the tables hold them all."
-    for name in ("accuracy-by-epoch", "accuracy-by-time", "trade-off", "memory"):
+    for name in ("accuracy-by-epoch", "accuracy-by-time", "trade-off", "memory", "memory-over-time"):
         yield from _picture(pictures.get(name), folder)
     if by_depth := tables.activations_by_depth(data):
         yield "### Activation memory against depth"
@@ -135,7 +144,11 @@ def _example(data: DatasetView, reference: str) -> str:
 
     def ratio(measure: tables.Measure) -> str | None:
         mean = estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
-        return None if mean is None else number(mean.mean)
+        if mean is None:
+            return None
+        return number(mean.mean) + (
+            " (within noise)" if is_noise(data.calibration, measure.field, mean.mean, mean.n) else ""
+        )
 
     parts = []
     accuracy = tables.TEST_ACCURACY

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from reports.noise import is_noise
 from reports.stats import estimate, median_with_misses, paired_differences, paired_ratios
 from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus
 from reports.view import DatasetView, by_seed
@@ -32,6 +33,7 @@ class Measure:
 
 
 PERCENT = 0.01
+WITHIN_NOISE = " (within noise)"
 TEST_ACCURACY = Measure("test accuracy, %", "test_accuracy", PERCENT, decimals=2)
 VAL_ACCURACY = Measure("validation accuracy, %", "val_accuracy", PERCENT, decimals=2)
 TRAIN_SECONDS = Measure("training, s", "train_seconds")
@@ -100,7 +102,7 @@ def ratios(data: DatasetView) -> str | None:
         row = [code(method), str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
         for measure, _ in columns:
             values = paired_ratios(measure.values(cells), measure.values(baseline))
-            row.append(exact(values) if measure.exact else plus_minus(estimate(values), expected=shared))
+            row.append(exact(values) if measure.exact else _ratio(data, measure, values, shared))
         rows.append(row)
     return markdown_table(["method", "seeds", "test accuracy, points", *(header for _, header in columns)], rows)
 
@@ -196,6 +198,13 @@ def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measu
         is_named = measure is TEST_ACCURACY and mean is not None and mean.n == 1
         row.append(entry + ONE_SEED if is_named else entry)
     return row
+
+
+def _ratio(data: DatasetView, measure: Measure, values: Sequence[float], expected: int) -> str:
+    """A mean ratio, and whether a method against itself gives as much."""
+    mean = estimate(values)
+    text = plus_minus(mean, expected=expected)
+    return text + WITHIN_NOISE if mean and is_noise(data.calibration, measure.field, mean.mean, mean.n) else text
 
 
 def _median(times: Sequence[float | None]) -> str:

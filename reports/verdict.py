@@ -6,12 +6,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reports.noise import is_noise
 from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p
 from reports.stats import estimate, paired_differences, paired_ratios
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
 from reports.view import DatasetView
 
+_NAMES = {
+    "train_seconds": "training time",
+    "rss_rise_bytes": "rise of memory",
+    "gpu_peak_allocated_bytes": "GPU memory",
+}
 ALIKE_PERCENT = 0.5
 """Amounts closer than this are called the same in words; the tables have the figures."""
 
@@ -27,11 +33,13 @@ class Comparison:
     """Test accuracy: the mean difference, in points. Everything else: the mean ratio."""
     p: float
     """Corrected for all comparisons of the data set."""
+    is_within_noise: bool
+    """Whether a method gives as much against itself on the machine, by its calibration."""
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether the run's seeds show a difference."""
-        return self.p <= ALPHA
+        """Whether the run's seeds show a difference, and one that the machine does not make by itself."""
+        return self.p <= ALPHA and not self.is_within_noise
 
 
 def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
@@ -56,7 +64,10 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
             if mean is not None:
                 found.append((method, measure, mean.n, mean.mean, sign_flip_p(differences)))
     corrected = holm([p for *_, p in found])
-    return [Comparison(*each[:4], p) for each, p in zip(found, corrected, strict=True)]
+    return [
+        Comparison(method, measure, n, effect, p, is_noise(data.calibration, measure.field, effect, n))
+        for (method, measure, n, effect, _), p in zip(found, corrected, strict=True)
+    ]
 
 
 def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
@@ -108,6 +119,8 @@ def _counted(data: DatasetView, method: str) -> list[str]:
 
 def _words(each: Comparison) -> str:
     p = f"(p = {number(each.p, 2)})" if each.p >= 0.001 else "(p < 0.001)"
+    if each.is_within_noise:
+        return f"{_NAMES[each.measure.field]} within noise {p}"
     if each.measure is TEST_ACCURACY:
         if each.effect == 0:
             return f"the same test accuracy {p}"

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from results.schema import CellResult, PlannedCell, RunRecord
+from results.calibration import calibrate
+from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
+from results.store import ResultsError
 
 REFERENCE = "backprop"
 """The method that the others are compared with."""
@@ -23,6 +25,8 @@ class DatasetView:
     """Cells with status `ok`, by method, in order of seed."""
     reference: str | None
     """The method that ratios are taken to: None where no finished cell is backprop's."""
+    calibration: CalibrationRecord | None = None
+    """How much a method differs from itself where all these cells ran; None where that is not known."""
 
     @property
     def drawn(self) -> list[str]:
@@ -61,6 +65,8 @@ class RunView:
     """Every result, failures too, in the order of the plan."""
     unplanned: int
     """Finished cells that `run.json` does not name. They are reported like the others, after them."""
+    calibration: CalibrationRecord | None
+    """What the run itself shows of the machine, where that is its purpose."""
 
     @property
     def methods(self) -> list[str]:
@@ -95,7 +101,10 @@ def arrange(record: RunRecord, cells: Iterable[CellResult]) -> RunView:
 
     return RunView(
         record=record,
-        datasets=[DatasetView(name, planned[name], methods, _reference(methods)) for name, methods in finished.items()],
+        datasets=[
+            DatasetView(name, planned[name], methods, _reference(methods, record), _calibration(methods, record))
+            for name, methods in finished.items()
+        ],
         missing=[
             MissingCell(cell.dataset, cell.method, cell.seed, _reason(results.get(cell.key)))
             for cell in record.cells
@@ -103,6 +112,7 @@ def arrange(record: RunRecord, cells: Iterable[CellResult]) -> RunView:
         ],
         results=[results[cell.key] for cell in everything if cell.key in results],
         unplanned=len(extra),
+        calibration=_own_calibration(record, results.values()),
     )
 
 
@@ -122,7 +132,27 @@ def parse_utc(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _reference(methods: dict[str, list[CellResult]]) -> str | None:
+def _own_calibration(record: RunRecord, results: Iterable[CellResult]) -> CalibrationRecord | None:
+    if record.purpose != "calibration":
+        return None
+    try:
+        return calibrate(record, results)
+    except ResultsError:
+        return None
+
+
+def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> CalibrationRecord | None:
+    """The run's calibration, if it is one of the machine and the settings with which every cell ran."""
+    known = record.calibration
+    cells = (cell for group in methods.values() for cell in group)
+    if known and all(known.is_of(cell.environment, cell.config.threads, cell.config.device) for cell in cells):
+        return known
+    return None
+
+
+def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:
+    if record.purpose == "calibration":
+        return min((label for label, cells in methods.items() if cells), key=len, default=None)
     candidates = [label for label, cells in methods.items() if cells and cells[0].method_name == REFERENCE]
     return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
 

@@ -75,7 +75,7 @@ class MachineRecord(Record):
 
     Evaluation is not in it, as it is not in `train_seconds`. CPU times are differences of the kernel's counters between
     the ends of each stretch of training; clocks, loads and temperatures are sampled. Null where the machine does not
-    tell.
+    tell; CPU times also where training took less than a second, which is too short for the kernel's ticks.
     """
 
     seconds: Seconds

@@ -6,23 +6,27 @@ RUN/cells.jsonl   one finished cell a line (`CellResult` and a checksum), append
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from results.lines import MAX_LINE_BYTES, LineError, decode, encode, first_problem
-from results.schema import SCHEMA_VERSION, CellResult, RunRecord
+from results.record import Record
+from results.schema import SCHEMA_VERSION, CalibrationRecord, CellResult, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"
+_Kind = TypeVar("_Kind", bound=Record)
+_WHAT: dict[type[Record], str] = {RunRecord: "run record", CalibrationRecord: "calibration"}
 
 
 class ResultsError(ValueError):
@@ -78,13 +82,38 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         ResultsError: no such run, or the file is damaged or of another version.
     """
-    text = _text(folder / RUN_FILE)
-    if text is None:
+    if not (folder / RUN_FILE).exists():
         raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}")
+    return read_record(folder / RUN_FILE, RunRecord)
+
+
+def read_record(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read and validate a file that holds one record.
+
+    Raises:
+        ResultsError: the file is absent, cannot be read, is damaged, or of another version.
+    """
+    text = _text(path)
     try:
-        return RunRecord.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
-        raise ResultsError(f"{folder / RUN_FILE} is not a valid run record: {first_problem(text, error)}") from None
+        raise ResultsError(f"{path} is not a valid {_WHAT[kind]}: {first_problem(text, error)}") from None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a file that holds one record; it is there whole or, as before, not at all.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
+    written = path.with_suffix(".part")
+    try:
+        written.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        written.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            written.unlink(missing_ok=True)
+        raise ResultsError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def read_cells(folder: Path) -> list[CellResult]:
@@ -130,8 +159,8 @@ def _result(line: bytes, where: str) -> CellResult:
         ) from None
 
 
-def _text(path: Path) -> str | None:
-    """A small file's text; None where there is no such file.
+def _text(path: Path) -> str:
+    """A small file's text.
 
     Raises:
         ResultsError: it cannot be read, or is too large to be one of ours.
@@ -142,8 +171,6 @@ def _text(path: Path) -> str | None:
         if len(data) > MAX_LINE_BYTES:
             raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
         return data.decode("utf-8")
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

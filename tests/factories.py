@@ -15,12 +15,14 @@ from typing import Any
 from results.lines import encode
 from results.schema import (
     BlockRecord,
+    CalibrationRecord,
     CellConfig,
     CellResult,
     DataRecord,
     DiagnosticsRecord,
     Environment,
     EpochRecord,
+    MachineRecord,
     PlannedCell,
     RunRecord,
     StepRecord,
@@ -103,6 +105,38 @@ def make_environment(**overrides: Any) -> Environment:
         "commit": "0123456789abcdef0123456789abcdef01234567",
     }
     return Environment(**(values | overrides))
+
+
+def make_machine(**overrides: Any) -> MachineRecord:
+    """A quiet machine."""
+    values: dict[str, Any] = {
+        "seconds": 100.0,
+        "samples": 100,
+        "harness_cores": 0.004,
+        "foreign_cores": 0.01,
+        "steal_cores": 0.0,
+        "load": 2.1,
+        "cpu_mhz": 2400.0,
+        "cpu_mhz_least": 2300.0,
+    }
+    return MachineRecord(**(values | overrides))
+
+
+def make_calibration(**overrides: Any) -> CalibrationRecord:
+    """A calibration of the machine on which `make_cell`'s cells ran."""
+    values: dict[str, Any] = {
+        "run_id": "20260201-100000",
+        "created_at": "2026-02-01T10:00:00Z",
+        "dataset": "digits",
+        "method": "backprop",
+        "pairs": 10,
+        "seconds": 5.0,
+        "threads": 2,
+        "device": "cpu",
+        "environment": make_environment(),
+        "spread": {"train_seconds": 0.01},
+    }
+    return CalibrationRecord(**(values | overrides))
 
 
 def make_cell(

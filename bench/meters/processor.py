@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psutil
@@ -30,7 +31,7 @@ def read_cpu_times(cell: psutil.Process) -> CpuTimes:
     Raises:
         psutil.Error: the cell's process is gone.
     """
-    ours = psutil.Process().cpu_times()
+    ours = _harness().cpu_times()
     theirs = cell.cpu_times()
     cores = _cores()
     return CpuTimes(
@@ -60,10 +61,15 @@ def load() -> float | None:
         return None
 
 
+@lru_cache(maxsize=1)
+def _harness() -> psutil.Process:
+    return psutil.Process()
+
+
 def _cores() -> list[Any]:
     try:
         times = psutil.cpu_times(percpu=True)
-        usable = psutil.Process().cpu_affinity()
+        usable = _harness().cpu_affinity()
     except (AttributeError, OSError, psutil.Error):  # no affinity on macOS, no counters in some sandboxes
         return []
     return [times[core] for core in usable if core < len(times)]

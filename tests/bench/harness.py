@@ -73,10 +73,12 @@ class Plugin:
         changed = {"PYTHONPATH": path, "ROGUE_FLAGS": str(self.flags), "CUDA_VISIBLE_DEVICES": ""}
         return {key: value for key, value in os.environ.items() if key != DATA_VARIABLE} | changed
 
-    def start(self, *arguments: str | Path, new_session: bool = False) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str | Path, new_session: bool = False, module: str = "bench.run"
+    ) -> subprocess.Popen[str]:
         """Start the command; the caller sees to its end."""
         return subprocess.Popen(
-            [sys.executable, "-m", "bench.run", *map(str, arguments)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             cwd=PROJECT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -86,9 +88,9 @@ class Plugin:
             start_new_session=new_session,
         )
 
-    def run(self, *arguments: str | Path) -> Ended:
+    def run(self, *arguments: str | Path, module: str = "bench.run") -> Ended:
         """Run the command to its end."""
-        return finish(self.start(*arguments))
+        return finish(self.start(*arguments, module=module))
 
     def processes(self) -> list[psutil.Process]:
         """Everything alive that was started with this plug-in, orphans too: they are known by their environment."""

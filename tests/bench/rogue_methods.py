@@ -152,3 +152,16 @@ class Waits(Steady):
             written.replace(FLAGS / "waiting")  # the flag is there with its content or not at all
             time.sleep(0.02)
         return super().train_step(x, y)
+
+
+@register("allocates")
+class Allocates(Steady):
+    """Touches 300 MiB in each step and lets go of them; holds a tensor of 5 MiB for its backward pass."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Allocate, then train."""
+        touched = torch.ones(300 * 2**20, dtype=torch.uint8)
+        del touched
+        held = torch.ones(5 * 2**18, requires_grad=True)
+        held.square().sum().backward()  # squaring keeps its input
+        return super().train_step(x, y)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import plan
-from bench.run import Terminated
+from bench.command import Terminated
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells

@@ -75,7 +75,7 @@ def test_means_are_over_the_stretches_of_training_alone(clock: Clock) -> None:
     assert machine.foreign_cores == pytest.approx(0.2)
     assert machine.harness_cores == pytest.approx(0.005)
     assert machine.steal_cores == pytest.approx(0.05)
-    assert machine.samples >= 2
+    assert machine.samples >= 1
 
 
 def test_a_tick_too_few_is_no_negative_load(clock: Clock) -> None:
@@ -223,3 +223,13 @@ def test_watching_leaves_no_thread_behind() -> None:
             watch.enter("training")
             time.sleep(0.05)
     assert psutil.Process().num_threads() <= before
+
+
+def test_training_too_short_for_the_kernels_ticks_has_no_cpu_times(clock: Clock) -> None:
+    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+        watch.enter("training")
+        clock.goes_on(0.5, cell=0.5, harness=0.01, other=0.01)
+        watch.enter("evaluation")
+        machine = watch.found()["machine"]
+    assert (machine.foreign_cores, machine.steal_cores, machine.harness_cores) == (None, None, None)
+    assert machine.seconds == pytest.approx(0.5)

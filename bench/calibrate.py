@@ -1,0 +1,98 @@
+"""`python -m bench.calibrate`: run one method against itself (A/A), and keep how far apart the same work lies here.
+
+Later runs on the same machine take the latest calibration with them, and their reports print differences that are
+smaller as 'within noise'.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from bench.params import Whole
+from bench.presets import PRESETS
+from bench.run import DEFAULT_OUT
+
+AGAIN = "again"
+"""What the second name has in it; the two are otherwise the same."""
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--method", default="backprop", help="One method; options in brackets: noprop[T=20].")
+@click.option("--dataset", default="digits", help="One data set.")
+@click.option("--pairs", type=Whole(2, 1000), default=10, help="Pairs of cells, each pair with a seed of its own.")
+@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
+@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=Whole(1), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
+)
+def cli(
+    method: str,
+    dataset: str,
+    pairs: int,
+    preset: str,
+    epochs: int | None,
+    train_size: int | None,
+    device: str,
+    threads: int | None,
+    data_dir: Path | None,
+    out: Path,
+) -> int:
+    """Run a method against itself and report the spread of times and memory that this machine gives.
+
+    The two cells of a pair do the same work, one right after the other, in turns first. A calibration that was
+    stopped goes on with python -m bench.run --resume.
+    """
+    from bench import datasets
+    from bench.conduct import conduct
+    from bench.environment import available_cores
+    from bench.errors import UserError
+    from bench.lock import held
+    from bench.plan import Request, make_plan
+    from bench.sweep import start_run
+
+    data_dir = datasets.data_root(data_dir)
+    request = Request(
+        methods=method,
+        datasets=(dataset,),
+        preset=preset,
+        seeds=tuple(range(pairs)),
+        epochs=epochs,
+        batch_size=None,
+        lr=None,
+        weight_decay=None,
+        train_size=train_size,
+        device=device,
+        threads=threads or available_cores(),
+        settings={},
+        data_dir=data_dir,
+    )
+    planned = make_plan(request)
+    if len({cell.method for cell in planned}) > 1:
+        raise UserError(f"{method!r} is more than one method: a calibration runs one against itself")
+    cells = []
+    for cell in planned:
+        pair = [cell, cell.model_copy(update={"method": f"{cell.method} ({AGAIN})"})]
+        cells += pair if cell.seed % 2 == 0 else pair[::-1]
+    command = shlex.join(["python", "-m", "bench.calibrate", *sys.argv[1:]])
+    run = start_run(out, cells, command, purpose="calibration")
+    with held(run):
+        return conduct(run, cells, data_dir)
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.command import run_to_exit
+
+    run_to_exit(cli, "python -m bench.calibrate")
+
+
+if __name__ == "__main__":
+    main()

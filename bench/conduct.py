@@ -1,0 +1,63 @@
+"""From planned cells to a report: run them, keep what there is when stopped, and say how it went."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.command import stop_code
+from bench.progress import make_display
+from bench.sweep import run_cells
+from reports import build
+from results.calibration import calibrate, write_calibration
+from results.schema import PlannedCell, name_of
+from results.store import read_cells, read_run
+
+
+def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> int:
+    """Run the cells and report on them; if stopped, say what is kept and how to go on.
+
+    Args:
+        run: The run's folder, held by this process.
+        cells: Those of its cells that are still to be done.
+        data_dir: The user's data folder, if any.
+
+    Returns:
+        The exit code of the command.
+    """
+    try:
+        return _run_and_report(run, cells, data_dir)
+    except KeyboardInterrupt as stop:
+        kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
+        again = ["python", "-m", "bench.run", "--resume", str(run)]
+        if data_dir is not None:
+            again += ["--data-dir", str(data_dir)]
+        print(
+            f"stopped: {kept} of {total} cells are finished and kept; go on with: {shlex.join(again)}", file=sys.stderr
+        )
+        return stop_code(stop)
+
+
+def _run_and_report(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> int:
+    """Run the cells, build the report, and print its table and path."""
+    record = read_run(run)
+    total = len(record.cells)
+    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells), record.jobs), record.jobs)
+    rows = read_cells(run)
+    if record.purpose == "calibration":
+        write_calibration(run, calibrate(record, rows))
+    if any(row.status == "ok" for row in rows):
+        report = build.build_report(run)
+        print(build.short_table(rows))
+        print(report)
+    else:
+        print(f"no cell finished, so there is no report; what went wrong is in {run}", file=sys.stderr)
+    failed = [cell for cell in results if cell.status != "ok"]
+    for cell in failed:
+        print(f"failed: {name_of(cell)}: {cell.error}", file=sys.stderr)
+    unsaved = [cell for cell in results if record.save_models and cell.status == "ok" and cell.model_file is None]
+    for cell in unsaved:
+        print(f"not saved: the model of {name_of(cell)} (its result is kept)", file=sys.stderr)
+    return 1 if failed or unsaved else 0

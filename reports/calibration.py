@@ -1,0 +1,102 @@
+"""What a method's runs against itself say: of the machine, in a calibration's own report, and of other reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from reports.noise import noise_bound
+from reports.stats import CONFIDENCE, estimate, paired_differences, paired_ratios, student_t
+from reports.tables import TEST_ACCURACY, Measure
+from reports.text import MIB, code, listed, markdown_table, number, plural
+from reports.view import DatasetView
+from results.schema import CalibrationRecord
+
+NAMES = {
+    "train_seconds": "training time",
+    "eval_seconds": "evaluation time",
+    "images_per_second": "images/s",
+    "peak_rss_bytes": "peak resident memory",
+    "rss_rise_bytes": "rise of resident memory",
+    "gpu_peak_allocated_bytes": "GPU peak allocated",
+    "gpu_peak_reserved_bytes": "GPU peak reserved",
+    "cpu_joules": "CPU energy",
+    "gpu_joules": "GPU energy",
+}
+_COMPARED = ("train_seconds", "peak_rss_bytes", "rss_rise_bytes", "gpu_peak_allocated_bytes")
+"""Those that reports give ratios of."""
+_SEEDS = (1, 3, 10)
+
+
+def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> Iterator[str]:
+    """The section of a calibration's report, as Markdown blocks."""
+    yield "### A method against itself (A/A)"
+    if calibration is None or data.reference is None or not data.rivals:
+        yield "Fewer than two pairs of cells finished, so the spread of this machine is not known."
+        return
+    ours, theirs = data.finished[data.rivals[0]], data.finished[data.reference]
+    rows = []
+    for field, spread in calibration.spread.items():
+        measure = Measure(NAMES[field], field, MIB if field.endswith("_bytes") else 1.0)
+        logs = [math.log(ratio) for ratio in paired_ratios(measure.values(ours), measure.values(theirs))]
+        mean = estimate(logs)
+        assert mean is not None
+        low, high = (math.exp(mean.mean + sign * (mean.half_width or 0.0)) for sign in (-1, 1))
+        bounds = [noise_bound(calibration, field, seeds) or 0.0 for seeds in _SEEDS]
+        rows.append(
+            [
+                NAMES[field],
+                f"{math.exp(mean.mean):.4f}",
+                f"{low:.4f} to {high:.4f}",
+                "yes" if low <= 1 <= high else "no",
+                _percent(spread),
+                *(_percent(bound) for bound in bounds),
+            ]
+        )
+    headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
+    yield markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in _SEEDS)], rows)
+    yield (
+        f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
+        f"in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
+        f"interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
+        f"difference that {CONFIDENCE:.0%} of comparisons of this method with itself stay within, with that many seeds "
+        f"(Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, times the "
+        "spread, over the root of the number of seeds); reports of later runs on this machine, with these threads and "
+        "this device, print smaller differences as 'within noise'."
+    )
+    gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
+    differing = sum(gap != 0 for gap in gaps)
+    yield (
+        "Test accuracies were the same in both cells of every pair: the same seed gives the same result here."
+        if not differing
+        else f"Test accuracies differed in {differing} of {plural(len(gaps), 'pair')}: the same seed does not give the "
+        "same result on this device."
+    )
+
+
+def noise(data: DatasetView) -> Iterator[str]:
+    """What 'within noise' means in this report, as a Markdown block; or that nothing is known of it."""
+    known = data.calibration
+    if known is None:
+        if any(cell.machine is not None for cell in data.cells):
+            yield (
+                "How much a method differs from itself on this machine is not known: `python -m bench.calibrate`, run "
+                "here before, would let this report mark differences that are within that noise."
+            )
+        return
+    seeds = max((len(data.finished[method]) for method in data.rivals), default=1)
+    bounds = [
+        f"{_percent(bound)} in {NAMES[field]}"
+        for field in _COMPARED
+        if (bound := noise_bound(known, field, seeds)) is not None
+    ]
+    yield (
+        f"*Within noise*: {code(known.method)} against itself on this machine, in {plural(known.pairs, 'pair')} of "
+        f"cells on {known.dataset} with {number(known.seconds)} s of training each (calibration {code(known.run_id)}), "
+        f"stays within {listed(bounds)} in 95 of 100 comparisons over {plural(seeds, 'seed')}. It says how steady the "
+        "machine was then, for cells as long as those."
+    )
+
+
+def _percent(log_ratio: float) -> str:
+    return f"{number(100 * math.expm1(log_ratio), 2)}%"

@@ -1,0 +1,72 @@
+"""The picture of resident memory over the time of training, as it was sampled from outside the training process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reports.style import Look, Picture, legend, panels, save, scale_x, themed
+from reports.text import MIB, number
+from reports.view import DatasetView
+from results.schema import CellResult
+
+
+def memory_over_time(
+    data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path
+) -> Picture | None:
+    """Resident memory above the baseline against time since training began, for each method's first watched seed.
+
+    One seed a method: seeds differ in time, so a mean over them would blur the steps. None where nothing was sampled.
+    """
+    cells = {method: cell for method in methods if (cell := _first_sampled(data.finished[method])) is not None}
+    if not cells:
+        return None
+    with themed():
+        figure, (panel,) = panels(1, 3.8)
+        ends = []
+        for method, cell in cells.items():
+            times, rises = _series(cell)
+            look = looks[method]
+            panel.plot(
+                times,
+                rises,
+                color=look.color,
+                marker=look.marker,
+                markevery=max(1, len(times) // 8),
+                markersize=6,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                linewidth=1.4,
+            )
+            ends.append(times[-1])
+        if scale_x(panel, ends):
+            panel.set_xlim(left=min(ends) / 20)
+        panel.set(xlabel="time since training began (s)", ylabel="resident memory above the baseline (MiB)")
+        legend(figure, looks, list(cells))
+        save(figure, path)
+    most = ", ".join(f"{method} {number(max(_series(cell)[1]))} MiB" for method, cell in cells.items())
+    seeds = sorted({cell.seed for cell in cells.values()})
+    which = f"seed {seeds[0]}" if len(seeds) == 1 else "the first seed of each method"
+    return Picture(
+        path.name,
+        f"Line chart of resident memory above the baseline in MiB against seconds since training began on {data.name}, "
+        f"one line a method. Largest sample: {most}.",
+        f"Resident memory of the cell's process over training and evaluation, {which}, above what it held before the "
+        "model was built. Sampled from another process, so a short peak can fall between two samples: the table has "
+        "the exact peaks.",
+    )
+
+
+def _first_sampled(cells: Sequence[CellResult]) -> CellResult | None:
+    for cell in cells:
+        if cell.machine is not None and cell.machine.rss_series and cell.baseline_rss_bytes is not None:
+            return cell
+    return None
+
+
+def _series(cell: CellResult) -> tuple[list[float], list[float]]:
+    """Seconds, and MiB above the baseline."""
+    assert cell.machine is not None
+    assert cell.baseline_rss_bytes is not None
+    times, resident = zip(*cell.machine.rss_series, strict=True)
+    return list(times), [(held - cell.baseline_rss_bytes) / MIB for held in resident]

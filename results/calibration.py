@@ -1,0 +1,101 @@
+"""How much a method differs from itself on one machine: computed from an A/A run, kept in its folder, found again.
+
+RUN/calibration.json      `CalibrationRecord`, written when a run whose purpose is calibration ends
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from results.schema import CalibrationRecord, CellResult, Environment, RunRecord
+from results.store import ResultsError, read_record, write_record
+
+CALIBRATION_FILE = "calibration.json"
+FIELDS = (
+    "train_seconds",
+    "eval_seconds",
+    "images_per_second",
+    "peak_rss_bytes",
+    "rss_rise_bytes",
+    "gpu_peak_allocated_bytes",
+    "gpu_peak_reserved_bytes",
+    "cpu_joules",
+    "gpu_joules",
+)
+"""What of a cell varies from one run of the same work to the next."""
+
+
+def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecord:
+    """The spread between the two cells of each pair (same seed, same work) of an A/A run.
+
+    Raises:
+        ResultsError: fewer than two pairs finished.
+    """
+    pairs = pairs_of(record, rows)
+    if len(pairs) < 2:
+        raise ResultsError(
+            f"{len(pairs)} of the pairs of {record.run_id} finished, and a calibration needs 2: go on with --resume"
+        )
+    first = pairs[0][0]
+    spread = {}
+    for field in FIELDS:
+        values = [(getattr(one, field), getattr(other, field)) for one, other in pairs]
+        ratios = [math.log(other / one) for one, other in values if one and other]
+        if len(ratios) == len(pairs):
+            spread[field] = math.sqrt(math.fsum(ratio**2 for ratio in ratios) / len(ratios))
+    seconds = [cell.train_seconds or 0.0 for pair in pairs for cell in pair]
+    return CalibrationRecord(
+        run_id=record.run_id,
+        created_at=record.created_at,
+        dataset=first.dataset,
+        method=first.method,
+        pairs=len(pairs),
+        seconds=math.fsum(seconds) / len(seconds),
+        threads=first.config.threads,
+        device=first.config.device,
+        environment=first.environment,
+        spread=spread,
+    )
+
+
+def pairs_of(record: RunRecord, rows: Iterable[CellResult]) -> list[tuple[CellResult, CellResult]]:
+    """The finished pairs of an A/A run, by seed: the cell under the first name and the one under the second."""
+    names = list(dict.fromkeys(cell.method for cell in record.cells))
+    done = {(cell.method, cell.seed): cell for cell in rows if cell.status == "ok"}
+    seeds = sorted({cell.seed for cell in record.cells})
+    first, second = min(names, key=len), max(names, key=len)
+    return [
+        (done[first, seed], done[second, seed]) for seed in seeds if (first, seed) in done and (second, seed) in done
+    ]
+
+
+def write_calibration(folder: Path, calibration: CalibrationRecord) -> None:
+    """Keep it in the run's folder, in place of an earlier one.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
+    write_record(folder / CALIBRATION_FILE, calibration)
+
+
+def find_calibration(
+    runs: Path, environment: Environment, threads: int, device: str
+) -> tuple[CalibrationRecord | None, Sequence[Path]]:
+    """The latest calibration in the runs' folder that was made on this machine with these threads and this device.
+
+    Returns:
+        It, or None; and the files that could not be read, which were passed over.
+    """
+    found: list[CalibrationRecord] = []
+    unreadable: list[Path] = []
+    for path in sorted(runs.glob(f"*/{CALIBRATION_FILE}")):
+        try:
+            calibration = read_record(path, CalibrationRecord)
+        except ResultsError:
+            unreadable.append(path)
+            continue
+        if calibration.is_of(environment, threads, device):
+            found.append(calibration)
+    return max(found, key=lambda each: each.created_at, default=None), unreadable
