@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.errors import UserError
-from bench.run import DEFAULT_OUT, PositiveFloat
+from bench.params import PositiveFloat
+from bench.run import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from reports.view import RunView
@@ -58,7 +59,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
         raise UserError(f"{run_a} and {run_b} are the same run, {old.record.run_id}: give two runs, the older first")
     limits = Limits(max_accuracy_drop, max_slowdown, max_memory)
     pairing = pair_runs(old, new)
-    figures = check(pairing.pairs, limits)
+    figures = check(pairing.pairs, limits, new.record.calibration)
     failed, refused = failures(pairing, figures), refusals(pairing)
     if not failed and all(figure.status is Status.NOT_JUDGED for figure in figures):
         raise UserError(_nothing(run_a, run_b, refused))
@@ -100,12 +101,12 @@ def _unlike(refused: list[str]) -> str:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command
+    from bench.command import run_command, stop_code
 
     try:
         code = run_command(cli, "python -m bench.compare")
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
+    except (click.Abort, KeyboardInterrupt) as stop:
+        code = stop_code(stop)
     sys.exit(code)
 
 

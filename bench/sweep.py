@@ -83,7 +83,7 @@ def run_cells(
         jobs: How many cells run at a time. More than one share the machine: their times are not those of a cell alone.
 
     Returns:
-        The last row of each of these cells, failures included.
+        The last row of each of these cells, failures included, without what it says of its epochs and the machine.
 
     Raises:
         ResultsError: a row cannot be written.
@@ -115,7 +115,8 @@ def run_cells(
                     return
                 append_cell(run, result)
                 if is_last:
-                    results.append(result)
+                    # Its epochs are on disk; kept here too, they would make a long sweep's harness fat.
+                    results.append(result.model_copy(update={"epochs": [], "machine": None}))
                     display.cell_ended(result)
                     return
                 again = f"{name_of(cell)}: {result.error}; trying again, attempt {attempt + 1} of {record.retries + 1}"

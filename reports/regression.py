@@ -16,8 +16,10 @@ than chance if one of these holds:
 - *Every* seed is worse by more than `GROSS`. Training that breaks down ends at 10% with one seed and at 60% with
   another, and the wider that spread, the less can a test on a few seeds show, while any reader sees what happened.
 
-A mean past its limit that is none of these is `UNCLEAR`: more seeds would tell. The rule knows no more than the spread
-between seeds. What all cells of a run share, another load on the machine for instance, is not in it. How often the
+Before all that, a ratio that the newer run's calibration gives for a method against itself is `WITHIN_NOISE`
+(`noise.py`), whatever the seeds say. A mean past its limit that is none of these is `UNCLEAR`: more seeds would tell.
+The rule knows no more than the spread between seeds and, with a calibration, between cells of the same work one right
+after the other. What all cells of a run share, another load on the machine for instance, is in neither. How often the
 whole rule is wrong on two runs of the same thing, with the noise of a real run, is simulated in the tests.
 """
 
@@ -29,9 +31,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from reports.noise import is_noise
 from reports.pairing import Pair
 from reports.significance import ALPHA, holm, seeds_needed, sign_flip_p
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from results.schema import CalibrationRecord
 
 MEASURES = (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED)
 RATIOS = (TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED)
@@ -49,6 +53,8 @@ class Status(Enum):
 
     SAME = "same"
     """Equal with every seed."""
+    WITHIN_NOISE = "within noise"
+    """As far apart as the machine's calibration has a method from itself."""
     WITHIN = "within limit"
     """Not past its limit, and not shown to differ."""
     BETTER = "better"
@@ -103,6 +109,8 @@ class Figure:
     """Why it is not judged, or was not measured."""
     p: float | None = None
     """Corrected for all tested figures of the check; None for what needs no test."""
+    calibration: CalibrationRecord | None = None
+    """Of the machine on which all cells of both runs ran, if one is known."""
 
     @property
     def effects(self) -> list[float]:
@@ -124,9 +132,15 @@ class Figure:
         return not (self.reason or self.measure.exact) and len(self.old) > 1
 
 
-def check(pairs: Sequence[Pair], limits: Limits) -> list[Figure]:
-    """Every figure of the pairs with its status; measures that neither run has are left out."""
-    figures = [figure for pair in pairs for figure in _figures(pair, limits)]
+def check(pairs: Sequence[Pair], limits: Limits, calibration: CalibrationRecord | None = None) -> list[Figure]:
+    """Every figure of the pairs with its status; measures that neither run has are left out.
+
+    Args:
+        pairs: what is compared.
+        limits: how much worse is too much.
+        calibration: the newer run's, if it has one. It counts for the pairs whose cells all ran under its conditions.
+    """
+    figures = [figure for pair in pairs for figure in _figures(pair, limits, calibration)]
     tested = [k for k, figure in enumerate(figures) if figure.is_tested]
     corrected = holm([_p(figures[k], len(tested)) for k in tested])
     for k, p in zip(tested, corrected, strict=True):
@@ -134,8 +148,9 @@ def check(pairs: Sequence[Pair], limits: Limits) -> list[Figure]:
     return [figure if figure.reason else replace(figure, status=_status(figure)) for figure in figures]
 
 
-def _figures(pair: Pair, limits: Limits) -> Iterator[Figure]:
+def _figures(pair: Pair, limits: Limits, calibration: CalibrationRecord | None) -> Iterator[Figure]:
     """The figures of one pair, not judged yet."""
+    known = calibration if calibration and calibration.covers([*pair.old, *pair.new]) else None
     for measure in MEASURES:
         ours, theirs = measure.values(pair.old), measure.values(pair.new)
         if not ours and not theirs:
@@ -149,6 +164,7 @@ def _figures(pair: Pair, limits: Limits) -> Iterator[Figure]:
             old=tuple(ours[seed] for seed in seeds),
             new=tuple(theirs[seed] for seed in seeds),
             resolution=_one_image(pair) if measure is TEST_ACCURACY else 0.0,
+            calibration=known,
         )
         if obstacle := pair.obstacles.get(measure.field):
             yield replace(figure, reason=obstacle)
@@ -176,6 +192,8 @@ def _status(figure: Figure) -> Status:
         most = max(losses)
         return Status.REGRESSION if most > figure.limit else Status.WORSE if most > 0 else Status.BETTER
     mean = statistics.fmean(losses)
+    if is_noise(figure.calibration, figure.measure.field, statistics.fmean(figure.effects), len(losses)):
+        return Status.WITHIN_NOISE
     is_shown = figure.p is not None and figure.p <= ALPHA
     if mean > figure.limit:
         return Status.REGRESSION if is_shown or len(losses) == 1 or _is_gross(figure) else Status.UNCLEAR

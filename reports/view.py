@@ -144,10 +144,7 @@ def _own_calibration(record: RunRecord, results: Iterable[CellResult]) -> Calibr
 def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> CalibrationRecord | None:
     """The run's calibration, if it is one of the machine and the settings with which every cell ran."""
     known = record.calibration
-    cells = (cell for group in methods.values() for cell in group)
-    if known and all(known.is_of(cell.environment, cell.config.threads, cell.config.device) for cell in cells):
-        return known
-    return None
+    return known if known and known.covers(cell for group in methods.values() for cell in group) else None
 
 
 def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:

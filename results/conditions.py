@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
@@ -103,6 +104,18 @@ class MachineRecord(Record):
     """(seconds since the start of training, resident bytes of the cell's process): sampled, evaluation in it."""
 
 
+class Conditions(Protocol):
+    """What of a cell says where and how it ran."""
+
+    @property
+    def config(self) -> CellConfig:
+        """Its configuration."""
+
+    @property
+    def environment(self) -> Environment:
+        """Its machine and versions."""
+
+
 class CalibrationRecord(Record):
     """`calibration.json`: how much a method differs from itself on one machine (A/A)."""
 
@@ -122,6 +135,10 @@ class CalibrationRecord(Record):
     environment: Environment
     spread: dict[str, Annotated[float, Field(ge=0.0)]]
     """By field of `CellResult`: root mean square of the logarithm of the ratio of the two cells of a pair."""
+
+    def covers(self, cells: Iterable[Conditions]) -> bool:
+        """Whether all of these cells ran under its conditions."""
+        return all(self.is_of(cell.environment, cell.config.threads, cell.config.device) for cell in cells)
 
     def is_of(self, environment: Environment, threads: int, device: str) -> bool:
         """Whether it says something of cells that run there: same machine, threads, device and PyTorch."""

@@ -156,12 +156,21 @@ class Waits(Steady):
 
 @register("allocates")
 class Allocates(Steady):
-    """Touches 300 MiB in each step and lets go of them; holds a tensor of 5 MiB for its backward pass."""
+    """Touches 300 MiB in each step, and lets go of them."""
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Allocate, then train."""
         touched = torch.ones(300 * 2**20, dtype=torch.uint8)
         del touched
+        return super().train_step(x, y)
+
+
+@register("holds")
+class Holds(Steady):
+    """Holds a tensor of 5 MiB for its backward pass."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Hold, then train."""
         held = torch.ones(5 * 2**18, requires_grad=True)
         held.square().sum().backward()  # squaring keeps its input
         return super().train_step(x, y)

@@ -16,7 +16,7 @@ from reports.regression import GROSS, MEASURES, Figure, Limits, Status, check, t
 from reports.stats import estimate
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_data
+from tests.factories import MIB, make_calibration, make_cell, make_data, make_environment
 
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -209,6 +209,23 @@ JUDGED = [
 @pytest.mark.parametrize(("measure", "old", "new", "status"), JUDGED)
 def test_status(measure: Measure, old: list[float], new: list[float], status: Status) -> None:
     assert figure_of(made(measure, old, new), measure).status is status
+
+
+def test_what_the_machine_does_by_itself_is_no_regression() -> None:
+    slower = made(TRAIN_SECONDS, [10.0], [11.5])
+    (known,) = (
+        figure.status
+        for figure in check([slower], Limits(), make_calibration(spread={"train_seconds": 0.08}))
+        if figure.measure is TRAIN_SECONDS
+    )
+    assert known is Status.WITHIN_NOISE
+    for calibration in (
+        make_calibration(spread={"train_seconds": 0.02}),
+        make_calibration(spread={"rss_rise_bytes": 0.08}),
+        make_calibration(spread={"train_seconds": 0.08}, environment=make_environment(cpu="another")),
+    ):
+        found = [figure.status for figure in check([slower], Limits(), calibration) if figure.measure is TRAIN_SECONDS]
+        assert found == [Status.REGRESSION]
 
 
 @pytest.mark.parametrize(
