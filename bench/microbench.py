@@ -47,11 +47,11 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
     from results.microbenchmarks import read_microbenchmarks
 
     _check(limits)
-    if threads is None:
-        threads = min(available_cores(), available_cores() if run is None else _threads(run))
+    cores = available_cores()
+    usual = cores if run is None else min(cores, _threads(run))
     former = _newest()
     arguments = [
-        f"--microbench-threads={threads}",
+        f"--microbench-threads={threads or usual}",
         f"--benchmark-save={describe_environment('cpu').commit or 'unknown'}",
     ]
     if former is not None:
@@ -70,7 +70,7 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
         session = _newest()
         if session is None or session == former:
             raise UserError(f"pytest saved nothing in {STORAGE}: leave its options for saving as they are")
-        if former is not None:
+        if former is not None and not any(argument.startswith("--benchmark-compare") for argument in pytest_arguments):
             _say_what_is_new(session, former)
         if run is not None:
             print(_put(session, run))
@@ -102,14 +102,17 @@ def _check(limits: Sequence[str]) -> None:
 
 
 def _threads(run: Path) -> int:
-    """The run's number of threads, the largest where its cells have several.
+    """The number of threads of the run's cells, the largest where they have several.
 
     Raises:
-        ResultsError: it is not a run.
+        ResultsError: it is not a run, or no cell of it has finished, so that it can have no report.
     """
-    from results.store import read_run
+    from results.store import ResultsError, read_cells, read_run
 
-    return max(cell.config.threads for cell in read_run(run).cells)
+    planned = read_run(run).cells
+    if not any(cell.status == "ok" for cell in read_cells(run)):
+        raise ResultsError(f"no cell of {run} has finished, so it has no report that could show timings")
+    return max(cell.config.threads for cell in planned)
 
 
 def _newest() -> Path | None:

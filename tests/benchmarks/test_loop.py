@@ -13,10 +13,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.job import StepEvent
 from bench.train import TrainedEpoch, train_epoch
 from tests.benchmarks.rounds import loop_ratio, time_call, write_down
-from tests.benchmarks.workload import EPOCH_STEPS, Subject
+from tests.benchmarks.workload import EPOCH_STEPS, QUICKEST, Subject
 
-QUICKEST = "backprop-cnn"
-"""The method in whose steps a fixed cost weighs most."""
 SECONDS = 8.0
 """For the epochs; the bare steps take as long again. Enough that the median is good to a fraction of a percent."""
 
