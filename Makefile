@@ -13,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report test lint clean
+.PHONY: help setup bench report microbench test lint clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=
 
 report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest)
 	@$(BIN)/python -m reports.build $(RUN)
+
+microbench: $(STAMP)  ## time every method's calls, compare with the last time; RUN=results/runs/... puts it into that report
+	@$(BIN)/python -m bench.microbench $(if $(RUN),--run '$(RUN)') $(ARGS)
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

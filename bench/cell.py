@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Generator
 import methods
 from bench import datasets
 from bench.job import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
+from bench.maker import Maker
 from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
@@ -27,12 +28,10 @@ from bench.train import (
     batches,
     evaluate,
     labelled_images,
-    optimizer_factory,
     train_epoch,
 )
 from bench.worker import describe
-from methods.method import Method, TaskShape
-from methods.prototypes import TrainingImages
+from methods.method import Method
 from results.schema import (
     BlockRecord,
     CellConfig,
@@ -72,14 +71,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     record = splits.record
     del raw, splits
     data_seconds = time.perf_counter() - clock
-    maker = _Maker(
-        cell.method_name,
-        TaskShape(*record.shape, record.num_classes),
-        config,
-        cell.seed,
-        device,
-        TrainingImages(lambda: (data.images(data.train.x), data.train.y), record.num_classes),
-    )
+    maker = Maker.on(data, record, cell.method_name, config, cell.seed)
 
     _warm_up(maker.make(), data, config)
     release_freed_memory()
@@ -135,31 +127,6 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         wall_seconds=time.perf_counter() - clock,
         **summary,
     )
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Builds the cell's method, set up and on its device, from the same random numbers each time."""
-
-    name: str
-    shape: TaskShape
-    config: CellConfig
-    seed: int
-    device: torch.device
-    training_images: TrainingImages
-
-    def make(self) -> Method:
-        cls = methods.get(self.name)
-        torch.manual_seed(seed_of(self.seed, Stream.INITIALISATION))
-        method = cls(self.shape, cls.Options.parse(self.config.options)).to(self.device)
-        method.see_training_images(self.training_images)
-        method.set_up(optimizer_factory(self.config))
-        torch.manual_seed(seed_of(self.seed, Stream.TRAINING))
-        return method
-
-    def at_depth(self, T: int) -> _Maker:
-        options = self.config.options | {"T": T}
-        return replace(self, config=self.config.model_copy(update={"options": options}))
 
 
 def _train(
@@ -284,7 +251,7 @@ def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig)
     return meter.peak_bytes
 
 
-def _probe_depths(maker: _Maker, data: DeviceData) -> dict[str, int]:
+def _probe_depths(maker: Maker, data: DeviceData) -> dict[str, int]:
     """The same at other depths, for methods that have a depth."""
     if "T" not in maker.config.options:
         return {}

@@ -1,6 +1,6 @@
 """Build the report of a run: `python -m reports.build [RUN] [--out DIR]`.
 
-Reads RUN/run.json and RUN/cells.jsonl and writes `report.md` and `figures/*.png`.
+Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json; writes `report.md` and `figures/*.png`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import click
 
 from reports.tables import short_table
 from reports.view import RunView, arrange, parse_utc
+from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
 __all__ = ["build_report", "main", "newest_run", "short_table"]
@@ -30,7 +31,7 @@ def build_report(run: Path, out: Path | None = None) -> Path:
     Nothing is written until every page and picture has been made; files of an earlier report are then replaced.
 
     Args:
-        run: folder that holds `run.json` and `cells.jsonl`.
+        run: folder that holds `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
         out: folder for `report.md` and `figures/`; made if it is not there. The run's own folder by default.
 
     Returns:
@@ -77,7 +78,7 @@ def main(run: Path | None, out: Path | None) -> None:
 
 
 def _read(run: Path) -> RunView:
-    view = arrange(read_run(run), read_cells(run))
+    view = arrange(read_run(run), read_cells(run), read_microbenchmarks(run / MICROBENCH_FILE))
     if not any(True for _ in view.cells):
         raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
     return view

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import beside_paper, calibration, diagnostics, energy, machine, provenance, tables, verdict
+from reports import beside_paper, calibration, diagnostics, energy, machine, microbench, provenance, tables, verdict
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.noise import is_noise
 from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios
 from reports.style import Picture
 from reports.text import MISSING, code, codes, listed, number, plural
-from reports.view import REFERENCE, DatasetView, RunView, parse_utc
+from reports.view import REFERENCE, DatasetView, RunView, moment
 
 
 def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: str, drawn_at_most: int) -> str:
@@ -27,6 +27,7 @@ def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: s
     blocks = [*_opening(view)]
     for data in view.datasets:
         blocks += _dataset(data, view, pictures.get(data.name, {}), folder, drawn_at_most)
+    blocks += microbench.section(view)
     unmatched = mismatches(view)
     blocks += [*machine.section(view), *provenance.sections(view, unmatched), *_limits(view, unmatched)]
     return "\n\n".join(blocks) + "\n"
@@ -49,7 +50,7 @@ def _opening(view: RunView) -> Iterator[str]:
         "apart from the training rule is listed under [Configuration](#configuration), and what cannot be concluded "
         "under [What this does not show](#what-this-does-not-show)."
     )
-    facts = [f"- Run: {code(record.run_id)}", f"- Created: {_moment(record.created_at)}"]
+    facts = [f"- Run: {code(record.run_id)}", f"- Created: {moment(record.created_at)}"]
     commits = sorted({cell.environment.commit or "unknown" for cell in view.cells})
     yield "\n".join([*facts, f"- Code: commit {codes(commits)}", "- To reproduce it:"])
     yield f"```sh\n{record.command.strip()}\n```"
@@ -194,13 +195,6 @@ def _picture(picture: Picture | None, folder: str) -> Iterator[str]:
 def _limits(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
     yield "## What this does not show"
     yield "\n".join(f"- {sentence}" for sentence in caveats(view, unmatched))
-
-
-def _moment(text: str) -> str:
-    try:
-        return f"{parse_utc(text):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
-        return text
 
 
 def _ranges(numbers: list[int]) -> str:

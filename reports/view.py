@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from results.calibration import calibrate
+from results.microbenchmarks import Microbenchmarks
 from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
 from results.store import ResultsError
 
@@ -67,6 +68,8 @@ class RunView:
     """Finished cells that `run.json` does not name. They are reported like the others, after them."""
     calibration: CalibrationRecord | None
     """What the run itself shows of the machine, where that is its purpose."""
+    microbenchmarks: Microbenchmarks | None = None
+    """What one call of each method takes, where the run has been given that."""
 
     @property
     def methods(self) -> list[str]:
@@ -79,7 +82,7 @@ class RunView:
         return (cell for dataset in self.datasets for cell in dataset.cells)
 
 
-def arrange(record: RunRecord, cells: Iterable[CellResult]) -> RunView:
+def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Microbenchmarks | None = None) -> RunView:
     """Sort a run's cells by data set, method and seed, and find what is missing."""
     results = {cell.key: cell for cell in cells}
     planned_keys = {cell.key for cell in record.cells}
@@ -113,6 +116,7 @@ def arrange(record: RunRecord, cells: Iterable[CellResult]) -> RunView:
         results=[results[cell.key] for cell in everything if cell.key in results],
         unplanned=len(extra),
         calibration=_own_calibration(record, results.values()),
+        microbenchmarks=microbenchmarks,
     )
 
 
@@ -130,6 +134,14 @@ def parse_utc(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 time for people, to the minute; text that is none is left as it is."""
+    try:
+        return f"{parse_utc(text):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return text
 
 
 def _own_calibration(record: RunRecord, results: Iterable[CellResult]) -> CalibrationRecord | None:

@@ -1,0 +1,102 @@
+"""What is timed: random images of a shape, and a method built for them as a cell builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from bench.datasets.registry import RawData
+from bench.datasets.split import make_splits
+from bench.maker import Maker
+from bench.plan import SPLIT_SEED
+from bench.presets import OPTIMIZER, PRESETS
+from bench.seeds import Stream, seed_of
+from bench.spec import parse_methods
+from bench.train import DeviceData, batches
+from methods.method import Method
+from results.schema import CellConfig, DataRecord
+
+CPU = "cpu"
+CLASSES = 10
+BATCH_SIZE = PRESETS["standard"].batch_size
+QUICKEST = "backprop-cnn"
+"""The method with the shortest training step: the one in which a cost of the harness's own weighs most."""
+EPOCH_STEPS = 8
+"""Training steps an epoch, about as many as on digits: a fixed cost of an epoch weighs as it does there."""
+EVALUATED_BATCHES = 2
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method ready to be timed, and what it is given."""
+
+    name: str
+    method: Method
+    data: DeviceData
+    record: DataRecord
+    config: CellConfig
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The first training batch, as a training step is given it."""
+        return self.epoch()[0]
+
+    def epoch(self) -> list[tuple[Tensor, Tensor]]:
+        """Every training batch, as a training step is given it."""
+        drawn = batches(self.data.train, self.config.batch_size, self.order())
+        return [(self.data.images(x), y) for x, y in drawn]
+
+    def order(self) -> Generator:
+        """The generator of the order of training images, as a cell starts with it."""
+        return Generator().manual_seed(seed_of(SEED, Stream.ORDER))
+
+    def noise(self) -> Generator:
+        """The generator that predictions start from."""
+        return Generator().manual_seed(seed_of(SEED, Stream.EVALUATION))
+
+
+def make_subject(name: str, shape: tuple[int, int, int], batch_size: int, threads: int) -> Subject:
+    """Build a method at its default options for random images.
+
+    Args:
+        name: of a registered method.
+        shape: (channels, height, width) of one image.
+        batch_size: images a batch; the sizes of the parts of the data follow from it.
+        threads: to write down; setting them is the caller's.
+    """
+    data, record = _images(shape, batch_size)
+    preset = PRESETS["standard"]
+    (spec,) = parse_methods(name, {})
+    config = CellConfig(
+        preset="standard",
+        epochs=1,
+        batch_size=batch_size,
+        lr=preset.lr,
+        weight_decay=preset.weight_decay,
+        optimizer=OPTIMIZER,
+        train_size=EPOCH_STEPS * batch_size,
+        split_seed=SPLIT_SEED,
+        device=CPU,
+        threads=threads,
+        options=spec.options,
+    )
+    return Subject(name, Maker.on(data, record, name, config, SEED).make(), data, record, config)
+
+
+@cache
+def _images(shape: tuple[int, int, int], batch_size: int) -> tuple[DeviceData, DataRecord]:
+    """Balanced labels and uniform noise, through the splits that real data go through."""
+    train, test = EPOCH_STEPS * batch_size, EVALUATED_BATCHES * batch_size
+    enough = 2 * train  # a tenth is held out for validation, and no class may run short
+    random = np.random.default_rng(SEED)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        return random.integers(0, 256, (count, *shape), dtype=np.uint8), np.arange(count, dtype=np.int64) % CLASSES
+
+    raw = RawData(*part(enough), *part(test), "random numbers", verified=None, partial=False)
+    splits = make_splits(raw, num_classes=CLASSES, train_size=train, split_seed=SPLIT_SEED)
+    return DeviceData.place(splits, torch.device(CPU)), splits.record
