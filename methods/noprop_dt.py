@@ -25,6 +25,7 @@ from methods.method import MakeOptimizer, TaskShape
 from methods.registry import register
 from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 from methods.stack import StackMethod
+from methods.streams import Streams
 
 Sampler = Literal["ancestral", "mean", "replace"]
 
@@ -82,14 +83,18 @@ class NoPropDT(StackMethod):
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         shared = [*self.net.embedding.parameters(), *self.net.head.parameters()]
         self._shared_optimizer = make_optimizer(shared)
+        self._streams = Streams(1 + self.options.T)
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All blocks once, then the shared parameters once, from the gradients of every term of equation 8."""
         if self.attached:
             return self._train_attached(x, y)
+        self._streams.next_step()
         total = torch.zeros((), device=x.device)
         for t in range(1, self.options.T + 1):
+            self._streams.enter(t)
             total += self.train_block(t, x, y)
+        self._streams.enter(0)
         return total + self.train_shared(y)
 
     def train_block(self, t: int, x: Tensor, y: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from methods.noprop_dt import NoPropDT
+from methods.streams import Streams
 from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, same, snapshot, train
 
 T = 5
@@ -89,6 +91,8 @@ def test_a_step_has_the_loss_and_the_gradients_of_equation_8(embedding: str, cla
     loss = method.train_step(x, y)
     net, alpha_bar = build("noprop", **options).net, method.schedule.alpha_bar
     torch.manual_seed(9)
+    streams = Streams(4)
+    streams.next_step()
     u = net.embedding.weight[y]
     d = u.shape[1]
 
@@ -97,9 +101,11 @@ def test_a_step_has_the_loss_and_the_gradients_of_equation_8(embedding: str, cla
 
     expected = 0.5 * (alpha_bar[0] * u.square().sum(1) - d * alpha_bar[0] - d * math.log(1 - alpha_bar[0])).mean()
     for t in (1, 2, 3):
+        streams.enter(t)
         estimate = net.blocks[t - 1](x, noised(t - 1), net.embedding.weight)
         increase = alpha_bar[t] / (1 - alpha_bar[t]) - alpha_bar[t - 1] / (1 - alpha_bar[t - 1])
         expected = expected + 3 / 2 * 0.3 * increase * (estimate - u).square().sum(1).mean()
+    streams.enter(0)
     classified = noised(3) if classifier_input == "sample" else estimate
     expected = expected + nn.functional.cross_entropy(net.head(classified), y)
     expected.backward()
@@ -239,3 +245,41 @@ def test_variants_train(embedding: str, decoder: str) -> None:
         last = float(method.train_step(*batch(64)))
     assert last < first
     assert method.predict(batch(4)[0], Generator()).shape == (4, SHAPE.num_classes)
+
+
+def test_a_block_learns_the_same_whatever_the_others_do() -> None:
+    """Trained with all others, in another order, or alone: the same numbers to the last bit."""
+    x, y = batch()
+
+    def trained(order: Iterable[int]) -> NoPropDT:
+        torch.manual_seed(5)
+        method: NoPropDT = build("noprop", T=3)
+        for _ in range(2):
+            method._streams.next_step()
+            for t in order:
+                method._streams.enter(t)
+                method.train_block(t, x, y)
+            method._streams.enter(0)
+            method.train_shared(y)
+        return method
+
+    whole = trained([1, 2, 3])
+    for order in ([3, 2, 1], [2]):
+        other = trained(order)
+        for t in order:
+            theirs = other.net.blocks[t - 1].state_dict()
+            for name, value in whole.net.blocks[t - 1].state_dict().items():
+                assert torch.equal(value, theirs[name]), name
+        assert torch.equal(whole.net.head.weight, other.net.head.weight)
+
+
+def test_steps_and_blocks_draw_different_numbers() -> None:
+    torch.manual_seed(0)
+    streams = Streams(3)
+    drawn = []
+    for _ in range(4):
+        streams.next_step()
+        for part in range(3):
+            streams.enter(part)
+            drawn.append(float(torch.rand(())))
+    assert len(set(drawn)) == 12

@@ -1,0 +1,29 @@
+"""Random numbers for parts that are trained independently: each part has its own, whatever the others draw.
+
+So a block's noise and dropout are the same whether the other blocks are trained before it, after it, elsewhere, or not
+at all.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+class Streams:
+    """For every step and each of `parts` parts a seed of its own; all follow from PyTorch's state at the first step."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+        self._base: int | None = None
+        self._step = -1
+
+    def next_step(self) -> None:
+        """A new step begins."""
+        if self._base is None:
+            self._base = int(torch.randint(2**31, ()))
+        self._step += 1
+
+    def enter(self, part: int) -> None:
+        """From now on PyTorch draws this part's numbers of this step, on every device."""
+        assert self._base is not None
+        torch.manual_seed(self._base + self._step * self._parts + part)
