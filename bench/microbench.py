@@ -122,7 +122,8 @@ def _newest() -> Path | None:
 
 def _pytest(arguments: Sequence[str]) -> int:
     """Run the suite in a process of its own, in which nothing has been set up yet; pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", str(SUITE), "--benchmark-enable", "--benchmark-only"]
+    # Without a limit: a slow machine is no fault.
+    command = [sys.executable, "-m", "pytest", str(SUITE), "--timeout=0", "--benchmark-enable", "--benchmark-only"]
     command += [f"--benchmark-storage={STORAGE}", "--benchmark-sort=name", "--benchmark-columns=median,iqr,mean,rounds"]
     return subprocess.run([*command, *arguments], check=False).returncode
 
@@ -143,12 +144,14 @@ def _put(session: Path, run: Path) -> Path:
     """Give the run the session's file and build its report again; the report's path.
 
     Raises:
-        ResultsError: the run's folder cannot be written to, or the report cannot be built.
+        ResultsError: the file is not what it should be, the run's folder cannot be written to, or the report cannot be
+            built.
     """
     from reports.build import build_report
-    from results.microbenchmarks import MICROBENCH_FILE
+    from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
     from results.store import ResultsError
 
+    read_microbenchmarks(session)
     target = run / MICROBENCH_FILE
     unfinished = target.with_suffix(".part")
     try:

@@ -22,8 +22,9 @@ LOOP = {"median": 1.012, "iqr": 0.004, "epochs": 11, "steps": 8}
 def make_benchmark(kind: str = "step", method: str = "backprop", **overrides: Any) -> dict[str, Any]:
     """One benchmark: `overrides` go to `extra_info`, or to `stats` where that has such a field."""
     seconds = MILLISECONDS[kind] / 1000
-    stats = {"min": 0.8 * seconds, "max": 2 * seconds, "median": seconds, "q1": 0.8 * seconds, "q3": 1.6 * seconds}
-    stats |= {"iqr": 0.8 * seconds, "rounds": 7, "iterations": 1, "outliers": "1;0"}
+    times = {"min": 0.8, "max": 2.0, "mean": 1.1, "stddev": 0.4, "median": 1.0, "iqr": 0.8, "q1": 0.8, "q3": 1.6}
+    stats: dict[str, Any] = {name: factor * seconds for name, factor in times.items()}
+    stats |= {"rounds": 7, "iterations": 1, "ops": 1 / stats["mean"], "outliers": "1;0"}
     measured = {
         "schema_version": 3,
         "kind": kind,

@@ -47,8 +47,9 @@ def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePytest:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return lambda *arguments: call(microbench.main, "bench.microbench", arguments, monkeypatch, capsys)
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Calls the command with arguments as the shell would give them; what pytest's process prints is caught too."""
+    return lambda *arguments: call(microbench.main, "bench.microbench", arguments, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -140,14 +141,22 @@ def test_a_damaged_former_session_is_one_sentence(suite: FakePytest, command: Co
     assert len(suite.asked) == 1
 
 
-def test_real_timings_are_read_and_name_what_they_are_of(
+def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
     command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The quickest of all benchmarks, by pytest in its own process."""
+    """The quickest of all benchmarks, by pytest in its own process, against a session that nothing can keep up with."""
     monkeypatch.chdir(tmp_path)
-    end = command("--run", run, "-k", "prediction and 8x8 and backprop-cnn")
-    assert end.code == 0
-    session = read_microbenchmarks(run / MICROBENCH_FILE)
+    name = "tests/benchmarks/test_methods.py::test_prediction[8x8-backprop-cnn]"
+    fast = make_benchmark("predict", "backprop-cnn", shape=[1, 8, 8], mean=1e-9, median=1e-9, q1=1e-9, q3=1e-9)
+    (microbench.STORAGE / "Linux").mkdir(parents=True)
+    former = write_session(microbench.STORAGE / "Linux" / "0001_abc.json", make_session([fast | {"fullname": name}]))
+    end = command("--run", run, "--benchmark-compare-fail=mean:10%", "-k", "prediction and 8x8 and backprop-cnn")
+    assert end.code == 1
+    assert end.err.endswith(f"failed: {run} is as it was\n")
+    assert "Performance has regressed" in end.out + end.err
+    assert "Traceback" not in end.out + end.err
+    (path,) = set(microbench.STORAGE.glob("*/*.json")) - {former}
+    session = read_microbenchmarks(path)
     assert session is not None
     (timed,) = session.benchmarks
     measured = timed.extra_info
