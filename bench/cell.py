@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator
@@ -17,10 +17,10 @@ import methods
 from bench import datasets
 from bench.job import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.maker import Maker
-from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
 from bench.models import ModelCard, model_path, save_model
+from bench.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.seeds import Stream, seed_of
 from bench.train import (
     DeviceData,
@@ -44,11 +44,10 @@ from results.schema import (
 )
 
 ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
-DEPTHS = (5, 10, 20)
-"""Depths T at which activation bytes are probed."""
 DIAGNOSED_IMAGES = 2_000
 """Validation images, at most, on which blocks are looked at after each epoch."""
 _WARM_UP_STEPS = 2
+Cost = TypeVar("Cost", int, float)
 
 
 def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
@@ -93,6 +92,11 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     }
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
+    probed: dict[str, Any] = {
+        "activation_bytes": probe_activation_bytes(maker.make(), data, config),
+        "activation_bytes_by_T": probe_depths(maker, data),
+        **probe_flops(maker, data, config),
+    }
 
     return CellResult(
         run_id=job.run_id,
@@ -108,13 +112,12 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
         data_seconds=data_seconds,
         images_per_second=images / train_seconds,
-        seconds_to=seconds_to_targets(epochs),
+        seconds_to=to_targets(epochs, [epoch.train_seconds for epoch in epochs]),
+        images_to=to_targets(epochs, [images // len(epochs)] * len(epochs)),
         peak_rss_bytes=peak,
         baseline_rss_bytes=baseline,
         rss_rise_bytes=max(0, peak - baseline),
         rss_source="high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
-        activation_bytes=probe_activation_bytes(maker.make(), data, config),
-        activation_bytes_by_T=_probe_depths(maker, data),
         gpu_peak_allocated_bytes=gpu.allocated_bytes,
         gpu_peak_reserved_bytes=gpu.reserved_bytes,
         gpu_process_bytes=gpu.process_bytes,
@@ -126,6 +129,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         environment=job.environment,
         wall_seconds=time.perf_counter() - clock,
         **summary,
+        **probed,
     )
 
 
@@ -219,15 +223,18 @@ def _save(
     return path.as_posix()
 
 
-def seconds_to_targets(epochs: list[EpochRecord]) -> dict[str, float | None]:
-    """Training seconds by the end of the first epoch whose validation accuracy reached each target; None: never."""
-    reached: dict[str, float | None] = {f"{target:.2f}": None for target in ACCURACY_TARGETS}
-    elapsed = 0.0
-    for epoch in epochs:
-        elapsed += epoch.train_seconds
+def to_targets(epochs: Sequence[EpochRecord], cost: Sequence[Cost]) -> dict[str, Cost | None]:
+    """What was spent by the end of the first epoch whose validation accuracy reached each target; None: never.
+
+    Args:
+        epochs: in order.
+        cost: of each epoch, in any unit.
+    """
+    reached: dict[str, Cost | None] = {f"{target:.2f}": None for target in ACCURACY_TARGETS}
+    for epoch, spent in zip(epochs, itertools.accumulate(cost), strict=True):
         for target in ACCURACY_TARGETS:
             if epoch.val_accuracy >= target and reached[f"{target:.2f}"] is None:
-                reached[f"{target:.2f}"] = elapsed
+                reached[f"{target:.2f}"] = spent
     return reached
 
 
@@ -239,28 +246,6 @@ def _warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
         method.train_step(data.images(x), y)
     method.eval()
     method.predict(data.images(x), Generator(y.device).manual_seed(0))
-
-
-def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
-    """Bytes held for backward at the peak of one training step on one full batch."""
-    method.train()
-    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-    x = data.images(x)
-    with ActivationMeter(method.parameters(), method.buffers()) as meter:
-        method.train_step(x, y)
-    return meter.peak_bytes
-
-
-def _probe_depths(maker: Maker, data: DeviceData) -> dict[str, int]:
-    """The same at other depths, for methods that have a depth."""
-    if "T" not in maker.config.options:
-        return {}
-    probed: dict[str, int] = {}
-    for depth in DEPTHS:
-        other = maker.at_depth(depth)
-        with contextlib.suppress(methods.MethodError):  # a method need not take every depth
-            probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)
-    return probed
 
 
 def _optimizer_bytes(method: Method) -> int:

@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 
 import methods
 from bench import cell, datasets
-from bench.cell import run_cell, seconds_to_targets
+from bench.cell import run_cell, to_targets
 from bench.datasets import Dataset, RawData
 from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
 from bench.models import ModelCard
@@ -292,7 +292,7 @@ def test_no_depths_without_a_depth() -> None:
     assert result.activation_bytes > 0
 
 
-def test_seconds_to_targets() -> None:
+def test_what_was_spent_until_a_target_was_reached() -> None:
     """By training time up to the end of the epoch, by validation alone, and the first time counts."""
     accuracies = [(0.5, 0.99), (0.95, 0.99), (0.91, 0.99), (0.98, 0.99)]
     epochs = [
@@ -301,4 +301,13 @@ def test_seconds_to_targets() -> None:
         )
         for number, (val, test) in enumerate(accuracies, start=1)
     ]
-    assert seconds_to_targets(epochs) == {"0.90": 5.0, "0.95": 5.0, "0.97": 10.0, "0.98": 10.0, "0.99": None}
+    seconds = [epoch.train_seconds for epoch in epochs]
+    assert to_targets(epochs, seconds) == {"0.90": 5.0, "0.95": 5.0, "0.97": 10.0, "0.98": 10.0, "0.99": None}
+    assert to_targets(epochs, [100] * 4) == {"0.90": 200, "0.95": 200, "0.97": 400, "0.98": 400, "0.99": None}
+
+
+def test_operations_are_counted_and_cost_no_cell_that_cannot_be() -> None:
+    result, _ = run()
+    assert result.train_flops_per_image is not None
+    assert result.train_flops_per_image >= 0
+    assert set(result.images_to) == set(result.seconds_to)
