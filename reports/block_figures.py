@@ -13,10 +13,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from reports.diagnostics import block_frame, last_epoch, methods_in, step_frame
-from reports.style import MAX_DRAWN, WIDTH_INCHES, Look, Picture, legend, panels, save, themed
+from reports.diagnostics import block_frame, methods_in, methods_with_blocks, step_frame
+from reports.style import MAX_DRAWN, WIDTH_INCHES, Look, Picture, bands, legend, panels, save, themed
 from reports.view import DatasetView
 
 MAX_METHODS = 6
@@ -36,12 +36,11 @@ def draw_blocks(data: DatasetView, looks: Mapping[str, Look], folder: Path, pref
     Returns:
         The pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
     """
-    epochs = block_frame(data)
-    blocks, steps = last_epoch(epochs), last_epoch(step_frame(data))
+    blocks, steps = block_frame(data, only_last=True), step_frame(data)
     pictures: dict[str, Picture | None] = {}
     if not blocks.empty:
         pictures["blocks"] = _blocks(blocks, looks, folder / f"{prefix}-blocks.png", data.name)
-        pictures["blocks-by-epoch"] = _by_epoch(epochs, folder / f"{prefix}-blocks-by-epoch.png", data.name)
+        pictures["blocks-by-epoch"] = _by_epoch(data, folder / f"{prefix}-blocks-by-epoch.png")
     if not steps.empty:
         pictures["accuracy-by-step"] = _steps(steps, looks, folder / f"{prefix}-accuracy-by-step.png", data.name)
     return {name: picture for name, picture in pictures.items() if picture is not None}
@@ -52,13 +51,11 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
     rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (accuracy, error, weight) = panels(3, 4.1)
-        for method in methods:
-            of_method = rows[rows["method"] == method]
-            _line(accuracy, of_method, "own_accuracy", looks[method], "-")
-            _line(accuracy, of_method, "image_accuracy", looks[method], "--")
-            _line(error, of_method, "denoising_error", looks[method], "-")
-            if of_method["snr_weight"].notna().any():
-                _line(weight, of_method, "snr_weight", looks[method], "-")
+        _curves(accuracy, rows, methods, "own_accuracy", looks, "-")
+        _curves(accuracy, rows, methods, "image_accuracy", looks, "--")
+        _curves(error, rows, methods, "denoising_error", looks, "-")
+        weighted = rows[rows["snr_weight"].notna()]
+        _curves(weight, weighted, methods_in(weighted), "snr_weight", looks, "-")
         accuracy.set(title="Accuracy of each block", ylabel="accuracy (%)", ylim=(-2, 102))
         error.set(title="Denoising error", ylabel="|û − u|² / |u|²")
         weight.set(title="Weight of the block's loss", ylabel="SNR weight")
@@ -87,39 +84,45 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
         "Each block after the last epoch, by the time of its input. "
         + (scales if rows["is_stack"].nunique() > 1 else "")
         + _seeds(rows)
-        + _left_out(frame, MAX_METHODS),
+        + _left_out(methods_in(frame), MAX_METHODS),
     )
 
 
-def _by_epoch(frame: pd.DataFrame, path: Path, name: str) -> Picture | None:
+def _by_epoch(data: DatasetView, path: Path) -> Picture | None:
+    with_blocks = methods_with_blocks(data)
+    methods = with_blocks[:MAX_METHODS_BY_EPOCH]
+    frame = block_frame(data, methods=methods)
     if frame["epoch"].nunique() == 1:
         return None
-    methods = methods_in(frame)[:MAX_METHODS_BY_EPOCH]
     with themed():
         figure = Figure(figsize=(WIDTH_INCHES, 0.5 + 3.2 * len(methods)), layout="constrained")
-        axes = figure.subplots(len(methods), 2, squeeze=False)
+        axes = figure.subplots(len(methods), 2, squeeze=False, sharex=True)
         for row, method in zip(axes, methods, strict=True):
             of_method = frame[frame["method"] == method]
             numbers = sorted(of_method["number"].unique())
             shades = mpl.colormaps["viridis"](np.linspace(0, BRIGHTEST, len(numbers)))
             marker = "o" if of_method["epoch"].nunique() <= MAX_MARKED_EPOCHS else ""
-            for panel, column in zip(row, ("own_accuracy", "denoising_error"), strict=True):
+            columns = ["own_accuracy", "denoising_error"]
+            means = of_method.groupby(["number", "epoch"])[columns].mean()
+            for panel, column in zip(row, columns, strict=True):
                 for index, block in enumerate(numbers):
-                    curve = of_method[of_method["number"] == block].groupby("epoch")[column].mean()
+                    curve = means.loc[block][column]
                     panel.plot(curve.index, curve, color=shades[index], linewidth=1.6, marker=marker, markersize=3.5)
-                panel.set(xlabel="epoch", title=method)
-                panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+                panel.set_title(method)
             row[0].set_ylabel("accuracy on own task (%)")
             row[1].set_ylabel("error, |û − u|² / |u|²")
             _maybe_log(row[1], of_method["denoising_error"])
             _colorbar(figure, row, of_method, shades)
+        for panel in axes[-1]:
+            panel.set_xlabel("epoch")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         save(figure, path)
     return Picture(
         path.name,
-        f"Line charts of each block's accuracy and denoising error against the epoch on {name}, for "
+        f"Line charts of each block's accuracy and denoising error against the epoch on {data.name}, for "
         f"{', '.join(methods)}.",
         "Each block on its own task after each epoch, mean over seeds, one colour a block."
-        + _left_out(frame, MAX_METHODS_BY_EPOCH),
+        + _left_out(with_blocks, MAX_METHODS_BY_EPOCH),
     )
 
 
@@ -146,8 +149,7 @@ def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str
     rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (panel,) = panels(1, 4.1)
-        for method in methods:
-            _line(panel, rows[rows["method"] == method], "accuracy", looks[method], "-")
+        _curves(panel, rows, methods, "accuracy", looks, "-")
         panel.set(
             xlabel="time at which inference is stopped (0: noise, 1: its end)",
             ylabel="validation accuracy (%)",
@@ -162,30 +164,36 @@ def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str
         f"Line chart of accuracy against the time at which inference is stopped on {name}."
         + (f" Half way: {said}." if said else ""),
         "Accuracy if inference stopped early, after the last epoch: the class that the method's classifier reads from "
-        f"z at that time. {_seeds(rows)}" + _left_out(frame, MAX_DRAWN),
+        f"z at that time. {_seeds(rows)}" + _left_out(methods_in(frame), MAX_DRAWN),
     )
 
 
-def _line(panel: Axes, rows: pd.DataFrame, column: str, look: Look, linestyle: str) -> None:
-    """Mean over seeds of a column against time, and a band from the least to the most."""
-    curve = rows.groupby("time")[column].agg(["mean", "min", "max"])
-    panel.plot(
-        curve.index,
-        curve["mean"],
-        color=look.color,
-        marker=look.marker,
-        linestyle=linestyle,
-        markersize=6,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-    )
-    panel.fill_between(curve.index, curve["min"], curve["max"], color=look.color, alpha=0.18, lw=0)
+def _curves(
+    panel: Axes, rows: pd.DataFrame, methods: Sequence[str], column: str, looks: Mapping[str, Look], linestyle: str
+) -> None:
+    """Each method's mean over seeds against time, and a band from the least to the most."""
+    over_seeds = rows.groupby(["method", "time"])[column].agg(["mean", "min", "max"])
+    curves = {method: over_seeds.loc[[method]].droplevel("method") for method in methods}
+    bands(panel, curves, looks)
+    for method, curve in curves.items():
+        look = looks[method]
+        panel.plot(
+            curve.index,
+            curve["mean"],
+            color=look.color,
+            marker=look.marker,
+            linestyle=linestyle,
+            markersize=6,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+        )
 
 
 def _maybe_log(panel: Axes, values: pd.Series) -> None:
     positive = values[values > 0]
     if len(positive) and positive.max() >= LOG_SPREAD * positive.min():
         panel.set_yscale("log")
+        panel.yaxis.set_minor_locator(NullLocator())  # they have neither marks nor labels here, but take time
     else:
         panel.set_ylim(0, 1.05 * float(values.max()) or 1)
 
@@ -194,6 +202,5 @@ def _seeds(rows: pd.DataFrame) -> str:
     return "One seed for each method." if rows["seed"].nunique() == 1 else _BAND
 
 
-def _left_out(frame: pd.DataFrame, limit: int) -> str:
-    methods = len(methods_in(frame))
-    return f" The first {limit} of {methods} methods." if methods > limit else ""
+def _left_out(methods: Sequence[str], limit: int) -> str:
+    return f" The first {limit} of {len(methods)} methods." if len(methods) > limit else ""

@@ -5,6 +5,7 @@ Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json;
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 import sys
@@ -41,7 +42,7 @@ def build_report(run: Path, out: Path | None = None) -> Path:
         ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` cannot be
             written to.
     """
-    return _write(_read(run), out or run)
+    return _build(run, out)[1]
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -68,13 +69,29 @@ def main(run: Path | None, out: Path | None) -> None:
     """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
-        view = _read(folder)
-        report = _write(view, out or folder)
+        view, report = _build(folder, out)
     except ResultsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     click.echo(short_table(view.results))
     click.echo(f"\n{report}")
+
+
+def _build(run: Path, out: Path | None) -> tuple[RunView, Path]:
+    """A run as it was read, and the path of its report.
+
+    A run of thousands of cells is millions of objects, none of them garbage: to look through them again and again
+    takes the collector longer than reading them. It rests meanwhile, but for the pictures (see `_render`).
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        view = _read(run)
+        return view, _write(view, out or run)
+    finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
 
 
 def _read(run: Path) -> RunView:
@@ -106,11 +123,12 @@ def _render(view: RunView, folder: Path) -> None:
 
     (folder / FIGURES_FOLDER).mkdir()
     styles = looks(view.methods)
-    pictures = {
-        data.name: figures.draw(data, styles, folder / FIGURES_FOLDER, prefix)
-        for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True)
-        if data.drawn
-    }
+    pictures = {}
+    gc.freeze()  # whatever there is by now stays, and is passed over below
+    for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True):
+        if data.drawn:
+            pictures[data.name] = figures.draw(data, styles, folder / FIGURES_FOLDER, prefix)
+            gc.collect()  # figures are cycles of megabytes
     (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from reports.style import MAX_DOTS, Look, Picture, accuracy_limits, legend, panels, save, scale_x, themed
+from reports.style import MAX_DOTS, Look, Picture, accuracy_limits, bands, legend, panels, save, scale_x, themed
 from reports.view import DatasetView
-from results.store import to_epoch_frame
 
 MAX_MARKERS = 12
 
@@ -21,12 +21,21 @@ MAX_MARKERS = 12
 def epoch_means(data: DatasetView, methods: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Accuracies in percent of every epoch: one row for each seed, and mean, least and most over seeds.
 
-    The second frame has the index (method, epoch) and the columns (field, statistic).
+    `elapsed_seconds` is the training time spent by the end of the epoch, evaluation not counted. The second frame has
+    the index (method, epoch) and the columns (field, statistic).
     """
-    rows = to_epoch_frame(cell for method in methods for cell in data.finished[method])
+    fields = ["val_accuracy", "test_accuracy"]
+    rows = pd.DataFrame(
+        [
+            (method, cell.seed, epoch.epoch, epoch.val_accuracy, epoch.test_accuracy, elapsed)
+            for method in methods
+            for cell in data.finished[method]
+            for epoch, elapsed in zip(cell.epochs, accumulate(each.train_seconds for each in cell.epochs), strict=True)
+        ],
+        columns=["method", "seed", "epoch", *fields, "elapsed_seconds"],
+    )
     if rows.empty:
         return rows, rows
-    fields = ["val_accuracy", "test_accuracy"]
     rows[fields] *= 100
     grouped = rows.groupby(["method", "epoch"], sort=True)[[*fields, "elapsed_seconds"]]
     return rows, grouped.agg(["mean", "min", "max"])
@@ -40,13 +49,14 @@ def accuracy_by_epoch(
     with themed():
         figure, axes = panels(2, 4.1, sharey=True)
         for panel, (field, title) in zip(axes, fields.items(), strict=True):
-            for method in methods:
-                curve, look = means.loc[method], looks[method]
-                x = curve.index.to_numpy()
-                panel.fill_between(x, curve[field, "min"], curve[field, "max"], color=look.color, alpha=0.18, lw=0)
-                _marked_line(panel, curve.index, curve[field, "mean"], look, markersize=6)
+            of_field = means[field]
+            curves = {method: of_field.loc[method] for method in methods}
+            bands(panel, curves, looks)
+            for method, curve in curves.items():
+                look = looks[method]
+                _marked_line(panel, curve.index, curve["mean"], look, markersize=6)
                 seeds = rows[rows["method"] == method]
-                if seeds["seed"].nunique() in range(2, MAX_DOTS + 1) and len(x) <= 2 * MAX_MARKERS:
+                if seeds["seed"].nunique() in range(2, MAX_DOTS + 1) and len(curve) <= 2 * MAX_MARKERS:
                     panel.scatter(seeds["epoch"], seeds[field], s=9, color=look.color, alpha=0.6, lw=0, zorder=2)
             panel.set(title=f"{title.capitalize()} accuracy", xlabel="epoch")
             panel.set_xlim(0.5, rows["epoch"].max() + 0.5)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import pandas as pd
 
-from reports.text import MISSING, code, codes, markdown_table, number, plural
+from reports.text import MISSING, alike, code, codes, markdown_table, number, plural
 from reports.view import DatasetView
-from results.schema import CellResult, DiagnosticsRecord
+from results.schema import BlockRecord, CellResult, DiagnosticsRecord
 
 NEAR_THE_END = 0.5
 """Percentage points within which an accuracy counts as the final one."""
@@ -17,18 +17,29 @@ MAX_TIMES = 11
 """Columns of times in one table."""
 
 
-def block_frame(data: DatasetView) -> pd.DataFrame:
+_FIELDS = tuple(BlockRecord.model_fields)
+_KEY = ("method", "seed", "epoch")
+
+
+def block_frame(data: DatasetView, *, only_last: bool = False, methods: Collection[str] | None = None) -> pd.DataFrame:
     """One row a block, epoch and cell, with the fields of `BlockRecord`; accuracies in percent.
 
-    Columns before those: method, seed, epoch, is_last (the cell's last epoch), is_stack (False: one network, and the
-    rows are times at which it was looked at), is_own_task (whether it is trained on what it was looked at on).
+    Columns before those: method, seed, epoch, is_stack (False: one network, and the rows are times at which it was
+    looked at), is_own_task (whether it is trained on what it was looked at on).
+
+    Args:
+        data: the data set.
+        only_last: leave out all but each cell's last epoch; a cell that was not looked at then has no rows.
+        methods: leave out all others.
     """
+    fields = attrgetter(*_FIELDS)
     rows = [
-        key | {"is_stack": "T" in cell.config.options, "is_own_task": found.trained_on_own_task} | block.model_dump()
-        for cell, found, key in _looks(data)
+        (cell.method, cell.seed, epoch, "T" in cell.config.options, found.trained_on_own_task, *fields(block))
+        for cell, epoch, found in _looks(data, only_last)
+        if methods is None or cell.method in methods
         for block in found.blocks
     ]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=[*_KEY, "is_stack", "is_own_task", *_FIELDS])
     if not frame.empty:
         frame[["own_accuracy", "image_accuracy"]] *= 100
         frame["snr_weight"] = frame["snr_weight"].astype(float)
@@ -36,27 +47,26 @@ def block_frame(data: DatasetView) -> pd.DataFrame:
 
 
 def step_frame(data: DatasetView) -> pd.DataFrame:
-    """One row a time of inference, epoch and cell: method, seed, epoch, is_last, time, accuracy in percent."""
+    """One row a time of inference and cell, after its last epoch: method, seed, epoch, time, accuracy in percent."""
     rows = [
-        key | {"time": step.time, "accuracy": step.accuracy * 100}
-        for _, found, key in _looks(data)
+        (cell.method, cell.seed, epoch, step.time, step.accuracy * 100)
+        for cell, epoch, found in _looks(data, only_last=True)
         for step in found.steps
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*_KEY, "time", "accuracy"])
 
 
-def _looks(data: DatasetView) -> Iterator[tuple[CellResult, DiagnosticsRecord, dict[str, Any]]]:
-    """Everything that was looked at: the cell, what was found, and the columns that say where."""
+def methods_with_blocks(data: DatasetView) -> list[str]:
+    """Methods of which blocks were looked at after any epoch, in the order of the plan."""
+    return list(dict.fromkeys(cell.method for cell, _, found in _looks(data, only_last=False) if found.blocks))
+
+
+def _looks(data: DatasetView, only_last: bool) -> Iterator[tuple[CellResult, int, DiagnosticsRecord]]:
+    """Everything that was looked at: the cell, the number of the epoch, and what was found."""
     for cell in data.cells:
-        for epoch in cell.epochs:
+        for epoch in cell.epochs[-1:] if only_last else cell.epochs:
             if epoch.diagnostics:
-                key = {"method": cell.method, "seed": cell.seed, "epoch": epoch.epoch}
-                yield cell, epoch.diagnostics, key | {"is_last": epoch is cell.epochs[-1]}
-
-
-def last_epoch(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each cell's last epoch; a cell that was not looked at then has none."""
-    return frame if frame.empty else frame[frame["is_last"]]
+                yield cell, epoch.epoch, epoch.diagnostics
 
 
 def methods_in(frame: pd.DataFrame) -> list[str]:
@@ -65,20 +75,18 @@ def methods_in(frame: pd.DataFrame) -> list[str]:
 
 
 def blocks_table(rows: pd.DataFrame) -> str:
-    """Blocks (or times) of one method, means over seeds; rows: of that method, from the last epoch."""
+    """Blocks (or times) of one method, means over seeds; rows: of that method, after the last epoch."""
     measured = ["own_accuracy", "image_accuracy", "denoising_error", "snr_weight"]
     means = rows.groupby(["number", "time"], as_index=False)[measured].mean()
     is_stack = bool(rows["is_stack"].all())
-    body = [
-        [
-            *([f"{row['number']:.0f}"] if is_stack else []),
-            number(row["time"], decimals=2),
-            number(row["own_accuracy"], decimals=2),
-            number(row["image_accuracy"], decimals=2),
-            _small(row["denoising_error"]),
-            MISSING if pd.isna(row["snr_weight"]) else _small(row["snr_weight"]),
-        ]
-        for _, row in means.iterrows()
+    columns = [
+        *([[f"{each:.0f}" for each in means["number"]]] if is_stack else []),
+        *(
+            [number(each, decimals=2) for each in means[column]]
+            for column in ("time", "own_accuracy", "image_accuracy")
+        ),
+        alike(means["denoising_error"]),
+        alike(means["snr_weight"]),
     ]
     headers = [
         *(["block"] if is_stack else []),
@@ -88,11 +96,11 @@ def blocks_table(rows: pd.DataFrame) -> str:
         "denoising error",
         "weight of its loss",
     ]
-    return markdown_table(headers, body)
+    return markdown_table(headers, zip(*columns, strict=True))
 
 
 def steps_table(rows: pd.DataFrame) -> str:
-    """Accuracy if inference stopped at a time, a row a method; means over seeds; rows: from the last epoch.
+    """Accuracy if inference stopped at a time, a row a method; means over seeds; rows: a `step_frame`.
 
     All times that there are, or every tenth where those are many. Between two of its steps a method is where the
     earlier one has brought it.
@@ -116,10 +124,10 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
         data: the data set.
         drawn: Markdown of the pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
     """
-    blocks, steps = last_epoch(block_frame(data)), last_epoch(step_frame(data))
+    blocks, steps = block_frame(data, only_last=True), step_frame(data)
     if blocks.empty and steps.empty:
         return
-    images = {found.images for _, found, _ in _looks(data)}
+    images = {found.images for *_, found in _looks(data, only_last=False)}
     yield "### What each block learns"
     yield (
         f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each epoch. It "
@@ -182,8 +190,3 @@ def _when_decided(steps: pd.DataFrame) -> Iterator[str]:
             f"{code(method)} is within {NEAR_THE_END} points of its final {number(final, decimals=2)}% from time "
             f"{first:.3g} on (step {position} of the {len(curve) - 1} shown)."
         )
-
-
-def _small(value: float) -> str:
-    """Three digits, however small: `0.000341`, `3.41e-05`."""
-    return f"{value:.3g}" if abs(value) < 1000 else number(value)

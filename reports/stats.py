@@ -46,7 +46,11 @@ def estimate(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimat
     Returns:
         None where there are no values.
     """
-    data = list(values)
+    return _estimate(tuple(values), confidence)
+
+
+@lru_cache(maxsize=4096)  # a report needs the same mean in several tables, sentences and pictures
+def _estimate(data: tuple[float, ...], confidence: float) -> Estimate | None:
     n = len(data)
     if n == 0:
         return None
@@ -65,16 +69,20 @@ def bootstrap_t(values: Sequence[float], confidence: float = CONFIDENCE) -> floa
         None where it does not exist: nearly all values are equal, so that many resamples have no spread.
     """
     data = np.asarray(values, dtype=float)
+    # From their median, so that a resample of the commonest value alone has a spread of exactly zero: by rounding it
+    # would come out at 1e-17 or so, and the quantile at 1e15.
+    data = data - np.median(data)
     resampled = data[_resamples(len(data))]
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(resampled.mean(axis=1) - data.mean()) / resampled.std(axis=1, ddof=1) * math.sqrt(len(data))
+        distance = np.abs(resampled.mean(axis=0) - data.mean()) / resampled.std(axis=0, ddof=1) * math.sqrt(len(data))
     quantile = float(np.quantile(np.nan_to_num(distance, nan=0.0, posinf=np.inf), confidence, method="higher"))
     return quantile if 0 < quantile < math.inf else None
 
 
 @lru_cache(maxsize=32)
 def _resamples(n: int) -> NDArray[np.int64]:
-    return np.random.default_rng(n).integers(0, n, size=(_RESAMPLES, n))
+    """Which of n values each resample holds, one resample a column."""
+    return np.ascontiguousarray(np.random.default_rng(n).integers(0, n, size=(_RESAMPLES, n)).T)
 
 
 @lru_cache(maxsize=1024)

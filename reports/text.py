@@ -13,6 +13,7 @@ MISSING = "–"
 MIB = 2**20
 ONE_SEED = " (one seed)"
 MAX_DECIMALS = 4
+MAX_COLUMN_DECIMALS = 6
 
 
 def number(value: float, significant: int = 3, *, decimals: int | None = None, signed: bool = False) -> str:
@@ -50,6 +51,24 @@ def exact(values: Collection[float], *, decimals: int | None = None) -> str:
     places = max(2, _decimals(min(values), 3)) if decimals is None else decimals
     low, high = number(min(values), decimals=places), number(max(values), decimals=places)
     return low if low == high else f"{low} to {high}"
+
+
+def alike(values: Iterable[float]) -> list[str]:
+    """Numbers of one column, all in the same form; a dash for one that is not a number.
+
+    As many decimals as give the smallest (but 0) two digits. Where that would be more than `MAX_COLUMN_DECIMALS`, all
+    are as `3.4e-07`.
+    """
+    column = [float(value) for value in values]
+    sizes = [abs(value) for value in column if value and math.isfinite(value)]
+    places = max(0, 1 - math.floor(math.log10(min(sizes)))) if sizes else 0
+
+    def shown(value: float) -> str:
+        if math.isnan(value):
+            return MISSING
+        return number(value, decimals=places) if places <= MAX_COLUMN_DECIMALS else f"{value:.1e}"
+
+    return [shown(value) for value in column]
 
 
 def code(text: str) -> str:

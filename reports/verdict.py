@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reports.noise import is_noise
-from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p
+from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_ps
 from reports.stats import estimate, paired_differences, paired_ratios
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
@@ -49,7 +49,8 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
         data: the cells.
         times: whether times may be compared (not where cells shared the machine).
     """
-    found: list[tuple[str, Measure, int, float, float]] = []
+    found: list[tuple[str, Measure, int, float]] = []
+    tests: list[list[float]] = []
     for method in data.rivals:
         for measure in (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED):
             if measure is TRAIN_SECONDS and not times:
@@ -62,11 +63,12 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
                 differences = [math.log(ratio) for ratio in effects]
             mean = estimate(effects)
             if mean is not None:
-                found.append((method, measure, mean.n, mean.mean, sign_flip_p(differences)))
-    corrected = holm([p for *_, p in found])
+                found.append((method, measure, mean.n, mean.mean))
+                tests.append(differences)
+    corrected = holm(sign_flip_ps(tests))
     return [
         Comparison(method, measure, n, effect, p, is_noise(data.calibration, measure.field, effect, n))
-        for (method, measure, n, effect, _), p in zip(found, corrected, strict=True)
+        for (method, measure, n, effect), p in zip(found, corrected, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from reports.block_figures import MAX_METHODS_BY_EPOCH, draw_blocks
 from reports.build import build_report
-from reports.diagnostics import block_frame, blocks_table, last_epoch, sections, step_frame, steps_table
+from reports.diagnostics import block_frame, blocks_table, methods_with_blocks, sections, step_frame, steps_table
 from reports.style import Picture, looks
 from reports.view import DatasetView, arrange
 from results.schema import BlockRecord, CellResult, DiagnosticsRecord, StepRecord
@@ -70,20 +70,29 @@ def test_the_table_has_means_over_seeds_of_the_last_epoch_alone() -> None:
         cell_with(look([0.1, 0.2]), look([0.80, 0.95]), seed=0),
         cell_with(look([0.1, 0.2]), look([0.90, 0.99]), seed=1),
     ]
-    table = blocks_table(last_epoch(block_frame(view_of(cells))))
+    table = blocks_table(block_frame(view_of(cells), only_last=True))
     assert table_rows(table)[0][0] == "block"
     assert table_rows(table)[2:] == [
-        ["1", "0.00", "85.00", "42.50", "0.1", "2"],
-        ["2", "0.50", "97.00", "48.50", "0.01", "2"],
+        ["1", "0.00", "85.00", "42.50", "0.100", "2.0"],
+        ["2", "0.50", "97.00", "48.50", "0.010", "2.0"],
     ]
+
+
+def test_a_frame_can_be_of_the_last_epoch_or_of_some_methods_alone() -> None:
+    cells = [cell_with(look([0.1]), look([0.8])), cell_with(look([0.2]), None, method="noprop-fm")]
+    data = view_of(cells)
+    assert block_frame(data)["own_accuracy"].tolist() == [10.0, 80.0, 20.0]
+    assert block_frame(data, only_last=True)["own_accuracy"].tolist() == [80.0]
+    assert block_frame(data, methods=["noprop-fm"])["own_accuracy"].tolist() == [20.0]
+    assert methods_with_blocks(data) == ["noprop", "noprop-fm"]
 
 
 def test_one_network_has_times_instead_of_blocks_and_a_loss_without_weights_has_none() -> None:
     config = make_config(options={"steps": 40})
     cells = [cell_with(look([0.8, 0.9], weight=None), method="noprop-fm", config=config)]
-    table = blocks_table(last_epoch(block_frame(view_of(cells))))
+    table = blocks_table(block_frame(view_of(cells), only_last=True))
     assert "block" not in table
-    assert table_rows(table)[2:] == [["0.00", "80.00", "40.00", "0.1", "–"], ["0.50", "90.00", "45.00", "0.01", "–"]]
+    assert table_rows(table)[2:] == [["0.00", "80.00", "40.00", "0.100", "–"], ["0.50", "90.00", "45.00", "0.010", "–"]]
 
 
 def test_accuracy_by_step_is_a_row_a_method_and_holds_until_its_next_step() -> None:
@@ -92,7 +101,7 @@ def test_accuracy_by_step_is_a_row_a_method_and_holds_until_its_next_step() -> N
         cell_with(look([0.8], steps=(0.1, 0.8, 0.9)), seed=1),
         cell_with(look([0.8], steps=(0.1, 0.2, 0.3, 0.4, 0.5)), method="noprop[T=4]"),
     ]
-    table = steps_table(last_epoch(step_frame(view_of(cells))))
+    table = steps_table(step_frame(view_of(cells)))
     assert table_rows(table)[0] == ["stopped at time", "0", "0.25", "0.5", "0.75", "1"]
     assert row(table, "noprop") == ["10.00", "10.00", "70.00", "70.00", "90.00"]
     assert row(table, "noprop[T=4]") == ["10.00", "20.00", "30.00", "40.00", "50.00"]
@@ -100,7 +109,7 @@ def test_accuracy_by_step_is_a_row_a_method_and_holds_until_its_next_step() -> N
 
 def test_a_deep_stacks_steps_are_thinned_to_tenths() -> None:
     cells = [cell_with(make_diagnostics("noprop[T=20]"), method="noprop[T=20]")]
-    header = table_rows(steps_table(last_epoch(step_frame(view_of(cells)))))[0]
+    header = table_rows(steps_table(step_frame(view_of(cells))))[0]
     assert header == ["stopped at time", "0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1"]
 
 

@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
-from reports.significance import ALPHA, holm, least_p, seeds_needed, sign_flip_p
+from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p, sign_flip_ps
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -15,6 +16,27 @@ def test_p_is_the_share_of_all_signs_that_are_as_far_from_zero(seed: int) -> Non
     data = np.random.default_rng(seed).normal(0.5, 1.0, size=7)
     means = [abs(np.mean(data * signs)) for signs in itertools.product([1, -1], repeat=7)]
     assert sign_flip_p(data.tolist()) == pytest.approx(np.mean(np.array(means) >= abs(data.mean()) - 1e-12))
+
+
+@pytest.mark.parametrize("seeds", [3, EXACT_UP_TO, EXACT_UP_TO + 1, 30])
+@pytest.mark.parametrize("decimals", [0, 6], ids=["with ties", "without"])
+def test_scipy_gives_the_same_p(seeds: int, decimals: int) -> None:
+    samples = np.random.default_rng(seeds).normal(0.4, 1.0, size=(6, seeds)).round(decimals)
+    for sample in samples[samples.any(axis=1)]:
+        found = permutation_test(
+            (sample,),
+            np.mean,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=2**EXACT_UP_TO,
+            rng=np.random.default_rng(0),
+        )
+        assert sign_flip_p(sample.tolist()) == pytest.approx(min(1.0, found.pvalue), abs=1e-12)
+
+
+def test_tests_with_different_seeds_are_worked_out_apart_and_in_their_order() -> None:
+    tests = [[1.0, 2.0, 3.0], [0.5], [0.0, 0.0], [1.0, 2.0, 3.0, 4.0], [1.0, -2.0, 3.0]]
+    assert sign_flip_ps(tests) == [sign_flip_p(each) for each in tests] == [0.25, 1.0, 1.0, 0.125, 0.75]
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 6, 8])

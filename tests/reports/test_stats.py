@@ -77,6 +77,15 @@ def test_the_bootstrap_is_the_same_each_time_and_gives_way_where_values_hardly_v
     assert estimate([1.0] * 10) == Estimate(1.0, 0.0, 0.0, 10)
 
 
+@pytest.mark.parametrize("values", [[0.3] * 9 + [0.6], [98.0555555] * 11 + [97.7]])
+def test_values_that_rounding_spreads_a_little_are_still_equal(values: list[float]) -> None:
+    """The mean of ten times 0.3 is not 0.3 to the last bit: taken for a spread, it makes an interval of 1e13."""
+    assert bootstrap_t(values) is None
+    result = estimate(values)
+    assert result is not None
+    assert result.half_width == pytest.approx(student_t(result.n - 1) * (result.sd or 0) / math.sqrt(result.n))
+
+
 def test_pairs_are_made_by_seed_whatever_the_order_and_without_seeds_that_only_one_has() -> None:
     theirs = {0: 10.0, 1: 20.0, 2: 40.0, 7: 1.0}
     ours = {2: 20.0, 0: 20.0, 1: 30.0, 5: 999.0}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from reports.stats import Estimate
-from reports.text import code, exact, markdown_table, number, plus_minus
+from reports.text import alike, code, exact, markdown_table, number, plus_minus
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,21 @@ def test_differences_carry_their_sign() -> None:
 
 def test_fewer_values_than_seeds_are_said() -> None:
     assert plus_minus(Estimate(2.0, 0.1, 0.25, 2), expected=3).endswith("(n = 2)")
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.341, 0.0123, 0.000341], ["0.34100", "0.01230", "0.00034"]),
+        ([12.0, 3400.0, 0.0], ["12", "3,400", "0"]),
+        ([2.0, math.nan], ["2.0", "–"]),
+        ([0.5, 3.4e-7, 0.0], ["5.0e-01", "3.4e-07", "0.0e+00"]),
+        ([0.0, 0.0], ["0", "0"]),
+        ([], []),
+    ],
+)
+def test_a_column_has_one_form(values: list[float], texts: list[str]) -> None:
+    assert alike(values) == texts
 
 
 def test_exact_values_have_no_interval_and_show_their_range() -> None:

@@ -1,0 +1,63 @@
+"""Which methods no other beats in accuracy and in a cost together: the Pareto front, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reports.stats import estimate
+from reports.tables import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.text import codes, number
+from reports.view import DatasetView
+
+COSTS = {
+    TRAIN_SECONDS: "training time",
+    ACTIVATIONS: "activations held for backward",
+    GPU_ALLOCATED: "peak GPU memory allocated",
+}
+"""What accuracy is set against, and what it is called in a sentence."""
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The names whose points no other point beats, by rising cost.
+
+    A point beats another if it is no worse in both and better in one, so equal points leave each other standing.
+
+    Args:
+        points: (cost, gain) by name; less of the first and more of the second is better.
+    """
+
+    def is_beaten(point: tuple[float, float]) -> bool:
+        return any(cost <= point[0] and gain >= point[1] and (cost, gain) != point for cost, gain in points.values())
+
+    return sorted((name for name, point in points.items() if not is_beaten(point)), key=lambda name: points[name])
+
+
+def mean_points(data: DatasetView, cost: Measure) -> dict[str, tuple[float, float]]:
+    """(mean cost, mean test accuracy in percent) by method, over the seeds that have both."""
+    points = {}
+    for method in data.drawn:
+        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
+        seeds = sorted(costs.keys() & accuracies.keys())
+        means = estimate(costs[seed] for seed in seeds), estimate(accuracies[seed] for seed in seeds)
+        if means[0] is not None and means[1] is not None:
+            points[method] = means[0].mean, means[1].mean
+    return points
+
+
+def sentences(data: DatasetView, *, times: bool) -> Iterator[str]:
+    """One for each cost that was measured: the methods on its front; none where there is nothing to compare.
+
+    Args:
+        data: the cells.
+        times: whether times may be compared (not where cells shared the machine).
+    """
+    for cost, name in COSTS.items():
+        points = mean_points(data, cost)
+        if len(points) < 2 or (cost is TRAIN_SECONDS and not times):
+            continue
+        front = pareto_front(points)
+        said = [f"{codes([method])} ({number(points[method][1], decimals=2)}%)" for method in front]
+        yield (
+            f"In test accuracy and {name} together, {len(front)} of {len(points)} methods "
+            f"{'is' if len(front) == 1 else 'are'} not beaten by another: {', '.join(said)}."
+        )

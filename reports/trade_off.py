@@ -1,0 +1,109 @@
+"""The picture of what accuracy costs: time, activations and GPU memory, each with its Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from reports.front import COSTS, mean_points, pareto_front
+from reports.stats import estimate
+from reports.style import MAX_DOTS, Look, Picture, legend, panels, save, scale_x, spread_note, themed, wrapped
+from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.text import exact, plus_minus
+from reports.view import DatasetView
+
+Seeds = dict[str, tuple[np.ndarray, np.ndarray]]
+"""By method: costs and test accuracies in percent, one a seed."""
+
+
+def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path) -> Picture | None:
+    """Test accuracy against training time and, beside it, against activation bytes: one point a method."""
+    costs = {cost: seeds for cost in COSTS if (seeds := _seeds(data, methods, cost))}
+    if not costs:
+        return None
+    units = {cost: "s" if cost is TRAIN_SECONDS else "MiB" for cost in costs}
+    fronts = {cost: pareto_front(mean_points(data, cost)) for cost in costs}
+    with themed():
+        figure, axes = panels(len(costs), 4.1, sharey=True)
+        accuracies = np.concatenate([y for seeds in costs.values() for _, y in seeds.values()])
+        low, high = float(accuracies.min()), float(accuracies.max())
+        margin = max(0.08 * (high - low), 0.25)
+        axes[0].set(ylabel="test accuracy (%)", ylim=(low - margin, min(high + margin, 100 + margin / 2)))
+        logarithmic = []
+        for panel, (cost, seeds) in zip(axes, costs.items(), strict=True):
+            _crosses(panel, seeds, looks, fronts[cost])
+            if scale_x(panel, np.concatenate([x for x, _ in seeds.values()])):
+                logarithmic.append(COSTS[cost])
+            _steps(panel, [mean_points(data, cost)[method] for method in fronts[cost]])
+            panel.set_xlabel(wrapped(f"{COSTS[cost]} ({units[cost]})", len(costs)))
+        legend(figure, looks, methods, line=False)
+        save(figure, path)
+    described = "; ".join(
+        f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(data.finished[method]).values()), decimals=2)}% in "
+        f"{plus_minus(estimate(TRAIN_SECONDS.values(data.finished[method]).values()))} s with "
+        f"{exact(ACTIVATIONS.values(data.finished[method]).values())} MiB of activations"
+        for method in methods
+    )
+    not_beaten = "; ".join(f"{COSTS[cost]}: {', '.join(front)}" for cost, front in fronts.items())
+    logs = f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
+    return Picture(
+        path.name,
+        f"Scatter plots of test accuracy in percent against cost on {data.name}. {described}. "
+        f"On the Pareto front, by cost: {not_beaten}.",
+        "What accuracy costs: up and to the left is better. Grey steps and black edges: the Pareto front, the methods "
+        f"whose means no other method beats in both. By cost, cheapest first: {not_beaten}. "
+        + spread_note(
+            max(len(data.finished[method]) for method in methods),
+            "Large markers",
+            "lines: from the least to the most in both directions",
+        )
+        + logs,
+    )
+
+
+def _seeds(data: DatasetView, methods: Sequence[str], cost: Measure) -> Seeds:
+    """Methods that have the cost and an accuracy for a seed."""
+    found = {}
+    for method in methods:
+        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
+        if shared := sorted(costs.keys() & accuracies.keys()):
+            found[method] = np.array([costs[k] for k in shared]), np.array([accuracies[k] for k in shared])
+    return found
+
+
+def _crosses(panel: Axes, seeds: Seeds, looks: Mapping[str, Look], front: Sequence[str]) -> None:
+    """Each method's mean, its range over seeds in both directions, and each of a few seeds as a dot."""
+    several = {method: (x, y) for method, (x, y) in seeds.items() if len(x) > 1}
+    lines = [
+        line
+        for x, y in several.values()
+        for line in ([(x.min(), y.mean()), (x.max(), y.mean())], [(x.mean(), y.min()), (x.mean(), y.max())])
+    ]
+    colors = [looks[method].color for method in several for _ in range(2)]
+    panel.add_collection(LineCollection(lines, colors=colors, linewidths=1.2, alpha=0.8))
+    for method, (x, y) in seeds.items():
+        look = looks[method]
+        if 1 < len(x) <= MAX_DOTS:
+            panel.scatter(x, y, s=14, color=look.color, alpha=0.6, lw=0)
+        edge, level = ("0.1", 6) if method in front else ("white", 5)
+        panel.plot(x.mean(), y.mean(), color=look.color, marker=look.marker, ms=9, markeredgecolor=edge, zorder=level)
+
+
+def _steps(panel: Axes, front: Sequence[tuple[float, float]]) -> None:
+    """The border of what the front beats, to the edges of the panel; its limits are set."""
+    costs, accuracies = zip(*front, strict=True)
+    floor, edge = panel.get_ylim()[0], panel.get_xlim()[1]
+    panel.plot(
+        [costs[0], *costs, edge],
+        [floor, *accuracies, accuracies[-1]],
+        color="0.55",
+        linewidth=1.2,
+        drawstyle="steps-post",
+        zorder=1.5,
+        scalex=False,
+        scaley=False,
+    )
