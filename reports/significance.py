@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 ALPHA = 0.05
 """The chance, at most, that a report on methods that do not differ calls any two of them different."""
 EXACT_UP_TO = 14
 """Seeds for which all ways to set the signs are looked at; beyond, a random choice of as many as these have."""
-_ROUNDING = 1e-13
+_BATCH = 512
+"""Resamples in memory at a time."""
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -39,6 +38,8 @@ def sign_flip_ps(tests: Sequence[Sequence[float]]) -> list[float]:
     Raises:
         ValueError: one of them has no differences.
     """
+    from scipy.stats import permutation_test  # takes a while to import, which `--help` need not wait for
+
     p_values = [1.0] * len(tests)  # where one sign is as likely as the other: a single seed, or no difference at all
     by_seeds: dict[int, list[int]] = {}
     for index, differences in enumerate(tests):
@@ -46,26 +47,21 @@ def sign_flip_ps(tests: Sequence[Sequence[float]]) -> list[float]:
             raise ValueError("no differences to test")
         if len(differences) > 1 and any(differences):
             by_seeds.setdefault(len(differences), []).append(index)
-    for seeds, indices in by_seeds.items():
-        data = np.array([tests[index] for index in indices], dtype=float).T
-        signs = _signs(seeds)
-        sums, seen = signs @ data, data.sum(axis=0)
-        near = _ROUNDING * np.abs(data).sum(axis=0)  # sums that are equal in theory differ by rounding
-        tails = np.minimum((sums <= seen + near).sum(axis=0), (sums >= seen - near).sum(axis=0))
-        # A random choice of signs is joined by those that were seen: p is never 0.
-        also = 0 if seeds <= EXACT_UP_TO else 1
-        for index, tail in zip(indices, tails.tolist(), strict=True):
-            p_values[index] = min(1.0, 2 * (tail + also) / (len(signs) + also))
+    for indices in by_seeds.values():
+        found = permutation_test(
+            (np.array([tests[index] for index in indices], dtype=float),),
+            np.mean,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=2**EXACT_UP_TO,
+            alternative="two-sided",
+            axis=-1,
+            batch=_BATCH,
+            rng=np.random.default_rng(0),
+        )
+        for index, p in zip(indices, found.pvalue.tolist(), strict=True):
+            p_values[index] = float(p)
     return p_values
-
-
-@lru_cache(maxsize=8)
-def _signs(n: int) -> NDArray[np.float64]:
-    """All ways to set n signs, or a random choice of them where those are too many: one a row, ±1."""
-    if n <= EXACT_UP_TO:
-        return np.where((np.arange(2**n)[:, None] >> np.arange(n)) & 1, -1.0, 1.0)
-    pairs = np.tile([1.0, -1.0], (2**EXACT_UP_TO, n, 1))
-    return np.ascontiguousarray(np.random.default_rng(0).permuted(pairs, axis=-1)[..., 0])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -73,7 +69,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Where nothing differs, the chance that any of the adjusted is below a level is at most that level.
     """
-    from statsmodels.stats.multitest import multipletests  # takes a while to import, which `--help` need not wait for
+    from statsmodels.stats.multitest import multipletests  # as above
 
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
 
