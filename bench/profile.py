@@ -133,7 +133,8 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     if config.device.startswith("cuda"):
         activities.append(ProfilerActivity.CUDA)
     method.train()
-    with profile(activities=activities) as profiled:
+    profiled = profile(activities=activities)
+    with profiled:
         for x, y in islice(batches(data.train, config.batch_size, order), steps):
             with record_function(TRAINING):
                 method.train_step(data.images(x), y)
