@@ -2,6 +2,7 @@
 
 DATASET ?= digits
 METHODS ?= all
+METHOD ?= noprop
 PRESET ?= quick
 SEEDS ?=
 EPOCHS ?=
@@ -13,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report microbench test lint clean
+.PHONY: help setup bench report microbench profile test lint clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,9 @@ report: $(STAMP)  ## build the report of a run again: make report RUN=results/ru
 
 microbench: $(STAMP)  ## time every method's calls, compare with the last time; RUN=results/runs/... puts it into that report
 	@$(BIN)/python -m bench.microbench $(if $(RUN),--run '$(RUN)') $(ARGS)
+
+profile: $(STAMP)  ## where a method's time goes: make profile METHOD=noprop DATASET=digits
+	@$(BIN)/python -m bench.profile --method '$(METHOD)' --dataset '$(DATASET)' $(ARGS)
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

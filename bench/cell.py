@@ -72,7 +72,7 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     data_seconds = time.perf_counter() - clock
     maker = Maker.on(data, record, cell.method_name, config, cell.seed)
 
-    _warm_up(maker.make(), data, config)
+    warm_up(maker.make(), data, config)
     release_freed_memory()
     reset_gpu_peak(device)
     mark_was_reset = reset_peak()
@@ -238,7 +238,7 @@ def to_targets(epochs: Sequence[EpochRecord], cost: Sequence[Cost]) -> dict[str,
     return reached
 
 
-def _warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
+def warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
     """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
     method.train()
     for _ in range(_WARM_UP_STEPS):

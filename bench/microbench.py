@@ -37,7 +37,9 @@ _NOT_ACCEPTED = (4, 5)
 )
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arguments: Sequence[str]) -> int:
-    """Time a training step, a prediction and an evaluation of every method, and compare with the former session.
+    """Time every method's training step, prediction and evaluation, and epochs against a plain trainer's.
+
+    Each session is compared with the former one.
 
     Whatever else is given goes to pytest: -k noprop, --benchmark-compare=0001.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from reports.plain_trainer import against_a_plain_trainer
 from reports.text import MISSING, code, codes, listed, markdown_table, number, plural
 from reports.view import RunView, moment
 from results.microbenchmarks import Benchmark, Kind, Microbenchmarks
@@ -14,6 +15,8 @@ from results.schema import CellResult
 
 _MACHINE = ("cpu", "cores", "platform")
 """Fields of `Environment` by which two machines are told apart."""
+_CALLS: tuple[Kind, ...] = ("step", "predict", "evaluate")
+"""The columns of the table of methods."""
 
 
 def section(view: RunView) -> Iterator[str]:
@@ -32,14 +35,15 @@ def section(view: RunView) -> Iterator[str]:
         yield from _explained(session)
     yield from _loop(session)
     yield from _made_on(session)
+    yield from against_a_plain_trainer(session)
 
 
 def _calls(session: Microbenchmarks) -> str | None:
-    """One row a shape of image and method, the largest images first; None where only the loop was timed."""
+    """One row a shape of image and method, the largest images first; None where no method's calls were timed."""
     rows: dict[tuple[tuple[int, int, int], str], dict[Kind, Benchmark]] = {}
     for benchmark in session.benchmarks:
         measured = benchmark.extra_info
-        if measured.kind != "loop":
+        if measured.kind in _CALLS:
             rows.setdefault((measured.shape, measured.method), {})[measured.kind] = benchmark
     if not rows:
         return None
@@ -58,7 +62,7 @@ def _calls(session: Microbenchmarks) -> str | None:
 
 
 def _explained(session: Microbenchmarks) -> Iterator[str]:
-    calls = [benchmark for benchmark in session.benchmarks if benchmark.extra_info.kind != "loop"]
+    calls = [benchmark for benchmark in session.benchmarks if benchmark.extra_info.kind in _CALLS]
     batches = _several(benchmark.extra_info.batch_size for benchmark in calls)
     rounds = _several(benchmark.stats.rounds for benchmark in calls)
     evaluated = [benchmark.extra_info for benchmark in calls if benchmark.extra_info.kind == "evaluate"]

@@ -18,9 +18,10 @@ from results.store import ResultsError
 MICROBENCH_FILE = "microbench.json"
 """Of a run's folder."""
 
-Kind = Literal["step", "predict", "evaluate", "loop"]
+Kind = Literal["step", "predict", "evaluate", "loop", "epoch", "block"]
 """One training step on one batch; predicting one batch; `bench.train.evaluate` on several batches; an epoch by
-`bench.train.train_epoch`."""
+`bench.train.train_epoch`; that epoch with the evaluation of the validation and the test part; forward and backward pass
+of one block on one batch."""
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _Some = Annotated[int, Field(ge=1)]
 
@@ -36,6 +37,49 @@ class LoopRatio(Record):
     epochs: _Some
     steps: _Some
     """Training steps an epoch."""
+
+
+class Ratio(Record):
+    """Seconds of a call, divided by the mean of those of another call just before and just after it."""
+
+    median: _Positive
+    """Over the pairs."""
+    iqr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+    pairs: _Some
+
+
+class ReferenceRatio(Record):
+    """An epoch by the harness, divided by one by a plain trainer (`tests/benchmarks/reference_loop.py`).
+
+    Network, losses and batches are the same; the plain trainer evaluates the training images too.
+    """
+
+    epoch: Ratio
+    """Training and evaluation."""
+    training: Ratio
+    """Training alone."""
+    steps: _Some
+    """Training steps an epoch."""
+    evaluated: _Some
+    """Images that the harness evaluates after the epoch."""
+    reference_evaluated: _Some
+    """Images that the plain trainer evaluates."""
+
+
+class BoundRatio(Record):
+    """A block's forward and backward pass, divided by what its operations would take at a matrix product's speed."""
+
+    step: Ratio
+    flops: _Some
+    """Floating-point operations of the pass, as PyTorch counts those of convolutions and matrix products."""
+    flops_per_second: _Positive
+    """Of the matrix product, float32: the median over the session."""
+    size: _Some
+    """Rows and columns of its two matrices."""
+
+
+_RATIO_OF: dict[Kind, str] = {"loop": "loop", "epoch": "reference", "block": "bound"}
+"""The field of a measurement that its kind has, and no other kind."""
 
 
 class Measurement(Record):
@@ -61,11 +105,16 @@ class Measurement(Record):
     """As in `Environment.commit`."""
     loop: LoopRatio | None = None
     """With the kind `loop` alone."""
+    reference: ReferenceRatio | None = None
+    """With the kind `epoch` alone."""
+    bound: BoundRatio | None = None
+    """With the kind `block` alone."""
 
     @model_validator(mode="after")
-    def _a_loop_has_its_ratio(self) -> Self:
-        if (self.kind == "loop") != (self.loop is not None):
-            raise ValueError("loop must be given with the kind loop, and with no other")
+    def _each_kind_has_its_ratio(self) -> Self:
+        for kind, field in _RATIO_OF.items():
+            if (self.kind == kind) != (getattr(self, field) is not None):
+                raise ValueError(f"{field} must be given with the kind {kind}, and with no other")
         return self
 
 

@@ -14,9 +14,23 @@ from typing import Any
 from tests.factories import make_environment
 
 COMMIT = make_environment().commit
-MILLISECONDS = {"step": 200.0, "predict": 50.0, "evaluate": 128.0, "loop": 1700.0}
-IMAGES = {"step": 128, "predict": 128, "evaluate": 256, "loop": 1024}
+MILLISECONDS = {"step": 200.0, "predict": 50.0, "evaluate": 128.0, "loop": 1700.0, "epoch": 4000.0, "block": 40.0}
+IMAGES = {"step": 128, "predict": 128, "evaluate": 256, "loop": 1024, "epoch": 1152, "block": 128}
 LOOP = {"median": 1.012, "iqr": 0.004, "epochs": 11, "steps": 8}
+REFERENCE = {
+    "epoch": {"median": 0.41, "iqr": 0.012, "pairs": 7},
+    "training": {"median": 0.623, "iqr": 0.021, "pairs": 7},
+    "steps": 9,
+    "evaluated": 341,
+    "reference_evaluated": 1493,
+}
+BOUND = {
+    "step": {"median": 2.34, "iqr": 0.05, "pairs": 31},
+    "flops": 6_200_000_000,
+    "flops_per_second": 123.4e9,
+    "size": 2048,
+}
+RATIOS = {"loop": ("loop", LOOP), "epoch": ("reference", REFERENCE), "block": ("bound", BOUND)}
 
 
 def make_benchmark(kind: str = "step", method: str = "backprop", **overrides: Any) -> dict[str, Any]:
@@ -38,8 +52,10 @@ def make_benchmark(kind: str = "step", method: str = "backprop", **overrides: An
         "threads": 2,
         "torch": make_environment().torch,
         "commit": COMMIT,
-        "loop": LOOP if kind == "loop" else None,
     }
+    if kind in RATIOS:
+        field, ratio = RATIOS[kind]
+        measured[field] = ratio
     name = f"test_{kind}[28x28-{method}]"
     return {
         "group": kind,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from results.microbenchmarks import Kind, LoopRatio, Measurement
+from results.microbenchmarks import BoundRatio, Kind, LoopRatio, Measurement, Ratio, ReferenceRatio
 from tests.benchmarks.workload import Subject
 
 LEAST, MOST = 5, 50
@@ -53,7 +53,7 @@ def write_down(
     subject: Subject,
     images: int,
     commit: str | None,
-    loop: LoopRatio | None = None,
+    **ratio: LoopRatio | ReferenceRatio | BoundRatio,
 ) -> None:
     """Put into the benchmark's `extra_info` what was timed and where; nothing where timing is disabled.
 
@@ -63,7 +63,7 @@ def write_down(
         subject: what it does it with.
         images: how many of them one call handles.
         commit: the project's.
-        loop: with the kind `loop`.
+        ratio: the one that the kind has, under the name of its field in `Measurement`.
     """
     if benchmark.disabled:
         return
@@ -79,9 +79,23 @@ def write_down(
         threads=torch.get_num_threads(),
         torch=torch.__version__,
         commit=commit,
-        loop=loop,
+        **ratio,
     )
     benchmark.extra_info.update(measured.model_dump(mode="json"))
+
+
+def paired_ratio(calls: Sequence[float], others: Sequence[float], factor: float = 1.0) -> Ratio:
+    """Seconds of calls against those of the other calls around them.
+
+    Args:
+        calls: (N,), in order.
+        others: (N + 1,): others[i] just before calls[i], the last after all.
+        factor: by which each ratio is multiplied.
+    """
+    around = zip(calls, others[:-1], others[1:], strict=True)
+    ratios = [factor * call / statistics.mean(pair) for call, *pair in around]
+    q1, median, q3 = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median=median, iqr=q3 - q1, pairs=len(ratios))
 
 
 def loop_ratio(epochs: Sequence[float], bare: Sequence[float], steps: int) -> LoopRatio:
@@ -92,6 +106,5 @@ def loop_ratio(epochs: Sequence[float], bare: Sequence[float], steps: int) -> Lo
         bare: (N + 1,): bare[i] just before epochs[i], the last after all.
         steps: training steps an epoch.
     """
-    ratios = [epoch / statistics.mean(around) for epoch, *around in zip(epochs, bare[:-1], bare[1:], strict=True)]
-    q1, median, q3 = statistics.quantiles(ratios, n=4, method="inclusive")
-    return LoopRatio(median=median, iqr=q3 - q1, epochs=len(epochs), steps=steps)
+    ratio = paired_ratio(epochs, bare)
+    return LoopRatio(median=ratio.median, iqr=ratio.iqr, epochs=ratio.pairs, steps=steps)

@@ -52,4 +52,4 @@ def test_training_loop(benchmark: BenchmarkFixture, subject: Subject, commit: st
     assert trained.images == len(data.train) == EPOCH_STEPS * subject.config.batch_size
     if benchmark.enabled:
         ratio = loop_ratio(benchmark.stats.stats.data, bare, EPOCH_STEPS)
-        write_down(benchmark, "loop", subject, trained.images, commit, ratio)
+        write_down(benchmark, "loop", subject, trained.images, commit, loop=ratio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.rounds import LEAST, MOST, loop_ratio, rounds_within
+from tests.benchmarks.rounds import LEAST, MOST, loop_ratio, paired_ratio, rounds_within
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,10 @@ def test_the_ratio_is_a_median_with_its_spread() -> None:
     ratio = loop_ratio([1.0, 1.1, 1.2, 1.3, 9.0], [1.0] * 6, steps=8)
     assert ratio.median == pytest.approx(1.2)
     assert ratio.iqr == pytest.approx(0.2)
+
+
+def test_a_bound_is_a_ratio_of_speeds() -> None:
+    """A step of 3 operations in 6 s against a product of 10 operations in 4 s: 0.5 a second against 2.5, a fifth."""
+    ratio = paired_ratio([6.0] * 5, [4.0] * 6, factor=10 / 3)
+    assert ratio.median == pytest.approx(5.0)
+    assert (ratio.iqr, ratio.pairs) == (0.0, 5)

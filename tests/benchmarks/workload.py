@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from bench.plan import SPLIT_SEED
 from bench.presets import OPTIMIZER, PRESETS
 from bench.seeds import Stream, seed_of
 from bench.spec import parse_methods
-from bench.train import DeviceData, batches
+from bench.train import DeviceData, Part, batches
 from methods.method import Method
 from results.schema import CellConfig, DataRecord
 
@@ -29,6 +29,25 @@ EPOCH_STEPS = 8
 """Training steps an epoch, about as many as on digits: a fixed cost of an epoch weighs as it does there."""
 EVALUATED_BATCHES = 2
 SEED = 0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images of each part of the data."""
+
+    train: int
+    val: int
+    test: int
+
+    @classmethod
+    def usual(cls, batch_size: int) -> Sizes:
+        """What one call of a method, or of the training loop, is timed on."""
+        return cls(EPOCH_STEPS * batch_size, batch_size, EVALUATED_BATCHES * batch_size)
+
+    @classmethod
+    def as_mnist(cls, batch_size: int) -> Sizes:
+        """In MNIST's proportions, 54,000 to 6,000 to 10,000: nine training steps an epoch, one batch of validation."""
+        return cls(9 * batch_size, batch_size, 9 * batch_size * 10 // 54)
 
 
 @dataclass(frozen=True)
@@ -59,16 +78,20 @@ class Subject:
         return Generator().manual_seed(seed_of(SEED, Stream.EVALUATION))
 
 
-def make_subject(name: str, shape: tuple[int, int, int], batch_size: int, threads: int) -> Subject:
+def make_subject(
+    name: str, shape: tuple[int, int, int], batch_size: int, threads: int, sizes: Sizes | None = None
+) -> Subject:
     """Build a method at its default options for random images.
 
     Args:
         name: of a registered method.
         shape: (channels, height, width) of one image.
-        batch_size: images a batch; the sizes of the parts of the data follow from it.
+        batch_size: images a batch.
         threads: to write down; setting them is the caller's.
+        sizes: of the parts of the data; None: the usual ones.
     """
-    data, record = _images(shape, batch_size)
+    sizes = sizes or Sizes.usual(batch_size)
+    data, record = _images(shape, sizes)
     preset = PRESETS["standard"]
     (spec,) = parse_methods(name, {})
     config = CellConfig(
@@ -78,7 +101,7 @@ def make_subject(name: str, shape: tuple[int, int, int], batch_size: int, thread
         lr=preset.lr,
         weight_decay=preset.weight_decay,
         optimizer=OPTIMIZER,
-        train_size=EPOCH_STEPS * batch_size,
+        train_size=sizes.train,
         split_seed=SPLIT_SEED,
         device=CPU,
         threads=threads,
@@ -88,15 +111,16 @@ def make_subject(name: str, shape: tuple[int, int, int], batch_size: int, thread
 
 
 @cache
-def _images(shape: tuple[int, int, int], batch_size: int) -> tuple[DeviceData, DataRecord]:
+def _images(shape: tuple[int, int, int], sizes: Sizes) -> tuple[DeviceData, DataRecord]:
     """Balanced labels and uniform noise, through the splits that real data go through."""
-    train, test = EPOCH_STEPS * batch_size, EVALUATED_BATCHES * batch_size
-    enough = 2 * train  # a tenth is held out for validation, and no class may run short
+    enough = 2 * sizes.train  # a tenth is held out for validation, and no class may run short
     random = np.random.default_rng(SEED)
 
     def part(count: int) -> tuple[np.ndarray, np.ndarray]:
         return random.integers(0, 256, (count, *shape), dtype=np.uint8), np.arange(count, dtype=np.int64) % CLASSES
 
-    raw = RawData(*part(enough), *part(test), "random numbers", verified=None, partial=False)
-    splits = make_splits(raw, num_classes=CLASSES, train_size=train, split_seed=SPLIT_SEED)
-    return DeviceData.place(splits, torch.device(CPU)), splits.record
+    raw = RawData(*part(enough), *part(sizes.test), "random numbers", verified=None, partial=False)
+    splits = make_splits(raw, num_classes=CLASSES, train_size=sizes.train, split_seed=SPLIT_SEED)
+    data = DeviceData.place(splits, torch.device(CPU))
+    held = data.val
+    return replace(data, val=Part(held.x[: sizes.val], held.y[: sizes.val])), splits.record

@@ -11,7 +11,7 @@ import pytest
 
 from results.microbenchmarks import read_microbenchmarks
 from results.store import ResultsError
-from tests.microbench_factory import COMMIT, LOOP, make_benchmark, make_session, write_session
+from tests.microbench_factory import BOUND, COMMIT, LOOP, REFERENCE, make_benchmark, make_session, write_session
 
 Session = dict[str, Any]
 
@@ -30,6 +30,20 @@ def test_a_session_comes_back(tmp_path: Path) -> None:
     assert loop is not None
     assert loop.model_dump() == LOOP
     assert (session.commit, session.machine_info.threads) == (COMMIT, 2)
+
+
+def test_ratios_come_back_and_a_session_without_them_is_as_good(tmp_path: Path) -> None:
+    """Sessions from before there were any have no such field."""
+    ratios = of(make_benchmark("epoch", "noprop"), make_benchmark("epoch", "backprop"), make_benchmark("block"))
+    session = read_microbenchmarks(write_session(tmp_path / "microbench.json", ratios))
+    assert session is not None
+    measured = [benchmark.extra_info for benchmark in session.benchmarks]
+    assert [each.reference and each.reference.model_dump() for each in measured] == [REFERENCE, REFERENCE, None]
+    assert measured[2].bound is not None
+    assert measured[2].bound.model_dump() == BOUND
+    old = make_session()
+    assert not any({"reference", "bound"} & set(each["extra_info"]) for each in old["benchmarks"])
+    assert read_microbenchmarks(write_session(tmp_path / "old.json", old)) is not None
 
 
 def test_no_file_is_no_session(tmp_path: Path) -> None:
@@ -67,6 +81,10 @@ REFUSED: dict[str, tuple[Callable[[], Session], str]] = {
     "other commit": (lambda: of(make_benchmark(), make_benchmark("predict", commit="b" * 12)), "commit"),
     "loop without ratio": (lambda: of(make_benchmark("loop", loop=None)), "loop must be given"),
     "ratio without loop": (lambda: of(make_benchmark("step", loop=LOOP)), "loop must be given"),
+    "epoch without ratio": (lambda: of(make_benchmark("epoch", reference=None)), "reference must be given"),
+    "block without ratio": (lambda: of(make_benchmark("block", bound=None)), "bound must be given"),
+    "bound without block": (lambda: of(make_benchmark("epoch", bound=BOUND)), "bound must be given"),
+    "ratio of nothing": (lambda: of(make_benchmark("block", bound=BOUND | {"flops": 0})), "extra_info.bound.flops"),
 }
 
 

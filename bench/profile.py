@@ -1,0 +1,185 @@
+"""`python -m bench.profile`: where a method's time goes, operation by operation.
+
+A few training steps and one evaluation, on the data and with the settings of a cell, under PyTorch's profiler.
+Profiling itself takes time: for how long a step takes, see `bench.microbench`.
+
+Exit codes: 0 all well; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.params import Whole
+from bench.presets import PRESETS
+
+if TYPE_CHECKING:
+    from torch.profiler import profile as Profile
+
+    from results.schema import PlannedCell
+
+DEFAULT_OUT = Path("results/profiles")
+TABLE_FILE, TRACE_FILE = "table.txt", "trace.json"
+TRAINING, EVALUATION = "training step", "evaluation"
+"""What the table and the trace call the two."""
+_SHOWN_ROWS = 15
+_NAME_WIDTH = 48
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--method", default="noprop", help="One method; options in brackets: noprop[T=20].")
+@click.option("--dataset", default="digits", help="One data set.")
+@click.option("--steps", type=Whole(1, 1000), default=5, help="Training steps, at most an epoch's.")
+@click.option("--preset", type=click.STRING, default="standard", help=f"Whose settings: {', '.join(PRESETS)}.")
+@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
+@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=Whole(1), help="CPU threads.  [default: all cores]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
+)
+def cli(
+    method: str,
+    dataset: str,
+    steps: int,
+    preset: str,
+    batch_size: int | None,
+    train_size: int | None,
+    device: str,
+    threads: int | None,
+    data_dir: Path | None,
+    out: Path,
+) -> None:
+    """Profile a few training steps of a method and one evaluation of the validation images.
+
+    Prints the operations that take longest, and writes the whole table (table.txt) and a trace to look at in
+    ui.perfetto.dev (trace.json).
+    """
+    from bench import datasets
+    from bench.environment import available_cores
+    from bench.errors import UserError
+    from bench.plan import Request, make_plan
+
+    data_dir = datasets.data_root(data_dir)
+    request = Request(
+        methods=method,
+        datasets=(dataset,),
+        preset=preset,
+        seeds=(0,),
+        epochs=1,
+        batch_size=batch_size,
+        lr=None,
+        weight_decay=None,
+        train_size=train_size,
+        device=device,
+        threads=threads or available_cores(),
+        settings={},
+        data_dir=data_dir,
+    )
+    cells = make_plan(request)
+    if len(cells) > 1:
+        raise UserError(f"{method!r} is more than one method: a profile is of one")
+    (cell,) = cells
+    folder = _make_folder(out, cell)
+    profiled = profile_cell(cell, steps, data_dir)
+    by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"
+    operations = profiled.key_averages()
+    table = operations.table(sort_by=by, row_limit=-1, max_name_column_width=_NAME_WIDTH)
+    _write(profiled, table, folder)
+    print(operations.table(sort_by=by, row_limit=_SHOWN_ROWS, max_name_column_width=_NAME_WIDTH))
+    for name in (TABLE_FILE, TRACE_FILE):
+        print(folder / name)
+
+
+def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profile:
+    """Train the cell's method for some steps and evaluate it, both profiled, after the warm-up that a cell has.
+
+    Args:
+        cell: A planned one.
+        steps: Training steps; an epoch's where it has fewer.
+        data_dir: The user's data folder, if any.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, profile, record_function
+
+    from bench import datasets
+    from bench.cell import warm_up
+    from bench.maker import Maker
+    from bench.seeds import Stream, seed_of
+    from bench.train import DeviceData, batches, evaluate
+
+    config, dataset = cell.config, datasets.get(cell.dataset)
+    torch.set_num_threads(config.threads)
+    splits = datasets.make_splits(
+        dataset.load(data_dir),
+        num_classes=dataset.num_classes,
+        train_size=config.train_size,
+        split_seed=config.split_seed,
+    )
+    data = DeviceData.place(splits, torch.device(config.device))
+    maker = Maker.on(data, splits.record, cell.method_name, config, cell.seed)
+    warm_up(maker.make(), data, config)
+    method = maker.make()
+    order = torch.Generator().manual_seed(seed_of(cell.seed, Stream.ORDER))
+    activities = [ProfilerActivity.CPU]
+    if config.device.startswith("cuda"):
+        activities.append(ProfilerActivity.CUDA)
+    method.train()
+    profiled = profile(activities=activities)
+    with profiled:
+        for x, y in islice(batches(data.train, config.batch_size, order), steps):
+            with record_function(TRAINING):
+                method.train_step(data.images(x), y)
+        with record_function(EVALUATION):
+            evaluate(method, data, data.val, config.batch_size, seed_of(cell.seed, Stream.EVALUATION))
+    return profiled
+
+
+def _make_folder(out: Path, cell: PlannedCell) -> Path:
+    """A new folder inside `out`, named by time, data set and method.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    from bench.errors import UserError
+
+    label = re.sub(r"[^A-Za-z0-9=.,-]+", "-", cell.method).strip("-")
+    folder = out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cell.dataset}-{label}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    return folder
+
+
+def _write(profiled: Profile, table: str, folder: Path) -> None:
+    from bench.errors import UserError
+
+    try:
+        (folder / TABLE_FILE).write_text(table + "\n", encoding="utf-8")
+        profiled.export_chrome_trace(str(folder / TRACE_FILE))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.command import run_command
+
+    try:
+        code = run_command(cli, "python -m bench.profile")
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
