@@ -24,7 +24,9 @@ _MOST_POINTS = 100
 _LOOK_EVERY_SECONDS = 1.0
 """Between two looks at clocks, load and temperature."""
 _LEAST_SECONDS = 1.0
-"""Of training, for CPU times: the kernel counts in ticks of 1 to 10 ms, which are much of a shorter time."""
+"""Of training, for CPU times and energy: the counters move in ticks of 1 to 100 ms, much of a shorter time."""
+_TOLERANCE = 0.1
+"""Cores by which the kernel's counters may contradict one another; beyond, they say nothing of the load."""
 
 
 class Watch:
@@ -47,7 +49,8 @@ class Watch:
         self._over = threading.Event()
         self._began: float | None = None
         self._stretch: CpuTimes | None = None
-        self._sampled_watts_at: float | None = None
+        self._power: tuple[float, float] | None = None
+        self._unknown: set[str] = set()
         self._card_joules: float | None = None
         self._looks = 0
         self._next_look = 0.0
@@ -81,13 +84,13 @@ class Watch:
                 self._stretch = times
                 self._packages.update()
                 self._card_joules = self._card.joules() if self._card else None
-                self._sampled_watts_at = None
+                self._power = None
                 if self._began is None:
                     self._began = times.at
                     self._thread.start()
             elif self._stretch is not None:
-                self._look(time.monotonic())
                 self._add(self._stretch, times)
+                self._look(time.monotonic())
                 self._stretch = None
 
     def found(self) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class Watch:
             if not seconds:
                 return {}
             mean = {name: statistics.fmean(values) for name, values in self._sampled.items()}
-            counter, power = self._sums.get("card_joules"), self._sums.get("watt_seconds")
+            counter, power = self._energy("card_joules"), self._energy("watt_seconds")
             machine = MachineRecord(
                 seconds=seconds,
                 samples=self._looks,
@@ -115,15 +118,17 @@ class Watch:
             )
             return {
                 "machine": machine,
-                "cpu_joules": self._sums.get("package_joules"),
+                "cpu_joules": self._energy("package_joules"),
                 "gpu_joules": power if counter is None else counter,
                 "gpu_joules_source": "counter" if counter is not None else None if power is None else "sampled power",
             }
 
     def _cores(self, what: str) -> float | None:
-        """Mean number of cores; None where not known, or where training was too short for the kernel's ticks."""
+        """Mean number of cores; None where not known, or where the counters cannot tell."""
         total, seconds = self._sums.get(what), self._sums["seconds"]
-        return None if total is None or seconds < _LEAST_SECONDS else max(0.0, total / seconds)
+        if total is None or seconds < _LEAST_SECONDS or total < -_TOLERANCE * seconds:
+            return None
+        return max(0.0, total / seconds)
 
     def _add(self, start: CpuTimes, end: CpuTimes) -> None:
         """Add one stretch of training to the sums."""
@@ -135,36 +140,38 @@ class Watch:
             self._sums["foreign"] += end.busy - start.busy - harness - cell
         if start.stolen is not None and end.stolen is not None:
             self._sums["stolen"] += end.stolen - start.stolen
-        if self._card is not None and self._card_joules is not None:
+        if self._card is not None:
             joules = self._card.joules()
-            if joules is not None:
-                self._sums["card_joules"] += joules - self._card_joules
+            before = self._card_joules
+            self._count("card_joules", None if joules is None or before is None else joules - before)
 
     def _sample(self) -> None:
-        """Until the cell ends: resident memory often, all else now and then while it trains."""
+        """Until the cell ends: resident memory often at first, all else once a second while it trains."""
         assert self._process is not None
         assert self._began is not None
+        next_point = 0.0
         while True:
-            try:
-                resident = self._process.memory_info().rss
-            except psutil.Error:
-                return
             now = time.monotonic()
+            if now >= next_point:
+                try:
+                    resident = self._process.memory_info().rss
+                except psutil.Error:
+                    return
             with self._lock:
-                self._rss.append((round(now - self._began, 3), resident))
-                if len(self._rss) > _MOST_POINTS:
-                    self._rss = self._rss[::2]
-                    self._interval *= 2
+                if now >= next_point:
+                    self._rss.append((round(now - self._began, 3), resident))
+                    if len(self._rss) > _MOST_POINTS:
+                        self._rss = self._rss[::2]
+                        self._interval *= 2
+                    next_point = now + self._interval
                 if self._stretch is not None and now >= self._next_look:
                     self._look(now)
-            if self._over.wait(self._interval):
+            if self._over.wait(min(next_point - now, _LOOK_EVERY_SECONDS)):
                 return
 
     def _look(self, now: float) -> None:
         """Look at clocks, load and temperature if it is time to, and take the energy since the last call."""
-        joules = self._packages.update()
-        if joules is not None:
-            self._sums["package_joules"] += joules
+        self._count("package_joules", self._packages.update())
         if self._card is not None:
             self._add_power(self._card)
         if now < self._next_look:
@@ -179,10 +186,24 @@ class Watch:
                 self._sampled[name].append(value)
 
     def _add_power(self, card: Card) -> None:
-        """The power now, held since the last look (at first, since the stretch began)."""
+        """Power over time by the trapezoid rule; before a stretch's first look, the power of that."""
         watts, now = card.watts(), time.monotonic()
-        if watts is None or self._stretch is None:
+        if self._stretch is None:
             return
-        since = self._sampled_watts_at or self._stretch.at
-        self._sums["watt_seconds"] += watts * (now - since)
-        self._sampled_watts_at = now
+        if watts is None:
+            self._count("watt_seconds", None)
+            return
+        since, before = self._power or (self._stretch.at, watts)
+        self._count("watt_seconds", (watts + before) / 2 * (now - since))
+        self._power = (now, watts)
+
+    def _count(self, what: str, amount: float | None) -> None:
+        """Add to a sum; a part that is not known makes the whole unknown, and not smaller."""
+        if amount is None:
+            self._unknown.add(what)
+        else:
+            self._sums[what] += amount
+
+    def _energy(self, what: str) -> float | None:
+        known = what in self._sums and what not in self._unknown and self._sums["seconds"] >= _LEAST_SECONDS
+        return self._sums[what] if known else None

@@ -83,7 +83,7 @@ class NoPropDT(StackMethod):
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         shared = [*self.net.embedding.parameters(), *self.net.head.parameters()]
         self._shared_optimizer = make_optimizer(shared)
-        self._streams = Streams(1 + self.options.T)
+        self._streams = Streams()
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All blocks once, then the shared parameters once, from the gradients of every term of equation 8."""

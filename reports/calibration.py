@@ -49,20 +49,20 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
                 f"{math.exp(mean.mean):.4f}",
                 f"{low:.4f} to {high:.4f}",
                 "yes" if low <= 1 <= high else "no",
-                _percent(spread),
-                *(_percent(bound) for bound in bounds),
+                _factor(spread),
+                *(_factor(bound) for bound in bounds),
             ]
         )
     headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
     yield markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in _SEEDS)], rows)
     yield (
         f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
-        f"in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
-        f"interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
-        f"difference that {CONFIDENCE:.0%} of comparisons of this method with itself stay within, with that many seeds "
-        f"(Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, times the "
-        "spread, over the root of the number of seeds); reports of later runs on this machine, with these threads and "
-        "this device, print smaller differences as 'within noise'."
+        "in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
+        "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the factor "
+        f"that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with that many "
+        f"seeds (Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, times "
+        "the spread, over the root of the number of seeds); reports of later runs on such a machine, with these threads "
+        "and this device, print smaller differences as 'within noise'."
     )
     gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
     differing = sum(gap != 0 for gap in gaps)
@@ -84,19 +84,27 @@ def noise(data: DatasetView) -> Iterator[str]:
                 "here before, would let this report mark differences that are within that noise."
             )
         return
-    seeds = max((len(data.finished[method]) for method in data.rivals), default=1)
+    seeds = max((len(_shared(data, method)) for method in data.rivals), default=1) or 1
     bounds = [
-        f"{_percent(bound)} in {NAMES[field]}"
+        f"{_factor(bound)} in {NAMES[field]}"
         for field in _COMPARED
         if (bound := noise_bound(known, field, seeds)) is not None
     ]
     yield (
-        f"*Within noise*: {code(known.method)} against itself on this machine, in {plural(known.pairs, 'pair')} of "
+        f"*Within noise*: {code(known.method)} against itself on such a machine, in {plural(known.pairs, 'pair')} of "
         f"cells on {known.dataset} with {number(known.seconds)} s of training each (calibration {code(known.run_id)}), "
-        f"stays within {listed(bounds)} in 95 of 100 comparisons over {plural(seeds, 'seed')}. It says how steady the "
-        "machine was then, for cells as long as those."
+        f"is expected to stay within {listed(bounds)} in 95 of 100 comparisons over {plural(seeds, 'seed')}; with "
+        "fewer seeds the factors are larger. It says how steady the machine was then, for cells as long as those, one right "
+        "after the other; a machine that drifts over a whole run has more noise than that."
     )
 
 
-def _percent(log_ratio: float) -> str:
-    return f"{number(100 * math.expm1(log_ratio), 2)}%"
+def _shared(data: DatasetView, method: str) -> set[int]:
+    """Seeds that a method and the reference both finished."""
+    assert data.reference is not None
+    ours, theirs = ({cell.seed for cell in data.finished[name]} for name in (method, data.reference))
+    return ours & theirs
+
+
+def _factor(log_ratio: float) -> str:
+    return f"×/÷ {number(math.exp(log_ratio), 4)}"

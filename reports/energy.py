@@ -19,7 +19,7 @@ _SOURCES = {
 }
 
 
-def section(data: DatasetView) -> Iterator[str]:
+def section(data: DatasetView, jobs: int) -> Iterator[str]:
     """A table, and what is in its figures, as Markdown blocks; nothing where no cell was watched."""
     watched = [cell for cell in data.cells if cell.machine is not None]
     if not watched:
@@ -27,6 +27,9 @@ def section(data: DatasetView) -> Iterator[str]:
     on_card = any(cell.config.device.startswith("cuda") for cell in watched)
     measures = [CPU_ENERGY, *([GPU_ENERGY] if on_card else [])]
     yield "### Energy"
+    if jobs > 1:
+        yield f"Cells ran {jobs} at a time, and energy is that of the whole machine: there is none of a single cell."
+        return
     if not any(_is_known(watched, measure) for measure in measures):
         yield f"Energy of the {'CPU packages and the card' if on_card else 'CPU packages'}: {NOT_READABLE}."
         return
@@ -44,7 +47,7 @@ def section(data: DatasetView) -> Iterator[str]:
     if _is_known(watched, CPU_ENERGY):
         said.append("CPU energy is that of whole packages (RAPL), idle cores and whatever else ran on them included")
     sources = dict.fromkeys(cell.gpu_joules_source for cell in watched if cell.gpu_joules_source)
-    said += [f"GPU energy is from {_SOURCES[source]}" for source in sources]
+    said += [f"GPU energy is that of the whole card, from {_SOURCES[source]}" for source in sources]
     yield f"Over the training steps alone, as the training seconds are. {'; '.join(said)}."
 
 

@@ -77,7 +77,7 @@ def section(view: RunView) -> Iterator[str]:
     yield markdown_table(["data set", "method", "cells", *shown], rows, text_columns=2)
     yield (
         "Means over a cell's training, then the mean over cells, with the largest in brackets; *least* and *most* are "
-        "the extremes of all. CPU time is counted exactly to the kernel's tick, on the cores that the cells may use; "
+        "the extremes of all. CPU times are from the kernel's counters, on the cores that the cells may use; "
         "clocks, loads and temperatures are sampled once a second. *The harness* is what measuring itself took, in a "
         f"process of its own: {_overhead(view.cells)}."
     )

@@ -79,7 +79,7 @@ def _dataset(
     yield "### Memory and size"
     yield tables.memory_and_size(data)
     yield (
-        "MiB are 2²⁰ bytes. *Peak resident* is the kernel's own mark, exact to a page. *Rise over baseline* is the "
+        "MiB are 2²⁰ bytes. *Peak resident* is the kernel's own mark. *Rise over baseline* is the "
         "peak minus what the process held just before the model was built. *Activations held for backward* is the peak "
         "of one training step, counted exactly, and holds no parameters, gradients or optimiser state; those two are "
         "exact, too. Nothing in this table is sampled."
@@ -92,7 +92,7 @@ def _dataset(
         )
         if theirs := beside_paper.gpu_memory(data):
             yield theirs
-    yield from energy.section(data)
+    yield from energy.section(data, view.record.jobs)
     if view.record.purpose == "calibration":
         yield from calibration.against_itself(data, view.calibration)
         return

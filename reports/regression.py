@@ -16,8 +16,9 @@ than chance if one of these holds:
 - *Every* seed is worse by more than `GROSS`. Training that breaks down ends at 10% with one seed and at 60% with
   another, and the wider that spread, the less can a test on a few seeds show, while any reader sees what happened.
 
-Before all that, a ratio that the newer run's calibration gives for a method against itself is `WITHIN_NOISE`
-(`noise.py`), whatever the seeds say. A mean past its limit that is none of these is `UNCLEAR`: more seeds would tell.
+A mean past its limit that is none of these is `UNCLEAR`: more seeds would tell. So is the one seed past its limit whose
+ratio the newer run's calibration gives for a method against itself (`noise.py`). Not past its limit, such a ratio is
+`WITHIN_NOISE`. "More than chance" is that there is a difference at all, not that it is larger than the limit.
 The rule knows no more than the spread between seeds and, with a calibration, between cells of the same work one right
 after the other. What all cells of a run share, another load on the machine for instance, is in neither. How often the
 whole rule is wrong on two runs of the same thing, with the noise of a real run, is simulated in the tests.
@@ -192,11 +193,13 @@ def _status(figure: Figure) -> Status:
         most = max(losses)
         return Status.REGRESSION if most > figure.limit else Status.WORSE if most > 0 else Status.BETTER
     mean = statistics.fmean(losses)
-    if is_noise(figure.calibration, figure.measure.field, statistics.fmean(figure.effects), len(losses)):
-        return Status.WITHIN_NOISE
     is_shown = figure.p is not None and figure.p <= ALPHA
+    by_itself = is_noise(figure.calibration, figure.measure.field, statistics.fmean(figure.effects), len(losses))
     if mean > figure.limit:
-        return Status.REGRESSION if is_shown or len(losses) == 1 or _is_gross(figure) else Status.UNCLEAR
+        alone = len(losses) == 1 and not by_itself
+        return Status.REGRESSION if is_shown or alone or _is_gross(figure) else Status.UNCLEAR
+    if by_itself:
+        return Status.WITHIN_NOISE
     if is_shown:
         return Status.WORSE if mean > 0 else Status.BETTER
     return Status.WITHIN

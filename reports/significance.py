@@ -8,12 +8,13 @@ the one seen. It assumes no distribution, and is honest about few seeds: with n 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 ALPHA = 0.05
-"""The chance, at most, that a report on methods that do not differ calls any two of them different."""
+"""The chance, at most, that the verdict on a data set calls a method different that does not differ."""
 EXACT_UP_TO = 14
 """Seeds for which all ways to set the signs are looked at; beyond, a random choice of as many as these have."""
 _BATCH = 512
@@ -76,9 +77,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def least_p(seeds: int) -> float:
     """The smallest p that this many seeds can give."""
-    return min(1.0, 2.0 ** (1 - seeds))
+    return min(1.0, 2.0 ** (1 - min(seeds, EXACT_UP_TO)))
 
 
 def seeds_needed(tests: int, alpha: float = ALPHA) -> int:
-    """The fewest seeds with which one of `tests` comparisons can come out below `alpha` after the correction."""
-    return math.ceil(1 + math.log2(tests / alpha))
+    """The fewest seeds with which one of `tests` comparisons can come out below `alpha` after the correction.
+
+    Beyond `EXACT_UP_TO` seeds p gets no smaller, so with hundreds of tests there is no such number: `sys.maxsize`.
+    """
+    needed = math.ceil(1 + math.log2(tests / alpha))
+    return needed if needed <= EXACT_UP_TO else sys.maxsize

@@ -68,7 +68,7 @@ def bootstrap_t(values: Sequence[float], confidence: float = CONFIDENCE) -> floa
     Returns:
         None where it does not exist: nearly all values are equal, so that many resamples have no spread.
     """
-    data = np.asarray(values, dtype=float)
+    data = np.sort(np.asarray(values, dtype=float))  # seeds have no order
     # From their median, so that a resample of the commonest value alone has a spread of exactly zero: by rounding it
     # would come out at 1e-17 or so, and the quantile at 1e15.
     data = data - np.median(data)

@@ -86,7 +86,7 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
         f"Each is against {code(str(data.reference))} on the same seeds. p is that of the sign-flip permutation test "
         f"(exact up to {EXACT_UP_TO} seeds) on the paired differences (of logarithms, for ratios), after Holm's "
         f"correction for the {plural(tests, 'comparison')} of this data set; a difference counts as shown where "
-        f"p ≤ {ALPHA:g}. "
+        f"p ≤ {ALPHA:g}{', unless it is within noise' if data.calibration else ''}. "
         + (
             f"{plural(seeds, 'seed').capitalize()} can give no p below {number(least_p(seeds))} before the correction, "
             f"and {enough} seeds would be needed here for any single difference to be shown, however large."
@@ -100,11 +100,14 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
 def _sentence(data: DatasetView, method: str, comparisons: list[Comparison]) -> str:
     ours = [each for each in comparisons if each.method == method]
     shown = [f"**{_words(each)}**" for each in ours if each.is_told_apart]
-    hidden = [_words(each) for each in ours if not each.is_told_apart]
+    noisy = [_words(each) for each in ours if each.is_within_noise]
+    hidden = [_words(each) for each in ours if not (each.is_told_apart or each.is_within_noise)]
     counted = _counted(data, method)
     parts = []
     if counted or shown:
         parts.append(listed([*counted, *shown]))
+    if noisy:
+        parts.append(f"no larger than a method gives against itself on such a machine: {listed(noisy)}")
     if hidden:
         parts.append(f"not shown by these seeds: {listed(hidden)}")
     return f"- {code(method)}: {'; '.join(parts)}."
@@ -116,7 +119,10 @@ def _counted(data: DatasetView, method: str) -> list[str]:
     ratios = paired_ratios(ours, theirs)
     if not ratios:
         return []
-    return [f"**{_more_or_less(max(ratios), 'activation memory')}** (counted exactly)"]
+    ratio = max(ratios)
+    alike = ratio != 1 and 100 * abs(ratio - 1) < ALIKE_PERCENT
+    words = f"activation memory within {ALIKE_PERCENT:g}%" if alike else _more_or_less(ratio, "activation memory")
+    return [f"**{words}** (counted exactly)"]
 
 
 def _words(each: Comparison) -> str:

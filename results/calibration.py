@@ -39,13 +39,18 @@ def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecor
             f"{len(pairs)} of the pairs of {record.run_id} finished, and a calibration needs 2: go on with --resume"
         )
     first = pairs[0][0]
+    cells = [cell for pair in pairs for cell in pair]
+    if len({(cell.environment, cell.config.threads, cell.config.device) for cell in cells}) > 1:
+        raise ResultsError(
+            f"the cells of {record.run_id} did not all run on one machine with the same code and versions"
+        )
     spread = {}
     for field in FIELDS:
         values = [(getattr(one, field), getattr(other, field)) for one, other in pairs]
         ratios = [math.log(other / one) for one, other in values if one and other]
         if len(ratios) == len(pairs):
             spread[field] = math.sqrt(math.fsum(ratio**2 for ratio in ratios) / len(ratios))
-    seconds = [cell.train_seconds or 0.0 for pair in pairs for cell in pair]
+    seconds = [cell.train_seconds or 0.0 for cell in cells]
     return CalibrationRecord(
         run_id=record.run_id,
         created_at=record.created_at,

@@ -19,4 +19,4 @@ Count = Annotated[int, Field(ge=0)]
 class Record(BaseModel):
     """Unknown fields are refused: a line with any is not one of ours, or comes from a newer version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")

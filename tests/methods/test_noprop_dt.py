@@ -91,7 +91,7 @@ def test_a_step_has_the_loss_and_the_gradients_of_equation_8(embedding: str, cla
     loss = method.train_step(x, y)
     net, alpha_bar = build("noprop", **options).net, method.schedule.alpha_bar
     torch.manual_seed(9)
-    streams = Streams(4)
+    streams = Streams()
     streams.next_step()
     u = net.embedding.weight[y]
     d = u.shape[1]
@@ -275,7 +275,7 @@ def test_a_block_learns_the_same_whatever_the_others_do() -> None:
 
 def test_steps_and_blocks_draw_different_numbers() -> None:
     torch.manual_seed(0)
-    streams = Streams(3)
+    streams = Streams()
     drawn = []
     for _ in range(4):
         streams.next_step()

@@ -12,7 +12,7 @@ from tests.factories import make_calibration
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 10])
-@pytest.mark.parametrize("pairs", [2, 5, 20])
+@pytest.mark.parametrize("pairs", [5, 20])
 def test_a_method_against_itself_is_within_noise_95_times_in_100(pairs: int, seeds: int) -> None:
     """Both the calibration and the comparison are drawn from the same machine, many times over."""
     rng = np.random.default_rng(pairs * 100 + seeds)
