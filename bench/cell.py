@@ -16,11 +16,12 @@ from torch import Generator
 import methods
 from bench import datasets
 from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
-from bench.meters.activations import ActivationMeter
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
 from bench.models import ModelCard, model_path, save_model
+from bench.probes import probe_activation_bytes, probe_flops
 from bench.seeds import Stream, seed_of
+from bench.targets import images_to_targets, seconds_to_targets
 from bench.train import (
     DeviceData,
     batch_count,
@@ -44,7 +45,6 @@ from results.schema import (
     name_of,
 )
 
-ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
 DEPTHS = (5, 10, 20)
 """Depths T at which activation bytes are probed."""
 DIAGNOSED_IMAGES = 2_000
@@ -100,6 +100,9 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     }
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
+    flops = probe_flops(
+        maker.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+    )
 
     return CellResult(
         run_id=job.run_id,
@@ -116,6 +119,9 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         data_seconds=data_seconds,
         images_per_second=images / train_seconds,
         seconds_to=seconds_to_targets(epochs),
+        images_to=images_to_targets(epochs, images // len(epochs)),
+        train_flops_per_image=flops.train,
+        predict_flops_per_image=flops.predict,
         peak_rss_bytes=peak,
         baseline_rss_bytes=baseline,
         rss_rise_bytes=max(0, peak - baseline),
@@ -249,18 +255,6 @@ def _save(
     return path.as_posix()
 
 
-def seconds_to_targets(epochs: list[EpochRecord]) -> dict[str, float | None]:
-    """Training seconds by the end of the first epoch whose validation accuracy reached each target; None: never."""
-    reached: dict[str, float | None] = {f"{target:.2f}": None for target in ACCURACY_TARGETS}
-    elapsed = 0.0
-    for epoch in epochs:
-        elapsed += epoch.train_seconds
-        for target in ACCURACY_TARGETS:
-            if epoch.val_accuracy >= target and reached[f"{target:.2f}"] is None:
-                reached[f"{target:.2f}"] = elapsed
-    return reached
-
-
 def _warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
     """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
     method.train()
@@ -269,16 +263,6 @@ def _warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
         method.train_step(data.images(x), y)
     method.eval()
     method.predict(data.images(x), Generator(y.device).manual_seed(0))
-
-
-def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
-    """Bytes held for backward at the peak of one training step on one full batch."""
-    method.train()
-    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-    x = data.images(x)
-    with ActivationMeter(method.parameters(), method.buffers()) as meter:
-        method.train_step(x, y)
-    return meter.peak_bytes
 
 
 def _probe_depths(maker: _Maker, data: DeviceData) -> dict[str, int]:

@@ -1,0 +1,68 @@
+"""What is counted on one full batch, on models of their own, when the measured one is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from bench.meters.activations import ActivationMeter
+from bench.meters.flops import FlopMeter
+from bench.train import DeviceData, batches
+from bench.worker import describe
+from methods.method import Method
+from results.schema import CellConfig
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations for each image of a full batch; None where they could not be counted."""
+
+    train: float | None
+    predict: float | None
+
+
+def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
+    """Bytes held for backward at the peak of one training step on one full batch."""
+    method.train()
+    x, y = _batch(data, config)
+    with ActivationMeter(method.parameters(), method.buffers()) as meter:
+        method.train_step(x, y)
+    return meter.peak_bytes
+
+
+def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> Flops:
+    """Operations of one training step, and of predicting the same images.
+
+    Args:
+        method: a fresh one.
+        data: its data.
+        config: the cell's.
+        warn: told in a few words of anything that cannot be counted; the cell must not be lost for it.
+    """
+    x, y = _batch(data, config)
+
+    def per_image(of_what: str, run: Callable[[], object]) -> float | None:
+        try:
+            meter = FlopMeter()
+            with meter:
+                run()
+        except Exception as error:  # a method may do what no dispatch mode can follow
+            warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
+            return None
+        return meter.flops / len(y)
+
+    method.train()
+    train = per_image("training", lambda: method.train_step(x, y))
+    method.eval()
+    with torch.no_grad():
+        predict = per_image("prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0)))
+    return Flops(train, predict)
+
+
+def _batch(data: DeviceData, config: CellConfig) -> tuple[Tensor, Tensor]:
+    """Images, ready for a network, and labels."""
+    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
+    return data.images(x), y
