@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Generator
@@ -22,6 +21,7 @@ from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_
 from bench.models import ModelCard, model_path, save_model
 from bench.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.seeds import Stream, seed_of
+from bench.targets import images_to_targets, seconds_to_targets
 from bench.train import (
     DeviceData,
     batch_count,
@@ -43,11 +43,9 @@ from results.schema import (
     name_of,
 )
 
-ACCURACY_TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
 DIAGNOSED_IMAGES = 2_000
 """Validation images, at most, on which blocks are looked at after each epoch."""
 _WARM_UP_STEPS = 2
-Cost = TypeVar("Cost", int, float)
 
 
 def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
@@ -92,11 +90,9 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     }
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
-    probed: dict[str, Any] = {
-        "activation_bytes": probe_activation_bytes(maker.make(), data, config),
-        "activation_bytes_by_T": probe_depths(maker, data),
-        **probe_flops(maker, data, config),
-    }
+    flops = probe_flops(
+        maker.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+    )
 
     return CellResult(
         run_id=job.run_id,
@@ -112,11 +108,15 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
         data_seconds=data_seconds,
         images_per_second=images / train_seconds,
-        seconds_to=to_targets(epochs, [epoch.train_seconds for epoch in epochs]),
-        images_to=to_targets(epochs, [images // len(epochs)] * len(epochs)),
+        seconds_to=seconds_to_targets(epochs),
+        images_to=images_to_targets(epochs, images // len(epochs)),
+        train_flops_per_image=flops.train,
+        predict_flops_per_image=flops.predict,
         peak_rss_bytes=peak,
         baseline_rss_bytes=baseline,
         rss_rise_bytes=max(0, peak - baseline),
+        activation_bytes=probe_activation_bytes(maker.make(), data, config),
+        activation_bytes_by_T=probe_depths(maker, data),
         rss_source="high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
         gpu_peak_allocated_bytes=gpu.allocated_bytes,
         gpu_peak_reserved_bytes=gpu.reserved_bytes,
@@ -129,7 +129,6 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         environment=job.environment,
         wall_seconds=time.perf_counter() - clock,
         **summary,
-        **probed,
     )
 
 
@@ -221,21 +220,6 @@ def _save(
         emit(WarningEvent(sentence=f"the model of {name_of(cell)} is not kept: {describe(error)}"))
         return None
     return path.as_posix()
-
-
-def to_targets(epochs: Sequence[EpochRecord], cost: Sequence[Cost]) -> dict[str, Cost | None]:
-    """What was spent by the end of the first epoch whose validation accuracy reached each target; None: never.
-
-    Args:
-        epochs: in order.
-        cost: of each epoch, in any unit.
-    """
-    reached: dict[str, Cost | None] = {f"{target:.2f}": None for target in ACCURACY_TARGETS}
-    for epoch, spent in zip(epochs, itertools.accumulate(cost), strict=True):
-        for target in ACCURACY_TARGETS:
-            if epoch.val_accuracy >= target and reached[f"{target:.2f}"] is None:
-                reached[f"{target:.2f}"] = spent
-    return reached
 
 
 def warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:

@@ -1,16 +1,20 @@
-"""What is counted of a method apart from its training: it follows from the shapes, and not from the machine."""
+"""What is counted on one full batch, on models of their own, when the measured one is gone."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 import methods
 from bench.maker import Maker
 from bench.meters.activations import ActivationMeter
-from bench.meters.flops import count_flops
+from bench.meters.flops import FlopMeter
 from bench.train import DeviceData, batches
+from bench.worker import describe
 from methods.method import Method
 from results.schema import CellConfig
 
@@ -18,11 +22,18 @@ DEPTHS = (5, 10, 20)
 """Depths T at which activation bytes are probed."""
 
 
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations for each image of a full batch; None where they could not be counted."""
+
+    train: float | None
+    predict: float | None
+
+
 def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
     """Bytes held for backward at the peak of one training step on one full batch."""
     method.train()
-    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-    x = data.images(x)
+    x, y = _batch(data, config)
     with ActivationMeter(method.parameters(), method.buffers()) as meter:
         method.train_step(x, y)
     return meter.peak_bytes
@@ -40,19 +51,36 @@ def probe_depths(maker: Maker, data: DeviceData) -> dict[str, int]:
     return probed
 
 
-def probe_flops(maker: Maker, data: DeviceData, config: CellConfig) -> dict[str, float | None]:
-    """Operations an image of one training step and of one prediction; null where PyTorch cannot count them."""
-    method = maker.make()
-    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-    x = data.images(x)
-    calls = {
-        "train_flops_per_image": lambda: method.train().train_step(x, y),
-        "predict_flops_per_image": lambda: method.eval().predict(x, Generator(y.device).manual_seed(0)),
-    }
-    counted: dict[str, float | None] = {}
-    for field, call in calls.items():
+def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> Flops:
+    """Operations of one training step, and of predicting the same images.
+
+    Args:
+        method: a fresh one.
+        data: its data.
+        config: the cell's.
+        warn: told in a few words of anything that cannot be counted; the cell must not be lost for it.
+    """
+    x, y = _batch(data, config)
+
+    def per_image(of_what: str, run: Callable[[], object]) -> float | None:
         try:
-            counted[field] = count_flops(call) / len(y)
-        except Exception:  # a method's own operations may be none that the counter can follow; the cell is worth more
-            counted[field] = None
-    return counted
+            meter = FlopMeter()
+            with meter:
+                run()
+        except Exception as error:  # a method may do what no dispatch mode can follow
+            warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
+            return None
+        return meter.flops / len(y)
+
+    method.train()
+    train = per_image("training", lambda: method.train_step(x, y))
+    method.eval()
+    with torch.no_grad():
+        predict = per_image("prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0)))
+    return Flops(train, predict)
+
+
+def _batch(data: DeviceData, config: CellConfig) -> tuple[Tensor, Tensor]:
+    """Images, ready for a network, and labels."""
+    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
+    return data.images(x), y

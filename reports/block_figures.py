@@ -59,9 +59,10 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
         accuracy.set(title="Accuracy of each block", ylabel="accuracy (%)", ylim=(-2, 102))
         error.set(title="Denoising error", ylabel="|û − u|² / |u|²")
         weight.set(title="Weight of the block's loss", ylabel="SNR weight")
-        for panel, column in ((error, "denoising_error"), (weight, "snr_weight")):
-            _maybe_log(panel, rows[column])
-        if not rows["snr_weight"].notna().any():
+        _maybe_log(error, rows["denoising_error"])
+        if len(weighted):
+            _maybe_log(weight, weighted["snr_weight"])
+        else:
             weight.set_axis_off()
             weight.set_title("No weights in these losses", y=0.5)
         for panel in (accuracy, error, weight):

@@ -58,11 +58,11 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
     yield (
         f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
         "in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
-        "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the factor "
-        f"that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with that many "
-        f"seeds (Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, times "
-        "the spread, over the root of the number of seeds); reports of later runs on such a machine, with these threads "
-        "and this device, print smaller differences as 'within noise'."
+        "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
+        f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with that "
+        f"many seeds (Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, "
+        "times the spread, over the root of the number of seeds); reports of later runs on such a machine, with these "
+        "threads and this device, print smaller differences as 'within noise'."
     )
     gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
     differing = sum(gap != 0 for gap in gaps)
@@ -94,8 +94,8 @@ def noise(data: DatasetView) -> Iterator[str]:
         f"*Within noise*: {code(known.method)} against itself on such a machine, in {plural(known.pairs, 'pair')} of "
         f"cells on {known.dataset} with {number(known.seconds)} s of training each (calibration {code(known.run_id)}), "
         f"is expected to stay within {listed(bounds)} in 95 of 100 comparisons over {plural(seeds, 'seed')}; with "
-        "fewer seeds the factors are larger. It says how steady the machine was then, for cells as long as those, one right "
-        "after the other; a machine that drifts over a whole run has more noise than that."
+        "fewer seeds the factors are larger. It says how steady the machine was then, for cells as long as those, one "
+        "right after the other; a machine that drifts over a whole run has more noise than that."
     )
 
 

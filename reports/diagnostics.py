@@ -78,7 +78,7 @@ def blocks_table(rows: pd.DataFrame) -> str:
     """Blocks (or times) of one method, means over seeds; rows: of that method, after the last epoch."""
     measured = ["own_accuracy", "image_accuracy", "denoising_error", "snr_weight"]
     means = rows.groupby(["number", "time"], as_index=False)[measured].mean()
-    is_stack = bool(rows["is_stack"].all())
+    is_stack, has_weights = bool(rows["is_stack"].all()), bool(means["snr_weight"].notna().any())
     columns = [
         *([[f"{each:.0f}" for each in means["number"]]] if is_stack else []),
         *(
@@ -86,7 +86,7 @@ def blocks_table(rows: pd.DataFrame) -> str:
             for column in ("time", "own_accuracy", "image_accuracy")
         ),
         alike(means["denoising_error"]),
-        alike(means["snr_weight"]),
+        *([alike(means["snr_weight"])] if has_weights else []),
     ]
     headers = [
         *(["block"] if is_stack else []),
@@ -94,7 +94,7 @@ def blocks_table(rows: pd.DataFrame) -> str:
         "own task, %",
         "image and pure noise, %",
         "denoising error",
-        "weight of its loss",
+        *(["weight of its loss"] if has_weights else []),
     ]
     return markdown_table(headers, zip(*columns, strict=True))
 

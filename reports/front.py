@@ -59,6 +59,5 @@ def sentences(data: DatasetView, *, times: bool) -> Iterator[str]:
         said = [f"{codes([method])} ({number(points[method][1], decimals=2)}%)" for method in front]
         yield (
             f"In test accuracy and {name} together, {len(front)} of {len(points)} methods "
-            f"{'is' if len(front) == 1 else 'are'} not beaten by another: {', '.join(said)}. "
-            "That is by means over seeds; no test is behind it."
+            f"{'is' if len(front) == 1 else 'are'} not beaten by another: {', '.join(said)}."
         )

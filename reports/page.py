@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import beside_paper, calibration, diagnostics, energy, machine, microbench, provenance, tables, verdict
+from reports import (
+    beside_paper,
+    calibration,
+    diagnostics,
+    energy,
+    front,
+    machine,
+    microbench,
+    provenance,
+    tables,
+    targets,
+    verdict,
+)
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.noise import is_noise
@@ -57,7 +69,8 @@ def _opening(view: RunView) -> Iterator[str]:
     yield (
         "In every table **±** is half of a 95% interval for the mean over seeds (Student t; from "
         f"{BOOTSTRAP_FROM} seeds on the studentised bootstrap), and *seeds* is the number of seeds behind the row; a "
-        f"single seed has no interval. {MISSING} stands for a figure that was not measured."
+        "single seed has no interval. Standard deviations have a table of their own. "
+        f"{MISSING} stands for a figure that was not measured."
     )
 
 
@@ -92,6 +105,23 @@ def _dataset(
         )
         if theirs := beside_paper.gpu_memory(data):
             yield theirs
+    if work := tables.work(data):
+        yield "### Work"
+        yield work
+        yield (
+            "FLOPs (floating-point operations) are counted, not timed, on one full batch: those of matrix products and "
+            "convolutions alone, a multiplication and an addition as two. Normalisation, activation functions, noise "
+            "and the optimiser's update are not in them, and a processor does not work off all of them equally fast. "
+            "*Training* is one step forward and backward, what is computed twice counted twice; *prediction* is of the "
+            "class."
+        )
+    if spread := tables.spread(data):
+        yield "### Spread over seeds"
+        yield spread
+        yield (
+            "Sample standard deviations over seeds: how far single seeds lie from their mean, where ± in the other "
+            "tables is about how well the mean itself is known. What is counted exactly does not vary and is left out."
+        )
     yield from energy.section(data, view.record.jobs)
     if view.record.purpose == "calibration":
         yield from calibration.against_itself(data, view.calibration)
@@ -101,12 +131,23 @@ def _dataset(
     yield from calibration.noise(data)
     yield from verdict.section(data, times=view.record.jobs == 1)
     yield from beside_paper.section(data)
-    yield "### Training time to a validation accuracy"
-    yield from _targets(data)
+    on_the_front = list(front.sentences(data, times=view.record.jobs == 1))
+    if on_the_front or "trade-off" in pictures:
+        yield "### Accuracy against cost"
+    if on_the_front:
+        yield "\n".join(f"- {sentence}" for sentence in on_the_front)
+        yield (
+            "A method is beaten by one that is at least as good in both and better in one; those that none beats are "
+            "the Pareto front, here with the cheapest first. Judged by means over seeds alone: chance may have put "
+            "neighbours in each other's place, which the verdict looks into."
+        )
+    yield from _picture(pictures.get("trade-off"), folder)
+    yield "### Reaching a validation accuracy"
+    yield from targets.section(data)
     yield "### Pictures"
     if len(data.drawn) > drawn_at_most:
         yield f"The pictures hold the first {drawn_at_most} of the {len(data.drawn)} methods; the tables hold them all."
-    for name in ("accuracy-by-epoch", "accuracy-by-time", "trade-off", "memory", "memory-over-time"):
+    for name in ("accuracy-by-epoch", "accuracy-by-time", "memory", "memory-over-time"):
         yield from _picture(pictures.get(name), folder)
     if by_depth := tables.activations_by_depth(data):
         yield "### Activation memory against depth"
@@ -164,25 +205,6 @@ def _example(data: DatasetView, reference: str) -> str:
     if not parts:
         return ""
     return f" The first row says that {code(method)} {listed(parts)}."
-
-
-def _targets(data: DatasetView) -> Iterator[str]:
-    table = tables.seconds_to(data)
-    if table is None:
-        targets = sorted({float(target) for cell in data.cells for target in cell.seconds_to})
-        yield (
-            f"No method reached {targets[0] * 100:g}% validation accuracy, the lowest of the targets."
-            if targets
-            else "No targets were recorded."
-        )
-        return
-    yield table
-    yield (
-        "Training seconds until the validation accuracy first reached the figure, as the median over seeds, with the "
-        "number of seeds that reached it. A seed that did not reach it counts as infinite: ∞ stands where half of the "
-        f"seeds or more did not, and {MISSING} where none did. Accuracy is looked at once an epoch, so these are times "
-        "of whole epochs."
-    )
 
 
 def _picture(picture: Picture | None, folder: str) -> Iterator[str]:

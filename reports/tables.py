@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from reports.noise import is_noise
-from reports.stats import estimate, median_with_misses, paired_differences, paired_ratios
+from reports.stats import estimate, paired_differences, paired_ratios
 from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus
 from reports.view import DatasetView, by_seed
 from results.schema import CellResult
@@ -41,6 +40,7 @@ PEAK_RSS = Measure("peak resident, MiB", "peak_rss_bytes", MIB)
 RSS_RISE = Measure("rise over baseline, MiB", "rss_rise_bytes", MIB)
 ACTIVATIONS = Measure("activations held for backward, MiB", "activation_bytes", MIB, exact=True)
 GPU_ALLOCATED = Measure("GPU peak allocated, MiB", "gpu_peak_allocated_bytes", MIB)
+TRAIN_FLOPS = Measure("training, MFLOP per image", "train_flops_per_image", 1e6, exact=True)
 
 ACCURACY_AND_TIME = (
     TEST_ACCURACY,
@@ -62,11 +62,20 @@ GPU_MEMORY = (
     Measure("GPU peak reserved, MiB", "gpu_peak_reserved_bytes", MIB),
     Measure("GPU process at end, MiB", "gpu_process_bytes", MIB),
 )
+WORK = (TRAIN_FLOPS, Measure("prediction, MFLOP per image", "predict_flops_per_image", 1e6, exact=True))
+SPREAD = (
+    (TEST_ACCURACY, "test accuracy, points"),
+    (VAL_ACCURACY, "validation accuracy, points"),
+    (TRAIN_SECONDS, "training, s"),
+    (RSS_RISE, "rise over baseline, MiB"),
+    (GPU_ALLOCATED, "GPU peak allocated, MiB"),
+)
 RATIOS = (
     (TRAIN_SECONDS, "training time, ratio"),
     (PEAK_RSS, "peak resident, ratio"),
     (RSS_RISE, "rise over baseline, ratio"),
     (ACTIVATIONS, "activations, ratio"),
+    (TRAIN_FLOPS, "training FLOPs, ratio"),
     (GPU_ALLOCATED, "GPU peak allocated, ratio"),
 )
 
@@ -83,8 +92,28 @@ def memory_and_size(data: DatasetView) -> str:
 
 def gpu_memory(data: DatasetView) -> str | None:
     """The GPU columns; None where no cell has any."""
-    measures = [measure for measure in GPU_MEMORY if _measured(data, measure)]
-    return _summary(data, measures) if measures else None
+    return _summary(data, GPU_MEMORY) if any(_measured(data, measure) for measure in GPU_MEMORY) else None
+
+
+def work(data: DatasetView) -> str | None:
+    """Floating-point operations for each image; None where no cell has any."""
+    return _summary(data, WORK) if any(_measured(data, measure) for measure in WORK) else None
+
+
+def spread(data: DatasetView) -> str | None:
+    """Standard deviations over seeds, of whatever varies by chance; None where no method has two seeds."""
+    columns = [(measure, header) for measure, header in SPREAD if _measured(data, measure)]
+    rows = []
+    for method in data.drawn:
+        estimates = [estimate(measure.values(data.finished[method]).values()) for measure, _ in columns]
+        deviations = [None if each is None else each.sd for each in estimates]
+        if any(sd is not None for sd in deviations):
+            figures = [
+                MISSING if sd is None else number(sd, decimals=measure.decimals)
+                for sd, (measure, _) in zip(deviations, columns, strict=True)
+            ]
+            rows.append([code(method), str(len(data.finished[method])), *figures])
+    return markdown_table(["method", "seeds", *(header for _, header in columns)], rows) if rows else None
 
 
 def ratios(data: DatasetView) -> str | None:
@@ -105,24 +134,6 @@ def ratios(data: DatasetView) -> str | None:
             row.append(exact(values) if measure.exact else _ratio(data, measure, values, shared))
         rows.append(row)
     return markdown_table(["method", "seeds", "test accuracy, points", *(header for _, header in columns)], rows)
-
-
-def seconds_to(data: DatasetView) -> str | None:
-    """Median training seconds to each validation accuracy; None where no method reached any of them."""
-    targets = sorted({target for cell in data.cells for target in cell.seconds_to}, key=float)
-    rows = []
-    reached_any = False
-    for method in data.drawn:
-        row = [code(method)]
-        for target in targets:
-            times = [cell.seconds_to[target] for cell in data.finished[method] if target in cell.seconds_to]
-            reached = sum(time is not None for time in times)
-            reached_any |= reached > 0
-            row.append(f"{_median(times)} ({reached} of {len(times)})" if reached else MISSING)
-        rows.append(row)
-    if not reached_any:
-        return None
-    return markdown_table(["method", *(f"{float(target) * 100:g}%" for target in targets)], rows)
 
 
 def activations_by_depth(data: DatasetView) -> str | None:
@@ -179,7 +190,9 @@ def short_table(cells: list[CellResult]) -> str:
     return "\n\n".join(tables) if tables else "No cell has finished."
 
 
-def _summary(data: DatasetView, measures: Sequence[Measure]) -> str:
+def _summary(data: DatasetView, columns: Sequence[Measure]) -> str:
+    """A row a method, a column for each of the measures that any cell has."""
+    measures = [measure for measure in columns if _measured(data, measure)]
     rows = [[code(method), *_figures(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
     return markdown_table(["method", "seeds", *(measure.header for measure in measures)], rows)
 
@@ -205,11 +218,6 @@ def _ratio(data: DatasetView, measure: Measure, values: Sequence[float], expecte
     mean = estimate(values)
     text = plus_minus(mean, expected=expected)
     return text + WITHIN_NOISE if mean and is_noise(data.calibration, measure.field, mean.mean, mean.n) else text
-
-
-def _median(times: Sequence[float | None]) -> str:
-    median = median_with_misses(times)
-    return number(median) if math.isfinite(median) else "∞"
 
 
 def _measured(data: DatasetView, measure: Measure) -> bool:

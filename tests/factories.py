@@ -5,6 +5,7 @@ Every value can be overridden by keyword. The numbers follow from (method, data 
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Iterable, Sequence
@@ -178,6 +179,12 @@ def make_cell(
         "data_seconds": 1.9,
         "images_per_second": 55_000 * epochs / train_seconds,
         "seconds_to": _seconds_to(records),
+        "images_to": {
+            target: None if seconds is None else 55_000 * sum(elapsed <= seconds for elapsed in _elapsed(records))
+            for target, seconds in _seconds_to(records).items()
+        },
+        "train_flops_per_image": 6e6 * depth,
+        "predict_flops_per_image": 2e6 * depth,
         "peak_rss_bytes": 520 * MIB + rise,
         "baseline_rss_bytes": 520 * MIB,
         "rss_rise_bytes": rise,
@@ -304,13 +311,15 @@ def _epochs(profile: Profile, epochs: int, chance: random.Random, *, ceiling: fl
 
 def _seconds_to(records: Sequence[EpochRecord]) -> dict[str, float | None]:
     reached: dict[str, float | None] = {f"{target:.2f}": None for target in TARGETS}
-    elapsed = 0.0
-    for record in records:
-        elapsed += record.train_seconds
+    for record, elapsed in zip(records, _elapsed(records), strict=True):
         for target in TARGETS:
             if record.val_accuracy >= target and reached[f"{target:.2f}"] is None:
                 reached[f"{target:.2f}"] = elapsed
     return reached
+
+
+def _elapsed(records: Sequence[EpochRecord]) -> list[float]:
+    return list(itertools.accumulate(record.train_seconds for record in records))
 
 
 def _activations(profile: Profile, depth: int) -> int:

@@ -1,36 +1,47 @@
-"""Floating-point operations of a call, by PyTorch's own formulas: they depend on the shapes, not on the machine."""
+"""Floating-point operations, by PyTorch's own formulas for each operator and the shapes that it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 
-class _Counter(TorchDispatchMode):
-    """PyTorch's FlopCounterMode without its book of modules, whose hooks stop `torch.autograd.grad` inside a step."""
+class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Context manager: `flops` is what ran inside it, backward passes too, a multiplication and an addition as two.
+
+    Counted are matrix products, convolutions and attention; whatever works element by element (activations,
+    normalisation, an optimiser's update) is not. Deterministic: the shapes alone decide.
+
+    PyTorch's `FlopCounterMode` gives the same, but also says which module an operation belongs to, and the hooks that
+    it needs for that refuse a call of `autograd.grad` inside a backward pass, as the adjoint method makes it.
+
+    Example:
+        >>> with FlopMeter() as meter:
+        ...     model(x).sum().backward()
+        >>> meter.flops
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total: int = 0
+        self.flops: int = 0
+        self._primitive: set[Any] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        if formula := flop_registry.get(func._overloadpacket):
-            self.total += int(formula(*args, **kwargs, out_val=result))
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run one operator and count it, or, where it is made of others, have those counted."""
+        given = kwargs or {}
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is None and func not in self._primitive:
+            with self:
+                result = func.decompose(*args, **given)
+            if result is not NotImplemented:
+                return result
+            self._primitive.add(func)
+        result = func(*args, **given)
+        if formula is not None:
+            self.flops += formula(*args, **given, out_val=result)
         return result
-
-
-def count_flops(call: Callable[[], Any]) -> int:
-    """The operations of everything that the call computes, its backward passes too.
-
-    Matrix products and convolutions alone are counted, a multiplication and an addition as two. Sums, activations,
-    norms and optimisers are not: they take time, but few operations.
-    """
-    counter = _Counter()
-    with counter:
-        call()
-    return counter.total

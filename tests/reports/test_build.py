@@ -58,9 +58,12 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
     assert re.findall(r"^### (.+)$", section(report.read_text(), "## Results: digits"), re.MULTILINE) == [
         "Accuracy and time",
         "Memory and size",
+        "Work",
+        "Spread over seeds",
         "Compared with backprop, seed by seed",
         "Verdict",
-        "Training time to a validation accuracy",
+        "Accuracy against cost",
+        "Reaching a validation accuracy",
         "Pictures",
         "Activation memory against depth",
     ]
@@ -117,6 +120,42 @@ def test_the_same_results_give_the_same_files_and_a_rebuild_replaces_them(tmp_pa
     (run / "report.md").write_text("old")
     build_report(run)
     assert {name: (run / name).read_bytes() for name in files_in(run)} == first
+
+
+def test_methods_on_the_front_are_in_words_in_the_caption_and_in_the_text_for_the_blind(tmp_path: Path) -> None:
+    costs = {"backprop": (0.99, 20.0, 50), "noprop": (0.98, 21.0, 5), "forward": (0.90, 9.0, 6)}
+    cells = [
+        make_cell(name, test_accuracy=accuracy, train_seconds=seconds, activation_bytes=held * MIB)
+        for name, (accuracy, seconds, held) in costs.items()
+    ]
+    text = section(build_report(write_run(tmp_path / "run", cells)).read_text(), "### Accuracy against cost")
+    assert "2 of 3 methods are not beaten by another: `forward` (90.00%), `backprop` (99.00%)." in text
+    fronts = "training time: forward, backprop; activations held for backward: noprop, backprop"
+    assert f"On the Pareto front, by cost: {fronts}.](" in text
+    assert f"By cost, cheapest first: {fronts}. " in text
+
+
+def test_times_of_cells_that_shared_the_machine_are_on_no_front_in_words(tmp_path: Path) -> None:
+    cells = make_cells(seeds=[0], epochs=1)
+    text = build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))).read_text()
+    assert "In test accuracy and training time together" not in text
+    assert "In test accuracy and activations held for backward together" in text
+
+
+OLD = dict.fromkeys(["train_flops_per_image", "predict_flops_per_image"]) | {"images_to": {}, "schema_version": 2}
+
+
+def test_results_of_an_older_version_have_the_same_report_without_what_they_lack(tmp_path: Path) -> None:
+    cells = make_cells(["backprop", "noprop-fm"], seeds=[0, 1], epochs=5, diagnostics=True, **OLD)
+    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    assert "### Work" not in text
+    assert "FLOP" not in text
+    assert "Training seconds:" in text
+    assert "Training images, each pass" not in text
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = [[entry.strip() for entry in line.strip("|").split("|")] for line in table.splitlines()]
+        for header, _, *entries in zip(*rows, strict=True):
+            assert set(entries) != {"–"} or header == "99%"  # which nobody reaches, and that is a result
 
 
 def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:

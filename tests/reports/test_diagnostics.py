@@ -92,7 +92,8 @@ def test_one_network_has_times_instead_of_blocks_and_a_loss_without_weights_has_
     cells = [cell_with(look([0.8, 0.9], weight=None), method="noprop-fm", config=config)]
     table = blocks_table(block_frame(view_of(cells), only_last=True))
     assert "block" not in table
-    assert table_rows(table)[2:] == [["0.00", "80.00", "40.00", "0.100", "–"], ["0.50", "90.00", "45.00", "0.010", "–"]]
+    assert "weight" not in table
+    assert table_rows(table)[2:] == [["0.00", "80.00", "40.00", "0.100"], ["0.50", "90.00", "45.00", "0.010"]]
 
 
 def test_accuracy_by_step_is_a_row_a_method_and_holds_until_its_next_step() -> None:
@@ -201,6 +202,10 @@ def test_methods_beyond_the_limit_are_left_out_of_a_picture_and_that_is_said(tmp
     assert methods[-1] in pictures["blocks"].alt
     assert "first" not in pictures["blocks"].caption
     assert all(f"`{method}` after the last epoch" in text_of(cells) for method in methods)
+
+
+def test_losses_without_weights_are_drawn(tmp_path: Path) -> None:
+    assert set(drawn(make_cells(["noprop-fm"], seeds=[0], epochs=2, diagnostics=True), tmp_path)) == NAMES
 
 
 def test_odd_stacks_are_drawn(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from reports import tables
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
@@ -94,24 +92,41 @@ def test_activation_bytes_are_exact_and_show_a_range_where_seeds_disagree() -> N
     assert column(tables.memory_and_size(view_of(cells)), "backprop", header) == "8.00 to 9.00"
 
 
-@pytest.mark.parametrize(
-    ("times", "text"),
-    [
-        ([30.0, 10.0, 20.0], "20.0 (3 of 3)"),
-        ([30.0, None, 10.0], "30.0 (2 of 3)"),
-        ([10.0, None, None], "∞ (1 of 3)"),
-        ([None, None, None], "–"),
-    ],
-)
-def test_seconds_to_counts_misses_against_the_method(times: list[float | None], text: str) -> None:
-    cells = [make_cell(seed=seed, seconds_to={"0.90": 5.0, "0.95": time}) for seed, time in enumerate(times)]
-    table = tables.seconds_to(view_of(cells))
+def test_columns_that_no_cell_has_are_left_out() -> None:
+    old = make_cells(images_per_second=None, optimizer_bytes=None, train_flops_per_image=None)
+    data = view_of(old)
+    assert "images/s" not in tables.accuracy_and_time(data)
+    assert "optimiser" not in tables.memory_and_size(data)
+    assert "parameters, MiB" in tables.memory_and_size(data)
+    assert "FLOPs" not in str(tables.ratios(data))
+    work = tables.work(data)
+    assert work is not None
+    assert "training" not in work
+    assert tables.work(view_of([cell.model_copy(update={"predict_flops_per_image": None}) for cell in old])) is None
+
+
+def test_work_is_in_millions_for_each_image() -> None:
+    table = tables.work(view_of([make_cell(train_flops_per_image=58.06e6, predict_flops_per_image=19.479e6)]))
     assert table is not None
-    assert column(table, "backprop", "95%") == text
+    assert row(table, "backprop") == ["1", "58.06", "19.48"]
 
 
-def test_seconds_to_is_no_table_where_nobody_arrived() -> None:
-    assert tables.seconds_to(view_of(make_cells(seconds_to={"0.90": None}))) is None
+def test_training_flops_are_compared_with_the_reference() -> None:
+    cells = [make_cell(train_flops_per_image=50e6), make_cell("noprop", train_flops_per_image=75e6)]
+    assert column(str(tables.ratios(view_of(cells))), "noprop", "training FLOPs, ratio") == "1.50"
+
+
+def test_spread_is_the_sample_standard_deviation() -> None:
+    accuracies = [0.96, 0.98, 0.97]
+    cells = [make_cell(seed=k, test_accuracy=a, train_seconds=10.0 + 2 * k) for k, a in enumerate(accuracies)]
+    cells.append(make_cell("noprop"))
+    table = tables.spread(view_of(cells))
+    assert table is not None
+    assert column(table, "backprop", "test accuracy, points") == "1.00"
+    assert column(table, "backprop", "training, s") == "2.00"
+    assert "noprop" not in table
+    assert "GPU" not in table
+    assert tables.spread(view_of(make_cells(seeds=[0]))) is None
 
 
 def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
