@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from bench.params import Whole
+from bench.params import Folder, Whole
 from bench.presets import PRESETS
 from bench.run import DEFAULT_OUT
 
@@ -28,11 +28,9 @@ AGAIN = "again"
 @click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
 @click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=Whole(1), help="CPU threads of a cell.  [default: all cores]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
-)
+@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 def cli(
     method: str,
     dataset: str,

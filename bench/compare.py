@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.errors import UserError
-from bench.params import PositiveFloat
+from bench.params import Folder, PositiveFloat
 from bench.run import DEFAULT_OUT
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _LIMIT = PositiveFloat(zero=True)
     help="Growth of activation bytes, of the rise of resident memory, and of peak GPU memory.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which runs are looked up by name."
+    "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which runs are looked up by name."
 )
 def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, max_memory: float, out: Path) -> int:
     """Check whether RUN_B, the new run, is worse than RUN_A, the old one. Both are folders, or names of runs.

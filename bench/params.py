@@ -46,6 +46,16 @@ class Whole(click.ParamType[int]):
         return number
 
 
+class Folder(click.Path):
+    """A folder, there or not; an empty name, which would mean the present one, is a slip."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Text to a path."""
+        if value == "":
+            self.fail("the name of a folder is empty: give one, such as results/runs", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class PositiveFloat(click.ParamType[float]):
     """A finite number above zero, or from zero on."""
 

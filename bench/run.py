@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from bench.params import CommaList, PositiveFloat, Whole
+from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PRESETS
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
@@ -45,16 +45,14 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
     help="A method option for every method that has it: T=20. Repeatable.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=Whole(1), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
 @click.option(
-    "--jobs", type=Whole(1), default=1, help="Cells side by side. With more than 1, times are not to be compared."
+    "--jobs", type=Whole(1, 1024), default=1, help="Cells side by side. With more than 1, times are not to be compared."
 )
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
 @click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own."
-)
+@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 @click.option("--save", is_flag=True, help="Keep the trained models in the run's folder, for python -m bench.predict.")
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."

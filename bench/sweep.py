@@ -64,7 +64,7 @@ def find_run(name: str, out: Path) -> Path:
     Raises:
         UserError: there is no such folder.
     """
-    for folder in (Path(name), out / name):
+    for folder in (Path(name), out / name) if name.strip() else ():
         if folder.is_dir():
             return folder
     raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")

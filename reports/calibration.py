@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from reports.noise import noise_bound
+from reports.noise import LEAST_PAIRS, noise_bound
 from reports.stats import CONFIDENCE, estimate, paired_differences, paired_ratios, student_t
 from reports.tables import TEST_ACCURACY, Measure
-from reports.text import MIB, code, listed, markdown_table, number, plural
+from reports.text import MIB, MISSING, code, listed, markdown_table, number, plural
 from reports.view import DatasetView
 from results.schema import CalibrationRecord
 
@@ -42,7 +42,7 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
         mean = estimate(logs)
         assert mean is not None
         low, high = (math.exp(mean.mean + sign * (mean.half_width or 0.0)) for sign in (-1, 1))
-        bounds = [noise_bound(calibration, field, seeds) or 0.0 for seeds in _SEEDS]
+        bounds = [noise_bound(calibration, field, seeds) for seeds in _SEEDS]
         rows.append(
             [
                 NAMES[field],
@@ -50,7 +50,7 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
                 f"{low:.4f} to {high:.4f}",
                 "yes" if low <= 1 <= high else "no",
                 _factor(spread),
-                *(_factor(bound) for bound in bounds),
+                *(MISSING if bound is None else _factor(bound) for bound in bounds),
             ]
         )
     headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
@@ -59,9 +59,11 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
         f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
         "in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
         "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
-        f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with that "
+        f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with "
+        "that "
         f"many seeds (Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, "
-        "times the spread, over the root of the number of seeds); reports of later runs on such a machine, with these "
+        f"times the spread, over the root of the number of seeds, in logarithms; from {LEAST_PAIRS} pairs on); "
+        "reports of later runs on such a machine, with these "
         "threads and this device, print smaller differences as 'within noise'."
     )
     gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))

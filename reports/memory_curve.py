@@ -39,9 +39,10 @@ def memory_over_time(
                 linewidth=1.4,
             )
             ends.append(times[-1])
-        if scale_x(panel, ends):
+        logarithmic = scale_x(panel, ends)
+        if logarithmic:
             panel.set_xlim(left=min(ends) / 20)
-        panel.set(xlabel="time since training began (s)", ylabel="resident memory above the baseline (MiB)")
+        panel.set(xlabel="time since training began (s)", ylabel="memory above baseline (MiB)")
         legend(figure, looks, list(cells))
         save(figure, path)
     most = ", ".join(f"{method} {number(max(_series(cell)[1]))} MiB" for method, cell in cells.items())
@@ -52,7 +53,8 @@ def memory_over_time(
         f"Line chart of resident memory above the baseline in MiB against seconds since training began on {data.name}, "
         f"one line a method. Largest sample: {most}.",
         f"Resident memory of the cell's process over training and evaluation, {which}, above what it held before the "
-        "model was built. Sampled from another process, so a short peak can fall between two samples: the table has "
+        f"model was built{' (logarithmic time)' if logarithmic else ''}. Sampled from another process, so a short "
+        "peak can fall between two samples: the table has "
         "the exact peaks.",
     )
 

@@ -21,7 +21,7 @@ from reports import (
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.noise import is_noise
-from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios
+from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.style import Picture
 from reports.text import MISSING, code, codes, listed, number, plural
 from reports.view import REFERENCE, DatasetView, RunView, moment
@@ -173,7 +173,8 @@ def _ratios(data: DatasetView) -> Iterator[str]:
     yield (
         f"How to read it: a method and {code(data.reference)} are compared *on the same seed*, and the comparisons are "
         "then averaged over the seeds that both finished (*seeds*). A ratio of 1 means the same as "
-        f"{code(data.reference)}, 0.5 half of it, 2 twice as much. Accuracy is a difference in percentage points: "
+        f"{code(data.reference)}, 0.5 half of it, 2 twice as much; it is the geometric mean, with its interval in "
+        "brackets. Accuracy is a difference in percentage points: "
         f"above 0 is more accurate than {code(data.reference)}.{_example(data, data.reference)} The intervals are for "
         "these means; whether a difference is more than chance is the verdict's question, below."
     )
@@ -185,7 +186,7 @@ def _example(data: DatasetView, reference: str) -> str:
     ours, theirs = data.finished[method], data.finished[reference]
 
     def ratio(measure: tables.Measure) -> str | None:
-        mean = estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
+        mean = ratio_estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
         if mean is None:
             return None
         return number(mean.mean) + (

@@ -128,6 +128,13 @@ class Figure:
         return [round(100 * (effect - 1), 9) for effect in self.effects]
 
     @property
+    def mean_loss(self) -> float:
+        """By how much B is worse in the mean (of ratios, the geometric one), in the limit's unit, rounded likewise."""
+        if self.measure is TEST_ACCURACY or self.measure.exact:
+            return statistics.fmean(self.losses)
+        return round(100 * (statistics.geometric_mean(self.effects) - 1), 9)
+
+    @property
     def is_tested(self) -> bool:
         """Whether it is judged, varies by chance, and has the seeds to show how much."""
         return not (self.reason or self.measure.exact) and len(self.old) > 1
@@ -192,9 +199,9 @@ def _status(figure: Figure) -> Status:
     if figure.measure.exact:
         most = max(losses)
         return Status.REGRESSION if most > figure.limit else Status.WORSE if most > 0 else Status.BETTER
-    mean = statistics.fmean(losses)
+    mean = figure.mean_loss
     is_shown = figure.p is not None and figure.p <= ALPHA
-    by_itself = is_noise(figure.calibration, figure.measure.field, statistics.fmean(figure.effects), len(losses))
+    by_itself = is_noise(figure.calibration, figure.measure.field, 1 + mean / 100, len(losses))
     if mean > figure.limit:
         alone = len(losses) == 1 and not by_itself
         return Status.REGRESSION if is_shown or alone or _is_gross(figure) else Status.UNCLEAR

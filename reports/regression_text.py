@@ -10,9 +10,9 @@ from tabulate import tabulate
 
 from reports.pairing import Group, Pairing
 from reports.regression import FAILURES, Figure, Limits, Status
-from reports.stats import estimate
+from reports.stats import estimate, ratio_estimate
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
-from reports.text import MISSING, exact, listed, number, plural, plus_minus
+from reports.text import MISSING, exact, listed, number, plural, plus_minus, times
 
 NAMES = {
     TEST_ACCURACY: ("test accuracy", "%"),
@@ -122,7 +122,7 @@ def _effect(figure: Figure) -> str:
         return f"{plus_minus(estimate(figure.effects), decimals=2, signed=True)} points"
     if figure.measure.exact:
         return f"{exact(figure.effects, decimals=3)} times"
-    return f"{plus_minus(estimate(figure.effects), decimals=3)} times"
+    return f"{times(ratio_estimate(figure.effects), decimals=3)} times"
 
 
 def _excess(figure: Figure) -> str:
@@ -130,7 +130,7 @@ def _excess(figure: Figure) -> str:
     name, _ = NAMES[figure.measure]
     if figure.status is Status.LOST:
         return f"{name} {figure.reason}"
-    mean = statistics.fmean(figure.losses)
+    mean = figure.mean_loss
     if figure.measure is TEST_ACCURACY:
         return f"{name} lower by {number(mean)} points (limit {figure.limit:g})"
     return f"{name} higher by {number(mean)}% (limit {figure.limit:g}%)"

@@ -62,13 +62,43 @@ def _estimate(data: tuple[float, ...], confidence: float) -> Estimate | None:
     return Estimate(mean, sd, (quantile or student_t(n - 1, confidence)) * sd / math.sqrt(n), n)
 
 
+@dataclass(frozen=True, slots=True)
+class RatioEstimate:
+    """A geometric mean of ratios with its interval, so that turning all ratios round turns these round, too."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    """Ends of the confidence interval; None for a single seed."""
+    n: int
+
+
+def ratio_estimate(ratios: Iterable[float]) -> RatioEstimate | None:
+    """Geometric mean and interval of positive ratios, from the mean and the interval of their logarithms.
+
+    Returns:
+        None where there are no values.
+    """
+    logs = estimate(math.log(ratio) for ratio in ratios if ratio > 0)
+    if logs is None:
+        return None
+    if logs.half_width is None:
+        return RatioEstimate(math.exp(logs.mean), None, None, logs.n)
+    low, high = logs.mean - logs.half_width, logs.mean + logs.half_width
+    return RatioEstimate(math.exp(logs.mean), _exp(low), _exp(high), logs.n)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))  # beyond, there is no such number, and nobody reads it
+
+
 def bootstrap_t(values: Sequence[float], confidence: float = CONFIDENCE) -> float | None:
     """The quantile of |mean* - mean| / (s* / √n) over resamples of the values, the same for the same values.
 
     Returns:
         None where it does not exist: nearly all values are equal, so that many resamples have no spread.
     """
-    data = np.sort(np.asarray(values, dtype=float))  # seeds have no order
+    data = np.asarray(values, dtype=float)
     # From their median, so that a resample of the commonest value alone has a spread of exactly zero: by rounding it
     # would come out at 1e-17 or so, and the quantile at 1e15.
     data = data - np.median(data)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from reports.noise import is_noise
-from reports.stats import estimate, paired_differences, paired_ratios
-from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus
+from reports.stats import estimate, paired_differences, paired_ratios, ratio_estimate
+from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus, times
 from reports.view import DatasetView, by_seed
 from results.schema import CellResult
 
@@ -215,8 +215,8 @@ def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measu
 
 def _ratio(data: DatasetView, measure: Measure, values: Sequence[float], expected: int) -> str:
     """A mean ratio, and whether a method against itself gives as much."""
-    mean = estimate(values)
-    text = plus_minus(mean, expected=expected)
+    mean = ratio_estimate(values)
+    text = times(mean, expected=expected)
     return text + WITHIN_NOISE if mean and is_noise(data.calibration, measure.field, mean.mean, mean.n) else text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from tabulate import tabulate
 
-from reports.stats import Estimate
+from reports.stats import Estimate, RatioEstimate
 
 MISSING = "–"
 MIB = 2**20
@@ -41,6 +41,18 @@ def plus_minus(
         text += f" ± {number(estimate.half_width, decimals=places)}"
     if expected is not None and estimate.n != expected:
         text += f" (n = {estimate.n})"
+    return text
+
+
+def times(ratio: RatioEstimate | None, *, decimals: int | None = None, expected: int | None = None) -> str:
+    """`mean (low to high)`, the mean alone for one seed, and a dash for none; `expected` as in `plus_minus`."""
+    if ratio is None:
+        return MISSING
+    text = number(ratio.mean, decimals=decimals)
+    if ratio.low is not None and ratio.high is not None:
+        text += f" ({number(ratio.low, decimals=decimals)} to {number(ratio.high, decimals=decimals)})"
+    if expected is not None and ratio.n != expected:
+        text += f" (n = {ratio.n})"
     return text
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reports.noise import is_noise
 from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_ps
-from reports.stats import estimate, paired_differences, paired_ratios
+from reports.stats import Estimate, RatioEstimate, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
 from reports.view import DatasetView
@@ -30,7 +30,7 @@ class Comparison:
     measure: Measure
     seeds: int
     effect: float
-    """Test accuracy: the mean difference, in points. Everything else: the mean ratio."""
+    """Test accuracy: the mean difference, in points. Everything else: the geometric mean ratio."""
     p: float
     """Corrected for all comparisons of the data set."""
     is_within_noise: bool
@@ -57,11 +57,12 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
                 continue
             ours, theirs = (measure.values(data.finished[name]) for name in (method, str(data.reference)))
             if measure is TEST_ACCURACY:
-                effects = differences = paired_differences(ours, theirs)
+                differences = paired_differences(ours, theirs)
+                mean: Estimate | RatioEstimate | None = estimate(differences)
             else:
-                effects = [ratio for ratio in paired_ratios(ours, theirs) if ratio > 0]
-                differences = [math.log(ratio) for ratio in effects]
-            mean = estimate(effects)
+                ratios = [ratio for ratio in paired_ratios(ours, theirs) if ratio > 0]
+                differences = [math.log(ratio) for ratio in ratios]
+                mean = ratio_estimate(ratios)
             if mean is not None:
                 found.append((method, measure, mean.n, mean.mean))
                 tests.append(differences)

@@ -96,7 +96,7 @@ def test_a_regression_is_named_with_its_size_and_its_limit(check: Check) -> None
         ("noprop", "training time"),
     ]
     assert rows["noprop", "training time"][2] == "3"
-    assert rows["noprop", "training time"][5:7] == ["2.000 ± 0.000 times", "<0.001"]
+    assert rows["noprop", "training time"][5:7] == ["2.000 (2.000 to 2.000) times", "<0.001"]
     assert rows["backprop", "activations held for backward"][5:7] == ["1.250 times", "–"]
 
 

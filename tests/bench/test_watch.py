@@ -172,6 +172,7 @@ class FakeCard:
 def test_the_cards_energy_is_its_counters_or_its_power_over_time(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, counts: bool
 ) -> None:
+    monkeypatch.setattr(watching, "_LEAST_SECONDS", 0.1)
     card = FakeCard(counts=counts)
     monkeypatch.setattr(watching.Card, "opened", lambda device: contextlib.nullcontext(card))
     with process("input()") as cell, Watch(cell.pid, "cuda:0") as watch:

@@ -11,11 +11,13 @@ from scipy.stats import bootstrap
 
 from reports.stats import (
     Estimate,
+    RatioEstimate,
     bootstrap_t,
     estimate,
     median_with_misses,
     paired_differences,
     paired_ratios,
+    ratio_estimate,
     student_t,
 )
 
@@ -109,3 +111,15 @@ def test_overlap_is_about_shared_points() -> None:
     assert left.overlaps(right)
     assert not left.overlaps(Estimate(2.0, 1.0, 0.4, 3))
     assert not left.overlaps(Estimate(1.0, None, None, 1))
+
+
+def test_a_mean_ratio_turned_round_is_the_mean_of_the_ratios_turned_round() -> None:
+    ratios = [0.43, 2.39, 1.1]
+    one, other = ratio_estimate(ratios), ratio_estimate(1 / ratio for ratio in ratios)
+    assert one is not None
+    assert other is not None
+    assert one.mean == pytest.approx(1 / other.mean)
+    assert (one.low, one.high) == pytest.approx((1 / other.high, 1 / other.low))  # type: ignore[operator]
+    assert ratio_estimate([2.0, 0.5]).mean == pytest.approx(1)  # type: ignore[union-attr]
+    assert ratio_estimate([2.0]) == RatioEstimate(2.0, None, None, 1)
+    assert ratio_estimate([]) is None

@@ -47,7 +47,7 @@ def test_ratios_pair_by_seed_in_shuffled_order_and_with_a_missing_seed() -> None
     table = tables.ratios(view_of(cells))
     assert table is not None
     # Paired, every ratio is exactly 2; a ratio of the means would be 14,000 and more.
-    assert column(table, "noprop", "training time, ratio") == "2.00 ± 0.00"
+    assert column(table, "noprop", "training time, ratio") == "2.00 (2.00 to 2.00)"
     assert column(table, "noprop", "seeds") == "2"
 
 
