@@ -172,7 +172,7 @@ class _Replica:
         # All start from the same seed, so nothing needs to be sent first. Running statistics are each process's own:
         # rank 0's count, as they would if it sent them to the others before each step.
         self._network = DistributedDataParallel(
-            _Loss(method), device_ids=cards, broadcast_buffers=False, init_sync=False
+            _Loss(method), device_ids=cards, broadcast_buffers=False, init_sync=False, static_graph=True
         )
 
         # A lambda, since the network refuses a hook whose annotations are text, as they are in this module.
