@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import beside_paper, calibration, diagnostics, energy, machine, microbench, provenance, tables, verdict
+from reports import (
+    beside_paper,
+    calibration,
+    diagnostics,
+    energy,
+    machine,
+    microbench,
+    parallel,
+    provenance,
+    tables,
+    verdict,
+)
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.noise import is_noise
@@ -93,6 +104,7 @@ def _dataset(
         if theirs := beside_paper.gpu_memory(data):
             yield theirs
     yield from energy.section(data)
+    yield from parallel.section(data)
     if view.record.purpose == "calibration":
         yield from calibration.against_itself(data, view.calibration)
         return
