@@ -37,8 +37,8 @@ def section(data: DatasetView) -> Iterator[str]:
         "averaged (DistributedDataParallel), so that its batch norm sees a rank's part of the batch. *Exchanged in "
         "training* are the bytes of gradients that ranks handed over to be averaged, all ranks together. *Sent for "
         "evaluation* is what the other ranks sent to rank 0 after each epoch, outside the training clock. Training "
-        "seconds are those of each epoch's slowest rank; resident, GPU and optimiser memory, in the tables above, those "
-        "of the rank that has most; activations those of one process on a whole batch."
+        "seconds are those of each epoch's slowest rank; resident, GPU and optimiser memory, in the tables above, "
+        "those of the rank that has most; activations those of one process on a whole batch."
     )
     yield (
         "What the ranks gain is not in this run, since each of its cells ran once: run the same command with "

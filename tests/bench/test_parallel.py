@@ -43,19 +43,9 @@ def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     out = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
     common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    parallel = ("--parallel", "blocks")
+    request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},backprop-cnn", "--out", str(out[0]))
     two = subprocess.Popen(
-        [
-            *torchrun,
-            "-m",
-            "bench.run",
-            *parallel,
-            "--methods",
-            f"deserts,{NOPROP},backprop-cnn",
-            "--out",
-            str(out[0]),
-            *common,
-        ],
+        [*torchrun, "-m", "bench.run", *request, *common],
         cwd=PROJECT,
         env=plugin.environment,
         stdin=subprocess.DEVNULL,

@@ -29,11 +29,8 @@ def test_a_row_has_ranks_seconds_and_what_was_exchanged() -> None:
         cell("noprop", 0, train_seconds=10.0, **sent),
         cell("backprop", 0, train_seconds=30.0, bytes_exchanged_training=5 * MIB),
     )
-    rows = {
-        line.split("|")[1].strip(): [each.strip() for each in line.split("|")[2:-1]]
-        for line in said.splitlines()
-        if line.startswith("| `")
-    }
+    lines = [[each.strip() for each in line.strip("|").split("|")] for line in said.splitlines() if "| `" in line]
+    rows = {name: figures for name, *figures in lines}
     assert rows["`noprop`"][:2] == ["1", "2"]
     assert [float(value) for value in rows["`noprop`"][2:]] == [10.0, 0.0, 3.0]
     assert [float(value) for value in rows["`backprop`"][2:]] == [30.0, 5.0, 0.0]
