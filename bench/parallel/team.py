@@ -10,11 +10,12 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from torch.distributed import PrefixStore, Store, rendezvous
+from torch.distributed import DistError, PrefixStore, Store, rendezvous
 
+from bench.command import Terminated
 from bench.job import Event, Job
 from bench.launch import end_all, run_in_process
 from bench.parallel.launch import Place, find_place
@@ -26,6 +27,15 @@ _LOOK_EVERY_SECONDS = 0.05
 """The store is polled rather than waited on, since a blocking wait would keep signals from being handled."""
 
 
+@contextmanager
+def _stopped_without_torchrun() -> Iterator[None]:
+    """Where the store is gone, so is torchrun, and that is a stop: what is finished is kept."""
+    try:
+        yield
+    except DistError:
+        raise Terminated from None
+
+
 class Team:
     """This rank's command among those of the others."""
 
@@ -34,6 +44,7 @@ class Team:
         self._store = store
         self._cells = 0
 
+    @_stopped_without_torchrun()
     def run(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
         """On rank 0: run the cell on all ranks.
 
@@ -55,6 +66,7 @@ class Team:
             return one_row.model_copy(update={"world_size": len(rows)})
         return merged(rows, one_machine=self._place.local_ranks == len(rows))
 
+    @_stopped_without_torchrun()
     def follow(self) -> None:
         """On every other rank: do this rank's part of each cell until rank 0 says that there are no more."""
         while True:
@@ -67,7 +79,8 @@ class Team:
 
     def end(self) -> None:
         """On rank 0: let the others go."""
-        self._store.set(f"{self._next_key()}/job", _NO_MORE)
+        with suppress(DistError):
+            self._store.set(f"{self._next_key()}/job", _NO_MORE)
 
     def _run_here(self, key: str, job: Job, on_event: Callable[[Event], None]) -> None:
         """Run this rank's process, ending it when another rank's fails, and make its row known."""
@@ -87,7 +100,11 @@ class Team:
 
         def watch() -> None:
             while not over.wait(_LOOK_EVERY_SECONDS):
-                if store.check([failed_key]):
+                try:
+                    is_over = store.check([failed_key])
+                except DistError:
+                    is_over = True
+                if is_over:
                     end_all()  # again and again: the process may only be about to start
 
         watcher = threading.Thread(target=watch, daemon=True)
