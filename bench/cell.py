@@ -19,6 +19,8 @@ from bench.maker import Maker
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
 from bench.models import ModelCard, model_path, save_model
+from bench.parallel.part import part_row
+from bench.parallel.ranks import Ranks, joined
 from bench.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.seeds import Stream, seed_of
 from bench.targets import images_to_targets, seconds_to_targets
@@ -51,6 +53,15 @@ _WARM_UP_STEPS = 2
 def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     """Run the cell and return its result, `status` ok. Whatever goes wrong is raised.
 
+    Where several processes train the cell, only rank 0's result says more than what this process needed and sent.
+    """
+    with joined(job.group, torch.device(job.cell.config.device)) as ranks:
+        return _run(job, emit, ranks)
+
+
+def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
+    """The cell, or this process's part of it.
+
     The order matters for memory: the baseline is read when the data are in place and what the warm-up left is given
     back, and the probes, which build further models, come after the peak is read.
     """
@@ -70,17 +81,20 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
     data_seconds = time.perf_counter() - clock
     maker = Maker.on(data, record, cell.method_name, config, cell.seed)
 
-    warm_up(maker.make(), data, config)
+    warm_up(maker.make(), data, config, ranks)
     release_freed_memory()
     reset_gpu_peak(device)
     mark_was_reset = reset_peak()
     baseline = current_rss()
 
     method = maker.make()
-    epochs, images = _train(method, data, config, cell.seed, emit)
+    epochs, images = _train(method, data, config, cell.seed, emit, ranks)
     peak = peak_rss()
     emit(PhaseEvent(phase="probes"))
     gpu = read_gpu_memory(device)
+    ranks.leave()
+    if not ranks.leads:
+        return part_row(job, peak, baseline, gpu, _optimizer_bytes(method), ranks)
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     summary: dict[str, Any] = {
         "parameters": method.parameter_count,
@@ -121,6 +135,9 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
         gpu_peak_allocated_bytes=gpu.allocated_bytes,
         gpu_peak_reserved_bytes=gpu.reserved_bytes,
         gpu_process_bytes=gpu.process_bytes,
+        world_size=ranks.size,
+        bytes_exchanged_training=ranks.bytes_in_training,
+        bytes_exchanged_evaluation=ranks.bytes_for_evaluation,
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         model_file=model_file,
         epochs=epochs,
@@ -133,9 +150,10 @@ def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
 
 
 def _train(
-    method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None]
+    method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None], ranks: Ranks
 ) -> tuple[list[EpochRecord], int]:
-    """Train and evaluate for every epoch; returns the epochs and the training images seen."""
+    """Train and, on rank 0, evaluate for every epoch; returns the epochs evaluated and the training images seen."""
+    learner = ranks.share(method)
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
     noise = seed_of(seed, Stream.EVALUATION)
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
@@ -146,10 +164,14 @@ def _train(
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
             emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
 
+        ranks.meet()
         emit(PhaseEvent(phase="training"))
-        trained = train_epoch(method, data, config.batch_size, order, report)
+        trained = train_epoch(learner, data, config.batch_size, order, report)
         emit(PhaseEvent(phase="evaluation"))
+        trained = ranks.collect(trained)
         seen += trained.images
+        if not ranks.leads:
+            continue
         start = time.perf_counter()
         val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
         test_accuracy = evaluate(method, data, data.test, config.batch_size, noise)
@@ -222,12 +244,13 @@ def _save(
     return path.as_posix()
 
 
-def warm_up(method: Method, data: DeviceData, config: CellConfig) -> None:
+def warm_up(method: Method, data: DeviceData, config: CellConfig, ranks: Ranks) -> None:
     """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
-    method.train()
+    learner = ranks.share(method)
+    learner.train()
     for _ in range(_WARM_UP_STEPS):
         x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-        method.train_step(data.images(x), y)
+        learner.train_step(data.images(x), y)
     method.eval()
     method.predict(data.images(x), Generator(y.device).manual_seed(0))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.command import stop_code
+from bench.parallel.launch import command_start, find_place
 from bench.progress import make_display
 from bench.sweep import run_cells
 from reports import build
@@ -31,7 +32,7 @@ def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> i
         return _run_and_report(run, cells, data_dir)
     except KeyboardInterrupt as stop:
         kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
-        again = ["python", "-m", "bench.run", "--resume", str(run)]
+        again = [*command_start(find_place()), "--resume", str(run)]
         if data_dir is not None:
             again += ["--data-dir", str(data_dir)]
         print(

@@ -18,6 +18,8 @@ class Job(BaseModel):
     save_in: str | None = None
     """The run's folder, where the trained model is to be kept; None: it is not."""
     environment: Environment
+    group: str | None = None
+    """Where the cell's processes meet in torchrun's store; None: there is only this one."""
     timeout_seconds: float | None = None
     """How long the cell's whole process may take; None: as long as it likes."""
 

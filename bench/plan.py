@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
 import methods
 from bench import datasets
 from bench.errors import UserError
+from bench.parallel.ranks import share_of
 from bench.presets import OPTIMIZER, PAPER, PRESETS
 from bench.spec import MethodSpec, parse_methods
 from methods.method import TaskShape
@@ -40,6 +41,9 @@ class Request:
     threads: int
     settings: dict[str, str]
     data_dir: Path | None
+    parallel: Literal["blocks"] | None = None
+    ranks: int = 1
+    """How many processes will train a cell."""
 
 
 def make_plan(request: Request) -> list[PlannedCell]:
@@ -57,7 +61,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
     device = resolve_device(request.device)
     cells: list[PlannedCell] = []
     for dataset in chosen:
-        _check_fits(dataset, specs, request.train_size, request.data_dir)
+        _check_fits(dataset, specs, request.train_size, request.data_dir, request.ranks)
         for position, seed in enumerate(seeds):
             for spec in _rotated(specs, position):
                 config = CellConfig(
@@ -72,6 +76,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     device=device,
                     threads=request.threads,
                     options=spec.options,
+                    parallel=request.parallel,
                 )
                 cells.append(
                     PlannedCell(
@@ -87,7 +92,7 @@ def _preset_epochs(preset: str, dataset: datasets.Dataset, spec: MethodSpec) -> 
     return own or dataset.epochs[preset]
 
 
-def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None) -> None:
+def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1) -> None:
     """Check that cells planned earlier, and perhaps elsewhere, can be run here and now.
 
     Raises:
@@ -103,7 +108,7 @@ def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None) -> None:
             raise UserError(str(error)) from None
         specs.setdefault((cell.dataset, cell.config.train_size), {})[cell.method] = spec
     for (name, train_size), by_label in specs.items():
-        _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir)
+        _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir, ranks)
 
 
 def resolve_device(name: str) -> str:
@@ -143,7 +148,7 @@ def _rotated(specs: list[MethodSpec], by: int) -> Iterable[MethodSpec]:
 
 
 def _check_fits(
-    dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None
+    dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None, ranks: int
 ) -> None:
     """Load the data once and build every method for them, so that whatever does not fit shows before any training."""
     raw = dataset.load(data_dir)
@@ -152,7 +157,9 @@ def _check_fits(
     shape = TaskShape(channels, height, width, dataset.num_classes)
     for spec in specs:
         try:
-            spec.cls(shape, spec.cls.Options.parse(spec.options))
+            method = spec.cls(shape, spec.cls.Options.parse(spec.options))
+            if ranks > 1:
+                share_of(method, ranks)
         except methods.MethodError as error:
             raise UserError(f"{spec.label} on {dataset.name}: {error}") from None
         except Exception:  # noqa: S112 - a fault in a method's code, not in the request: its cells will say so

@@ -113,6 +113,7 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     from bench import datasets
     from bench.cell import warm_up
     from bench.maker import Maker
+    from bench.parallel.ranks import Ranks
     from bench.seeds import Stream, seed_of
     from bench.train import DeviceData, batches, evaluate
 
@@ -126,7 +127,7 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     )
     data = DeviceData.place(splits, torch.device(config.device))
     maker = Maker.on(data, splits.record, cell.method_name, config, cell.seed)
-    warm_up(maker.make(), data, config)
+    warm_up(maker.make(), data, config, Ranks())
     method = maker.make()
     order = torch.Generator().manual_seed(seed_of(cell.seed, Stream.ORDER))
     activities = [ProfilerActivity.CPU]

@@ -47,6 +47,11 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
 @click.option(
+    "--parallel",
+    type=click.Choice(["blocks"]),
+    help="blocks: under torchrun, every rank trains its own blocks.  [default: a cell is one process]",
+)
+@click.option(
     "--jobs", type=Whole(1, 1024), default=1, help="Cells side by side. With more than 1, times are not to be compared."
 )
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
@@ -80,26 +85,47 @@ def cli(
     from bench.conduct import conduct
     from bench.environment import available_cores
     from bench.lock import held
+    from bench.parallel.launch import check_launch, check_ranks, command_start, find_place
+    from bench.parallel.team import leading
     from bench.plan import Request, check_cells, make_plan
     from bench.resume import check_settings, unfinished
     from bench.spec import parse_settings
     from bench.sweep import find_run, start_run
-    from results.store import read_run
+    from results.store import read_cells, read_run
 
+    place = find_place()
+    if place is not None and place.rank > 0:
+        return _follow()
     data_dir = datasets.data_root(data_dir)
+    ranks = place.ranks if place else 1
     if resume is not None:
         run = find_run(resume, out)
         check_settings(read_run(run), _given(click.get_current_context()))
-        check_cells(unfinished(run), data_dir)
-        with held(run):
+        check_launch(place, [cell.config for cell in read_run(run).cells], read_run(run).jobs)
+        check_ranks(place, read_cells(run))
+        check_cells(unfinished(run), data_dir, ranks)
+        with held(run), leading(place):
             return conduct(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
-    given["threads"] = given["threads"] or max(1, available_cores() // jobs)
+    given["threads"] = given["threads"] or max(1, available_cores() // (jobs * (place.local_ranks if place else 1)))
     given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(Request(data_dir=data_dir, **given))
-    command = shlex.join(["python", "-m", "bench.run", *sys.argv[1:]])
+    cells = make_plan(Request(data_dir=data_dir, ranks=ranks, **given))
+    check_launch(place, [cell.config for cell in cells], jobs)
+    command = shlex.join([*command_start(place), *sys.argv[1:]])
     run = start_run(out, cells, command, save_models=save, jobs=jobs, timeout_seconds=timeout, retries=retries)
-    with held(run):
+    with held(run), leading(place):
         return conduct(run, cells, data_dir)
+
+
+def _follow() -> int:
+    """Take part in what rank 0 does; it is the one that says how it went."""
+    from bench.command import stop_code
+    from bench.parallel.team import team
+
+    try:
+        team().follow()
+    except KeyboardInterrupt as stop:
+        return stop_code(stop)
+    return 0
 
 
 def _given(context: click.Context) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bench.environment import describe_environment
 from bench.errors import UserError
 from bench.job import Job, WarningEvent
 from bench.launch import end_all, run_in_process
+from bench.parallel.team import team
 from bench.progress import Display
 from results.calibration import find_calibration
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
@@ -108,7 +109,8 @@ def run_cells(
                 return
             display.cell_started(cell)
         for attempt in range(1, record.retries + 2):
-            result = run_in_process(job, partial(display.event, cell)).model_copy(update={"attempt": attempt})
+            start = team().run if cell.config.parallel else run_in_process
+            result = start(job, partial(display.event, cell)).model_copy(update={"attempt": attempt})
             is_last = result.status == "ok" or attempt == record.retries + 1
             with writing:
                 if stopped.is_set():

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -108,6 +109,16 @@ def batch_count(images: int, batch_size: int) -> int:
     return max(1, images // batch_size)
 
 
+class Learner(Protocol):
+    """What the training loop needs of a method, or of this process's part of it."""
+
+    def train(self) -> object:
+        """Before an epoch."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """As `Method.train_step`: images and labels of the whole batch."""
+
+
 @dataclass(frozen=True)
 class TrainedEpoch:
     """What an epoch of training came to."""
@@ -118,7 +129,7 @@ class TrainedEpoch:
 
 
 def train_epoch(
-    method: Method,
+    learner: Learner,
     data: DeviceData,
     batch_size: int,
     generator: Generator,
@@ -127,7 +138,7 @@ def train_epoch(
     """Train for one epoch; the clock covers the batches' preparation, the steps, and reports of progress four a second.
 
     Args:
-        method: The method, set up.
+        learner: The method, set up.
         data: Its data.
         batch_size: Images a batch.
         generator: Draws the order of the images.
@@ -136,14 +147,14 @@ def train_epoch(
     Raises:
         TrainingError: the loss is not a finite number.
     """
-    method.train()
+    learner.train()
     device = data.train.y.device
     total = torch.zeros((), device=device)
     images = 0
     _synchronize(device)
     start = last = time.perf_counter()
     for x, y in batches(data.train, batch_size, generator):
-        total += method.train_step(data.images(x), y) * len(y)
+        total += learner.train_step(data.images(x), y) * len(y)
         images += len(y)
         now = time.perf_counter()
         if now - last > _PROGRESS_EVERY_SECONDS:

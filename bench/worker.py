@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from bench.job import Event, Job, ResultEvent
 from results.schema import CellResult
@@ -42,6 +42,11 @@ def main() -> int:
 
 def failed(job: Job, status: str, error: str, wall_seconds: float, trace: str | None = None) -> CellResult:
     """The row of a cell that did not end well."""
+    return row_of(job, status=status, error=error, traceback=trace, wall_seconds=wall_seconds)
+
+
+def row_of(job: Job, **found: Any) -> CellResult:
+    """A row with what is known of the cell from its job, and the fields given."""
     cell = job.cell
     return CellResult.model_validate(
         {
@@ -50,14 +55,11 @@ def failed(job: Job, status: str, error: str, wall_seconds: float, trace: str | 
             "method": cell.method,
             "method_name": cell.method_name,
             "seed": cell.seed,
-            "status": status,
-            "error": error,
-            "traceback": trace,
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "wall_seconds": wall_seconds,
             "config": cell.config.model_dump(),
             "environment": job.environment.model_dump(),
         }
+        | found
     )
 
 

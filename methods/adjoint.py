@@ -47,11 +47,11 @@ class Adjoint(DenoisingMethod):
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
 
-    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Cross-entropy where the flow from a z_0 ~ N(0, I) ends; one solve forward, one backward, one update."""
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy where the flow from a z_0 ~ N(0, I) ends: one solve forward and, for its gradient, one back."""
         features = self.net.image_path(x)
         z = torch.randn(len(y), self.embedding.dim, device=x.device)
-        return self._update(F.cross_entropy(self.head(self.follow(features, z)), y))
+        return F.cross_entropy(self.head(self.follow(features, z)), y)
 
     def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] = odeint_adjoint) -> Tensor:
         """Where the flow from z_0 = z ends, (batch, embedding_dim), with a gradient by the solver's way.

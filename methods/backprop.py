@@ -36,10 +36,10 @@ class Backprop(StackMethod, OneOptimizer):
         super().__init__(shape, options)
         self.mix = nn.Parameter(torch.full((options.T,), math.atanh(INITIAL_MIX)))
 
-    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Cross-entropy of the whole stack's output, one backward pass, one update."""
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy of the whole stack's output."""
         z = torch.randn(len(x), self.net.embedding.dim, device=x.device)
-        return self._update(F.cross_entropy(self._logits(x, z), y))
+        return F.cross_entropy(self._logits(x, z), y)
 
     def _logits(self, x: Tensor, z: Tensor) -> Tensor:
         for t in range(1, self.options.T + 1):

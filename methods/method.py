@@ -13,7 +13,7 @@ method.state_dict()                           from torch.nn.Module
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -116,6 +116,24 @@ class Method(nn.Module, ABC):
         Args:
             batches: images and labels that were not trained on.
             generator: the only source of randomness to use.
+        """
+        return None
+
+    def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
+        """From now on train only this process's share of the parts that learn apart, with no word to the others.
+
+        Whatever all parts share is trained by every process, in the same way to the bit. May be called before `set_up`.
+
+        Args:
+            ranks: how many processes there are.
+            rank: this one, from 0.
+
+        Returns:
+            For each process the modules that it alone trains; None where nothing can be trained apart, and then
+            nothing has changed. The losses that the processes return add up to the method's own.
+
+        Raises:
+            MethodError: the parts can be trained apart, but not with these options, or not by so many processes.
         """
         return None
 

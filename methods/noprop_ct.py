@@ -41,8 +41,8 @@ class NoPropCT(DenoisingMethod):
     paper = PAPER
     options: NoPropCTOptions
 
-    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One update from all terms of the continuous-time objective, with t sampled (section 2.3).
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """All terms of the continuous-time objective, with t sampled (section 2.3).
 
         E[-log p(y|z_1)] + KL(q(z_0|y) || N(0, I)) + (1/2) eta E_t[SNR'(t) |u_hat(z_t, x, t) - u|^2], t ~ U(0, 1), one t
         for each image. The first term reaches only the head, W_embed and the schedule; the second the last two.
@@ -57,4 +57,5 @@ class NoPropCT(DenoisingMethod):
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
         kl = noise_schedule.kl_to_standard_normal(u, first).mean()
         z_1 = noise_schedule.noised(u, last.expand(len(y)), torch.randn_like(u))
-        return self._update(denoising + kl + F.cross_entropy(self.head(z_1), y))
+        loss: Tensor = denoising + kl + F.cross_entropy(self.head(z_1), y)
+        return loss

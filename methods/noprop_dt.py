@@ -9,20 +9,20 @@ pure noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from methods.backbone import PAPER, StackOptions
 from methods.diagnostics import Probe
 from methods.method import MakeOptimizer, TaskShape
-from methods.registry import register
+from methods.registry import MethodError, register
 from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 from methods.stack import StackMethod
 from methods.streams import Streams
@@ -77,6 +77,7 @@ class NoPropDT(StackMethod):
         super().__init__(shape, options)
         curve = cosine_alpha_bar if options.schedule == "cosine" else linear_alpha_bar
         self.schedule = DiscreteSchedule.from_alpha_bar(curve(options.T, options.alpha_bar_min, options.alpha_bar_max))
+        self._trained_here = range(1, options.T + 1)
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser a block, and one for what blocks share: the head and a learned W_embed."""
@@ -91,11 +92,38 @@ class NoPropDT(StackMethod):
             return self._train_attached(x, y)
         self._streams.next_step()
         total = torch.zeros((), device=x.device)
-        for t in range(1, self.options.T + 1):
+        for t in self._trained_here:
             self._streams.enter(t)
             total += self.train_block(t, x, y)
         self._streams.enter(0)
-        return total + self.train_shared(y)
+        shared = self.train_shared(y)
+        return total + shared if 1 in self._trained_here else total  # of several processes, one counts it
+
+    def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
+        """Blocks in turn: process r has blocks r + 1, r + 1 + ranks, ...; every one trains the head from the labels.
+
+        Raises:
+            MethodError: gradients of several blocks would meet in a learned embedding, the last block's would reach the
+                head, or there are fewer blocks than processes.
+        """
+        if self.attached:
+            return None
+        what = "blocks are trained apart only with"
+        if self.options.embedding != "onehot":
+            raise MethodError(
+                f"option embedding={self.options.embedding!r} is not accepted: {what} embedding=onehot, since all "
+                "blocks' gradients meet in a learned one"
+            )
+        if self.options.classifier_input != "sample":
+            raise MethodError(
+                f"option classifier_input={self.options.classifier_input!r} is not accepted: {what} "
+                "classifier_input=sample, since the last block else trains the classifier"
+            )
+        if ranks > self.options.T:
+            raise MethodError(f"T={self.options.T} blocks are too few for {ranks} processes: each needs at least one")
+        shares = [range(1 + r, self.options.T + 1, ranks) for r in range(ranks)]
+        self._trained_here = shares[rank]
+        return [[self.net.blocks[t - 1] for t in share] for share in shares]
 
     def train_block(self, t: int, x: Tensor, y: Tensor) -> Tensor:
         """Block t alone, t = 1..T: one update of its own parameters from its own loss.

@@ -36,8 +36,8 @@ class NoPropFM(FlowMethod):
         # embeddings may shrink, which the matching loss favours, while the classifier grows.
         self.head = None if options.embedding == "onehot" else EmbeddingClassifier(self.embedding)
 
-    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One update from |v(z_t, x, t) - (z_1 - z_0)|^2 at t ~ U(0, 1), one t for each image.
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """|v(z_t, x, t) - (z_1 - z_0)|^2 at t ~ U(0, 1), one t for each image.
 
         Where the embedding is learned, plus the cross-entropy of the end point that the velocity points at,
         z_t + (1 - t) v.
@@ -50,7 +50,7 @@ class NoPropFM(FlowMethod):
         loss = matching_loss(velocity, z_0, z_1)
         if self.head is not None:
             loss = loss + F.cross_entropy(self.head(end_point(z, velocity, t)), y)
-        return self._update(loss)
+        return loss
 
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """What the network gives."""

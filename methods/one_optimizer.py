@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from methods.method import MakeOptimizer, Method, ParameterGroups
 
 
 class OneOptimizer(Method):
-    """Base of such methods. A subclass computes a loss in `train_step` and returns `self._update(loss)`."""
+    """Base of such methods. A subclass says what its `loss` is."""
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser over everything."""
@@ -21,7 +22,15 @@ class OneOptimizer(Method):
         """What the optimiser is given: all parameters alike, unless a subclass has other groups."""
         return self.parameters()
 
-    def _update(self, loss: Tensor) -> Tensor:
+    @abstractmethod
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """The training loss on a batch as in `train_step`, a mean over its images: a scalar with its graph."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """The loss, one backward pass, one update."""
+        return self.update(self.loss(x, y))
+
+    def update(self, loss: Tensor) -> Tensor:
         """One backward pass and one update; the loss, detached."""
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

@@ -13,6 +13,7 @@ from reports import (
     front,
     machine,
     microbench,
+    parallel,
     provenance,
     tables,
     targets,
@@ -123,6 +124,7 @@ def _dataset(
             "tables is about how well the mean itself is known. What is counted exactly does not vary and is left out."
         )
     yield from energy.section(data, view.record.jobs)
+    yield from parallel.section(data)
     if view.record.purpose == "calibration":
         yield from calibration.against_itself(data, view.calibration)
         return

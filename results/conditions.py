@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class CellConfig(Record):
     threads: Annotated[int, Field(ge=1)]
     options: dict[str, Any]
     """Every option of the method with its effective value, defaults included."""
+    parallel: Literal["blocks"] | None = None
+    """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are each rank's."""
 
 
 class DataRecord(Record):

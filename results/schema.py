@@ -164,6 +164,15 @@ class CellResult(Record):
     epoch_definition: str | None = None
     """What the method does in one epoch, in its own words."""
 
+    world_size: Annotated[int, Field(ge=1)] = 1
+    """Processes (ranks) that trained the cell. With several, `train_seconds` are those of each epoch's slowest rank,
+    and resident, GPU and optimiser memory those of the rank that has most; probes are of a process by itself."""
+    bytes_exchanged_training: Bytes = 0
+    """Bytes of gradients that the ranks handed over to be averaged while they trained, all ranks together. What a
+    network carries for that depends on its algorithm."""
+    bytes_exchanged_evaluation: Bytes = 0
+    """Bytes that the other ranks sent to rank 0 after each epoch, so that it could evaluate. Not in `train_seconds`."""
+
     model_file: str | None = None
     """The trained model (`--save`), relative to the run's folder; null where it was not kept."""
 

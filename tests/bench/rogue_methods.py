@@ -174,3 +174,18 @@ class Holds(Steady):
         held = torch.ones(5 * 2**18, requires_grad=True)
         held.square().sum().backward()  # squaring keeps its input
         return super().train_step(x, y)
+
+
+@register("deserts")
+class Deserts(Steady):
+    """Has a part for each process, none of which needs the others; the process of rank 1 is killed."""
+
+    def divide(self, ranks: int, rank: int) -> list[list[nn.Module]] | None:
+        """Nothing to divide."""
+        return [[] for _ in range(ranks)]
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """On rank 1 go; elsewhere train."""
+        if os.environ.get("RANK") == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train_step(x, y)

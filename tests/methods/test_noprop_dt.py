@@ -283,3 +283,27 @@ def test_steps_and_blocks_draw_different_numbers() -> None:
             streams.enter(part)
             drawn.append(float(torch.rand(())))
     assert len(set(drawn)) == 12
+
+
+def test_blocks_divided_among_processes_learn_what_they_learn_together() -> None:
+    """To the bit: each process's own blocks, the head in every process; and the processes' losses add up."""
+    x, y = batch(16)
+    whole = build("noprop", T=5)
+    parts = [build("noprop", T=5) for _ in range(2)]
+    division = parts[0].divide(2, 0)
+    parts[1].divide(2, 1)
+    losses = []
+    for method in (whole, *parts):
+        torch.manual_seed(1)
+        method.train()
+        losses.append([float(method.train_step(x, y)) for _ in range(3)])
+    assert losses[0] == pytest.approx([a + b for a, b in zip(*losses[1:], strict=True)], rel=1e-6)
+    owners = [{parts[0].net.blocks[t] for t in range(5)} & set(modules) for modules in division]
+    assert sorted(map(len, owners)) == [2, 3]
+    for t in range(5):
+        here = 0 if parts[0].net.blocks[t] in owners[0] else 1
+        trained, idle = parts[here].net.blocks[t], parts[1 - here].net.blocks[t]
+        assert same(snapshot(whole.net.blocks[t]), trained)
+        assert same(snapshot(build("noprop", T=5).net.blocks[t]), idle)
+    for part in parts:
+        assert same(snapshot(whole.net.head), part.net.head)
