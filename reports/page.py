@@ -86,8 +86,9 @@ def _dataset(
     yield "### Accuracy and time"
     yield tables.accuracy_and_time(data)
     yield (
-        "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are the "
-        "training steps alone: evaluation, preparing data and warm-up are not in them."
+        "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are "
+        "those of the training loop (cutting batches, the steps, reports of progress): evaluation, loading data and "
+        "warm-up are not in them."
     )
     yield from machine.flags(data, view.record.jobs)
     yield "### Memory and size"
