@@ -76,9 +76,9 @@ def test_a_resumed_run_keeps_it(command, cells: FakeCells, tmp_path: Path) -> No
     cells.failing = {"backprop-cnn"}
     command("--out", tmp_path, *METHODS, "--jobs", "2")
     (folder,) = tmp_path.iterdir()
-    refused = command("--resume", folder, "--jobs", "2")
+    refused = command("--resume", folder, "--jobs", "3")
     assert refused.code == 2
-    assert "--jobs cannot be given with --resume" in refused.err
+    assert "--jobs (the run has 2, given is 3)" in refused.err
     cells.failing = set()
     assert command("--resume", folder).code == 0
     assert len(read_cells(folder)) == 6
