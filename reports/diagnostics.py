@@ -71,7 +71,7 @@ def _looks(data: DatasetView, only_last: bool) -> Iterator[tuple[CellResult, int
 
 def methods_in(frame: pd.DataFrame) -> list[str]:
     """Methods that the frame has rows of, in its order."""
-    return [] if frame.empty else list(dict.fromkeys(frame["method"]))
+    return [str(method) for method in frame["method"].unique()]
 
 
 def blocks_table(rows: pd.DataFrame) -> str:

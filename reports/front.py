@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import fmean
 
-from reports.stats import estimate
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import codes, number
 from reports.view import DatasetView
@@ -37,10 +37,8 @@ def mean_points(data: DatasetView, cost: Measure) -> dict[str, tuple[float, floa
     points = {}
     for method in data.drawn:
         costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
-        seeds = sorted(costs.keys() & accuracies.keys())
-        means = estimate(costs[seed] for seed in seeds), estimate(accuracies[seed] for seed in seeds)
-        if means[0] is not None and means[1] is not None:
-            points[method] = means[0].mean, means[1].mean
+        if seeds := costs.keys() & accuracies.keys():
+            points[method] = fmean(costs[seed] for seed in seeds), fmean(accuracies[seed] for seed in seeds)
     return points
 
 

@@ -59,7 +59,7 @@ def _opening(view: RunView) -> Iterator[str]:
         f"{plural(len(names), 'data set')} ({', '.join(names)}) for {' or '.join(map(str, epochs))} "
         f"{'epoch' if epochs == [1] else 'epochs'} with {plural(len(seeds), 'seed')} "
         f"({_ranges(seeds)}), and measured accuracy, wall-clock time and peak memory. Each method, data set and seed "
-        f"is one cell; {finished} of {plural(len(record.cells), 'cell')} finished. What differs between the methods "
+        f"is one cell; {finished:,} of {plural(len(record.cells), 'cell')} finished. What differs between the methods "
         "apart from the training rule is listed under [Configuration](#configuration), and what cannot be concluded "
         "under [What this does not show](#what-this-does-not-show)."
     )

@@ -98,21 +98,26 @@ def bootstrap_t(values: Sequence[float], confidence: float = CONFIDENCE) -> floa
     Returns:
         None where it does not exist: nearly all values are equal, so that many resamples have no spread.
     """
+    n = len(values)
     data = np.asarray(values, dtype=float)
     # From their median, so that a resample of the commonest value alone has a spread of exactly zero: by rounding it
     # would come out at 1e-17 or so, and the quantile at 1e15.
     data = data - np.median(data)
-    resampled = data[_resamples(len(data))]
+    sums, squares = (_resamples(n) @ np.column_stack([data, data**2])).T
+    means = sums / n
+    variances = np.maximum(squares - n * means**2, 0.0) / (n - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(resampled.mean(axis=0) - data.mean()) / resampled.std(axis=0, ddof=1) * math.sqrt(len(data))
+        distance = np.abs(means - data.mean()) / np.sqrt(variances / n)
     quantile = float(np.quantile(np.nan_to_num(distance, nan=0.0, posinf=np.inf), confidence, method="higher"))
     return quantile if 0 < quantile < math.inf else None
 
 
 @lru_cache(maxsize=32)
-def _resamples(n: int) -> NDArray[np.int64]:
-    """Which of n values each resample holds, one resample a column."""
-    return np.ascontiguousarray(np.random.default_rng(n).integers(0, n, size=(_RESAMPLES, n)).T)
+def _resamples(n: int) -> NDArray[np.float64]:
+    """How often each of n values is in each resample, one resample a row."""
+    drawn = np.random.default_rng(n).integers(0, n, size=(_RESAMPLES, n))
+    cells = drawn + n * np.arange(_RESAMPLES)[:, None]
+    return np.bincount(cells.ravel(), minlength=_RESAMPLES * n).reshape(_RESAMPLES, n).astype(float)
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from tabulate import tabulate
 
 from reports.noise import is_noise
 from reports.stats import estimate, paired_differences, paired_ratios, ratio_estimate
-from reports.text import MIB, MISSING, ONE_SEED, code, exact, markdown_table, number, plus_minus, times
+from reports.text import MIB, MISSING, ONE_SEED, alike, code, exact, markdown_table, number, plus_minus, times
 from reports.view import DatasetView, by_seed
 from results.schema import CellResult
 
@@ -103,17 +104,20 @@ def work(data: DatasetView) -> str | None:
 def spread(data: DatasetView) -> str | None:
     """Standard deviations over seeds, of whatever varies by chance; None where no method has two seeds."""
     columns = [(measure, header) for measure, header in SPREAD if _measured(data, measure)]
-    rows = []
+    deviations: dict[str, list[float | None]] = {}
     for method in data.drawn:
         estimates = [estimate(measure.values(data.finished[method]).values()) for measure, _ in columns]
-        deviations = [None if each is None else each.sd for each in estimates]
-        if any(sd is not None for sd in deviations):
-            figures = [
-                MISSING if sd is None else number(sd, decimals=measure.decimals)
-                for sd, (measure, _) in zip(deviations, columns, strict=True)
-            ]
-            rows.append([code(method), str(len(data.finished[method])), *figures])
-    return markdown_table(["method", "seeds", *(header for _, header in columns)], rows) if rows else None
+        deviations[method] = [None if each is None else each.sd for each in estimates]
+    several = {method: found for method, found in deviations.items() if any(sd is not None for sd in found)}
+    if not several:
+        return None
+    shown = [
+        alike([math.nan if sd is None else sd for sd in column], decimals=measure.decimals)
+        for column, (measure, _) in zip(zip(*several.values(), strict=True), columns, strict=True)
+    ]
+    seeds = [str(len(data.finished[method])) for method in several]
+    rows = zip(map(code, several), seeds, *shown, strict=True)
+    return markdown_table(["method", "seeds", *(header for _, header in columns)], rows)
 
 
 def ratios(data: DatasetView) -> str | None:

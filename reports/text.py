@@ -65,15 +65,17 @@ def exact(values: Collection[float], *, decimals: int | None = None) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def alike(values: Iterable[float]) -> list[str]:
+def alike(values: Iterable[float], *, decimals: int | None = None) -> list[str]:
     """Numbers of one column, all in the same form; a dash for one that is not a number.
 
-    As many decimals as give the smallest (but 0) two digits. Where that would be more than `MAX_COLUMN_DECIMALS`, all
-    are as `3.4e-07`.
+    With as many decimals as give the smallest (but 0) two digits, unless told how many. Where that would be more than
+    `MAX_COLUMN_DECIMALS`, all are as `3.4e-07`.
     """
     column = [float(value) for value in values]
     sizes = [abs(value) for value in column if value and math.isfinite(value)]
-    places = max(0, 1 - math.floor(math.log10(min(sizes)))) if sizes else 0
+    places = decimals
+    if places is None:
+        places = max(0, 1 - math.floor(math.log10(min(sizes)))) if sizes else 0
 
     def shown(value: float) -> str:
         if math.isnan(value):

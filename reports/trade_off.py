@@ -8,13 +8,30 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import FuncFormatter
 
 from reports.front import COSTS, mean_points, pareto_front
 from reports.stats import estimate
-from reports.style import MAX_DOTS, Look, Picture, legend, panels, save, scale_x, spread_note, themed, wrapped
+from reports.style import (
+    CROP_SPAN,
+    MAX_DOTS,
+    Look,
+    Picture,
+    legend,
+    panels,
+    save,
+    scale_x,
+    spread_note,
+    themed,
+    wrapped,
+)
 from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import exact, plus_minus
 from reports.view import DatasetView
+
+LEAST_ERROR = 0.1
+"""Percent, added to every error where they are drawn by their logarithms, so that one of 0 has a place."""
+ERROR_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 100)
 
 Seeds = dict[str, tuple[np.ndarray, np.ndarray]]
 """By method: costs and test accuracies in percent, one a seed."""
@@ -26,19 +43,19 @@ def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Loo
     if not costs:
         return None
     units = {cost: "s" if cost is TRAIN_SECONDS else "MiB" for cost in costs}
-    fronts = {cost: pareto_front(mean_points(data, cost)) for cost in costs}
+    points = {cost: mean_points(data, cost) for cost in costs}
+    fronts = {cost: pareto_front(of_cost) for cost, of_cost in points.items()}
     with themed():
         figure, axes = panels(len(costs), 4.1, sharey=True)
         accuracies = np.concatenate([y for seeds in costs.values() for _, y in seeds.values()])
-        low, high = float(accuracies.min()), float(accuracies.max())
-        margin = max(0.08 * (high - low), 0.25)
-        axes[0].set(ylabel="test accuracy (%)", ylim=(low - margin, min(high + margin, 100 + margin / 2)))
+        by_errors = _scale_y(axes[0], float(accuracies.min()), float(accuracies.max()))
+        axes[0].set_ylabel("test accuracy (%)")
         logarithmic = []
         for panel, (cost, seeds) in zip(axes, costs.items(), strict=True):
             _crosses(panel, seeds, looks, fronts[cost])
             if scale_x(panel, np.concatenate([x for x, _ in seeds.values()])):
                 logarithmic.append(COSTS[cost])
-            _steps(panel, [mean_points(data, cost)[method] for method in fronts[cost]])
+            _steps(panel, [points[cost][method] for method in fronts[cost]])
             panel.set_xlabel(wrapped(f"{COSTS[cost]} ({units[cost]})", len(costs)))
         legend(figure, looks, methods, line=False)
         save(figure, path)
@@ -50,6 +67,10 @@ def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Loo
     )
     not_beaten = "; ".join(f"{COSTS[cost]}: {', '.join(front)}" for cost, front in fronts.items())
     logs = f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
+    if by_errors:
+        logs += (
+            " The axis of accuracies is logarithmic in the errors: from 90% to 99% is about as far as from 0 to 90%."
+        )
     return Picture(
         path.name,
         f"Scatter plots of test accuracy in percent against cost on {data.name}. {described}. "
@@ -73,6 +94,31 @@ def _seeds(data: DatasetView, methods: Sequence[str], cost: Measure) -> Seeds:
         if shared := sorted(costs.keys() & accuracies.keys()):
             found[method] = np.array([costs[k] for k in shared]), np.array([accuracies[k] for k in shared])
     return found
+
+
+def _scale_y(panel: Axes, low: float, high: float) -> bool:
+    """The axis of accuracies, in percent; where they are far apart, by the logarithm of the errors. True if so.
+
+    Else a method that has hardly begun to learn would press all others into one line.
+    """
+    if high - low <= CROP_SPAN:
+        margin = max(0.08 * (high - low), 0.25)
+        panel.set_ylim(low - margin, min(high + margin, 100 + margin / 2))
+        return False
+
+    def place(accuracy: np.ndarray) -> np.ndarray:
+        return -np.log10(np.maximum(100 + LEAST_ERROR - accuracy, 1e-9))
+
+    def accuracy_at(place: np.ndarray) -> np.ndarray:
+        return 100 + LEAST_ERROR - 10.0**-place
+
+    panel.set_yscale("function", functions=(place, accuracy_at))
+    ends = place(np.array([low, high])) + np.array([-0.1, 0.1])
+    bottom, top = accuracy_at(ends)
+    panel.set_ylim(bottom, top)
+    panel.set_yticks([tick for tick in ERROR_TICKS if bottom <= tick <= top], minor=False)
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return True
 
 
 def _crosses(panel: Axes, seeds: Seeds, looks: Mapping[str, Look], front: Sequence[str]) -> None:

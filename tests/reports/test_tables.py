@@ -123,7 +123,7 @@ def test_spread_is_the_sample_standard_deviation() -> None:
     table = tables.spread(view_of(cells))
     assert table is not None
     assert column(table, "backprop", "test accuracy, points") == "1.00"
-    assert column(table, "backprop", "training, s") == "2.00"
+    assert column(table, "backprop", "training, s") == "2.0"
     assert "noprop" not in table
     assert "GPU" not in table
     assert tables.spread(view_of(make_cells(seeds=[0]))) is None

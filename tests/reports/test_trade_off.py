@@ -1,0 +1,46 @@
+"""The picture of accuracy against cost: which axis it has, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from reports.style import Picture, looks
+from reports.trade_off import trade_off
+from reports.view import arrange
+from results.schema import CellResult
+from tests.factories import MIB, make_cell, make_cells, make_run
+
+
+def drawn(cells: list[CellResult], folder: Path) -> Picture | None:
+    data = arrange(make_run(cells), cells).datasets[0]
+    return trade_off(data, data.drawn, looks(data.drawn), folder / "x.png")
+
+
+@pytest.mark.parametrize(("worst", "by_errors"), [(0.9, False), (0.4, True), (0.0, True)])
+def test_accuracies_far_apart_are_on_an_axis_of_errors_even_where_one_has_none(
+    worst: float, by_errors: bool, tmp_path: Path
+) -> None:
+    accuracies = {"backprop": 1.0, "noprop": 0.98, "forward": worst}
+    picture = drawn([make_cell(name, test_accuracy=each) for name, each in accuracies.items()], tmp_path)
+    assert picture is not None
+    assert ("logarithmic in the errors" in picture.caption) == by_errors
+    with Image.open(tmp_path / picture.file) as image:
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 100
+
+
+def test_gpu_memory_has_a_panel_and_a_front_of_its_own(tmp_path: Path) -> None:
+    plain = drawn(make_cells(seeds=range(2)), tmp_path)
+    assert plain is not None
+    assert "GPU" not in plain.alt
+    picture = drawn(make_cells(seeds=range(2), gpu_peak_allocated_bytes=300 * MIB), tmp_path)
+    assert picture is not None
+    assert "peak GPU memory allocated: backprop." in picture.alt
+
+
+def test_cells_without_accuracy_or_without_any_cost_have_no_picture(tmp_path: Path) -> None:
+    assert drawn([make_cell().model_copy(update={"test_accuracy": None})], tmp_path) is None
+    free = {"train_seconds": None, "activation_bytes": None}
+    assert drawn([make_cell().model_copy(update=free)], tmp_path) is None
