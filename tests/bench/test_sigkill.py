@@ -13,7 +13,7 @@ from results.store import CELLS_FILE, RUN_FILE, read_cells, read_run
 from tests.bench.harness import SMALL, Plugin, finish, wait_until
 
 KILLS = 20
-SEEDS = 10
+SEEDS = 6
 SWEEP = ("--methods", "steady,moody", "--datasets", "halves", "--seeds", ",".join(map(str, range(SEEDS))))
 
 
@@ -26,7 +26,7 @@ def test_every_cell_is_there_once_and_unchanged_after_twenty_kills(plugin: Plugi
     kept = b""
     for _ in range(KILLS):
         # From before the first worker has started to after the second cell of most: any moment of a harness's life.
-        time.sleep(chance.uniform(0.0, 5.0))
+        time.sleep(chance.uniform(0.0, 4.0))
         process.send_signal(signal.SIGKILL)
         finish(process)
         assert wait_until(lambda: not plugin.processes(), 5), "a worker outlived the harness"
