@@ -31,8 +31,12 @@ from reports.trade_off import trade_off
 from reports.view import DatasetView
 
 
-def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str) -> dict[str, Picture]:
+def draw(
+    data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str, *, times: bool = True
+) -> dict[str, Picture]:
     """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`.
+
+    Times may be compared unless cells shared the machine; if not, `times` is False and no method is ahead in them.
 
     Returns:
         The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `activations-by-depth`,
@@ -52,7 +56,7 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
             ("accuracy-by-time", curves.accuracy_by_time),
         ):
             pictures[name] = drawing(rows, means, with_epochs, looks, path(name), data.name)
-    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"))
+    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"), times=times)
     pictures["memory"] = memory(data, methods, looks, path("memory"))
     pictures["activations-by-depth"] = activations_by_depth(data, methods, looks, path("activations-by-depth"))
     pictures |= block_figures.draw_blocks(data, looks, folder, prefix)
