@@ -127,7 +127,9 @@ def _render(view: RunView, folder: Path) -> None:
     gc.freeze()  # whatever there is by now stays, and is passed over below
     for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True):
         if data.drawn:
-            pictures[data.name] = figures.draw(data, styles, folder / FIGURES_FOLDER, prefix)
+            pictures[data.name] = figures.draw(
+                data, styles, folder / FIGURES_FOLDER, prefix, times=view.record.jobs == 1
+            )
             gc.collect()  # figures are cycles of megabytes
     (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
 

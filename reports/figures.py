@@ -32,8 +32,12 @@ from reports.trade_off import trade_off
 from reports.view import DatasetView
 
 
-def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str) -> dict[str, Picture]:
+def draw(
+    data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str, *, times: bool = True
+) -> dict[str, Picture]:
     """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`.
+
+    Times may be compared unless cells shared the machine; if not, `times` is False and no method is ahead in them.
 
     Returns:
         The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `memory-over-time`,
@@ -53,7 +57,7 @@ def draw(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str
             ("accuracy-by-time", curves.accuracy_by_time),
         ):
             pictures[name] = drawing(rows, means, with_epochs, looks, path(name), data.name)
-    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"))
+    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"), times=times)
     pictures["memory"] = memory(data, methods, looks, path("memory"))
     pictures["memory-over-time"] = memory_over_time(data, methods, looks, path("memory-over-time"))
     pictures["activations-by-depth"] = activations_by_depth(data, methods, looks, path("activations-by-depth"))

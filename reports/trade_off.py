@@ -37,14 +37,19 @@ Seeds = dict[str, tuple[np.ndarray, np.ndarray]]
 """By method: costs and test accuracies in percent, one a seed."""
 
 
-def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path) -> Picture | None:
-    """Test accuracy against training time and, beside it, against activation bytes: one point a method."""
+def trade_off(
+    data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path, *, times: bool = True
+) -> Picture | None:
+    """Test accuracy against training time and, beside it, against activation bytes: one point a method.
+
+    Where times may not be compared (`times` is False), there is no front in them.
+    """
     costs = {cost: seeds for cost in COSTS if (seeds := _seeds(data, methods, cost))}
     if not costs:
         return None
     units = {cost: "s" if cost is TRAIN_SECONDS else "MiB" for cost in costs}
     points = {cost: mean_points(data, cost) for cost in costs}
-    fronts = {cost: pareto_front(of_cost) for cost, of_cost in points.items()}
+    fronts = {cost: pareto_front(each) for cost, each in points.items() if times or cost is not TRAIN_SECONDS}
     with themed():
         figure, axes = panels(len(costs), 4.1, sharey=True)
         accuracies = np.concatenate([y for seeds in costs.values() for _, y in seeds.values()])
@@ -52,10 +57,11 @@ def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Loo
         axes[0].set_ylabel("test accuracy (%)")
         logarithmic = []
         for panel, (cost, seeds) in zip(axes, costs.items(), strict=True):
-            _crosses(panel, seeds, looks, fronts[cost])
+            _crosses(panel, seeds, looks, fronts.get(cost, []))
             if scale_x(panel, np.concatenate([x for x, _ in seeds.values()])):
                 logarithmic.append(COSTS[cost])
-            _steps(panel, [points[cost][method] for method in fronts[cost]])
+            if cost in fronts:
+                _steps(panel, [points[cost][method] for method in fronts[cost]])
             panel.set_xlabel(wrapped(f"{COSTS[cost]} ({units[cost]})", len(costs)))
         legend(figure, looks, methods, line=False)
         save(figure, path)
@@ -66,6 +72,7 @@ def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Loo
         for method in methods
     )
     not_beaten = "; ".join(f"{COSTS[cost]}: {', '.join(front)}" for cost, front in fronts.items())
+    no_front = "" if times else " No front is drawn in time, since cells ran side by side."
     logs = f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
     if by_errors:
         logs += (
@@ -74,14 +81,20 @@ def trade_off(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Loo
     return Picture(
         path.name,
         f"Scatter plots of test accuracy in percent against cost on {data.name}. {described}. "
-        f"On the Pareto front, by cost: {not_beaten}.",
-        "What accuracy costs: up and to the left is better. Grey steps and black edges: the Pareto front, the methods "
-        f"whose means no other method beats in both. By cost, cheapest first: {not_beaten}. "
+        f"On the Pareto front, by cost: {not_beaten or 'not judged'}.",
+        "What accuracy costs: up and to the left is better. "
+        + (
+            "Grey steps and black edges: the Pareto front, the methods whose means no other method beats in both. By "
+            f"cost, cheapest first: {not_beaten}. "
+            if fronts
+            else ""
+        )
         + spread_note(
             max(len(data.finished[method]) for method in methods),
             "Large markers",
             "lines: from the least to the most in both directions",
         )
+        + no_front
         + logs,
     )
 

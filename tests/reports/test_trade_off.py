@@ -14,9 +14,9 @@ from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run
 
 
-def drawn(cells: list[CellResult], folder: Path) -> Picture | None:
+def drawn(cells: list[CellResult], folder: Path, *, times: bool = True) -> Picture | None:
     data = arrange(make_run(cells), cells).datasets[0]
-    return trade_off(data, data.drawn, looks(data.drawn), folder / "x.png")
+    return trade_off(data, data.drawn, looks(data.drawn), folder / "x.png", times=times)
 
 
 @pytest.mark.parametrize(("worst", "by_errors"), [(0.9, False), (0.4, True), (0.0, True)])
@@ -38,6 +38,18 @@ def test_gpu_memory_has_a_panel_and_a_front_of_its_own(tmp_path: Path) -> None:
     picture = drawn(make_cells(seeds=range(2), gpu_peak_allocated_bytes=300 * MIB), tmp_path)
     assert picture is not None
     assert "peak GPU memory allocated: backprop." in picture.alt
+
+
+def test_times_of_cells_that_shared_the_machine_have_no_front(tmp_path: Path) -> None:
+    cells = make_cells(seeds=range(2))
+    picture = drawn(cells, tmp_path, times=False)
+    assert picture is not None
+    assert "training time: " not in picture.alt
+    assert "activations held for backward: noprop, backprop." in picture.alt
+    assert "No front is drawn in time, since cells ran side by side." in picture.caption
+    bare = drawn([cell.model_copy(update={"activation_bytes": None}) for cell in cells], tmp_path, times=False)
+    assert bare is not None
+    assert "Pareto front, by cost: not judged." in bare.alt
 
 
 def test_cells_without_accuracy_or_without_any_cost_have_no_picture(tmp_path: Path) -> None:
