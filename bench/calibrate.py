@@ -51,9 +51,8 @@ def cli(
     from bench import datasets
     from bench.conduct import conduct
     from bench.environment import available_cores
-    from bench.errors import UserError
     from bench.lock import held
-    from bench.plan import Request, make_plan
+    from bench.plan import Request, plan_one_method
     from bench.sweep import start_run
 
     data_dir = datasets.data_root(data_dir)
@@ -63,20 +62,13 @@ def cli(
         preset=preset,
         seeds=tuple(range(pairs)),
         epochs=epochs,
-        batch_size=None,
-        lr=None,
-        weight_decay=None,
         train_size=train_size,
         device=device,
         threads=threads or available_cores(),
-        settings={},
         data_dir=data_dir,
     )
-    planned = make_plan(request)
-    if len({cell.method for cell in planned}) > 1:
-        raise UserError(f"{method!r} is more than one method: a calibration runs one against itself")
     cells = []
-    for cell in planned:
+    for cell in plan_one_method(request, "a calibration runs one against itself"):
         pair = [cell, cell.model_copy(update={"method": f"{cell.method} ({AGAIN})"})]
         cells += pair if cell.seed % 2 == 0 else pair[::-1]
     command = shlex.join(["python", "-m", "bench.calibrate", *sys.argv[1:]])
@@ -87,9 +79,9 @@ def cli(
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.command import run_cells_to_exit
 
-    run_to_exit(cli, "python -m bench.calibrate")
+    run_cells_to_exit(cli, "python -m bench.calibrate")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from bench.maker import Maker
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
 from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
 from bench.models import ModelCard, model_path, save_model
-from bench.parallel.part import part_row
 from bench.parallel.ranks import Ranks, joined
 from bench.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.seeds import Stream, seed_of
@@ -32,7 +31,7 @@ from bench.train import (
     labelled_images,
     train_epoch,
 )
-from bench.worker import describe
+from bench.worker import describe, row_of
 from methods.method import Method
 from results.schema import (
     BlockRecord,
@@ -93,14 +92,25 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     emit(PhaseEvent(phase="probes"))
     gpu = read_gpu_memory(device)
     ranks.leave()
+    needed: dict[str, Any] = {
+        "peak_rss_bytes": peak,
+        "baseline_rss_bytes": baseline,
+        "rss_rise_bytes": max(0, peak - baseline),
+        "gpu_peak_allocated_bytes": gpu.allocated_bytes,
+        "gpu_peak_reserved_bytes": gpu.reserved_bytes,
+        "gpu_process_bytes": gpu.process_bytes,
+        "optimizer_bytes": _optimizer_bytes(method),
+        "world_size": ranks.size,
+        "bytes_exchanged_training": ranks.bytes_in_training,
+        "bytes_exchanged_evaluation": ranks.bytes_for_evaluation,
+    }
     if not ranks.leads:
-        return part_row(job, peak, baseline, gpu, _optimizer_bytes(method), ranks)
+        return row_of(job, status="ok", wall_seconds=0.0, **needed)
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     summary: dict[str, Any] = {
         "parameters": method.parameter_count,
         "stack_parameters": method.stack_parameter_count,
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
-        "optimizer_bytes": _optimizer_bytes(method),
     }
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
@@ -126,18 +136,9 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         images_to=images_to_targets(epochs, images // len(epochs)),
         train_flops_per_image=flops.train,
         predict_flops_per_image=flops.predict,
-        peak_rss_bytes=peak,
-        baseline_rss_bytes=baseline,
-        rss_rise_bytes=max(0, peak - baseline),
         activation_bytes=probe_activation_bytes(maker.make(), data, config),
         activation_bytes_by_T=probe_depths(maker, data),
         rss_source="high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
-        gpu_peak_allocated_bytes=gpu.allocated_bytes,
-        gpu_peak_reserved_bytes=gpu.reserved_bytes,
-        gpu_process_bytes=gpu.process_bytes,
-        world_size=ranks.size,
-        bytes_exchanged_training=ranks.bytes_in_training,
-        bytes_exchanged_evaluation=ranks.bytes_for_evaluation,
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         model_file=model_file,
         epochs=epochs,
@@ -146,6 +147,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         environment=job.environment,
         wall_seconds=time.perf_counter() - clock,
         **summary,
+        **needed,
     )
 
 

@@ -37,15 +37,27 @@ def run_command(command: click.Command, name: str) -> int:
     return 2
 
 
-def run_to_exit(command: click.Command, name: str) -> NoReturn:
-    """Run a command that Ctrl-C or SIGTERM may stop, and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+def run_to_exit(command: click.Command, name: str, *, said_when_stopped: str | None = None) -> NoReturn:
+    """Run a command and leave with its exit code.
+
+    Args:
+        command: as in `run_command`.
+        name: as in `run_command`.
+        said_when_stopped: what to say when it is stopped; nothing where there is nothing to say.
+    """
     try:
         code = run_command(command, name)
     except (click.Abort, KeyboardInterrupt) as stop:
-        print("stopped before the first cell", file=sys.stderr)
+        if said_when_stopped is not None:
+            print(said_when_stopped, file=sys.stderr)
         code = stop_code(stop.__cause__ if isinstance(stop, click.Abort) else stop)
     sys.exit(code)
+
+
+def run_cells_to_exit(command: click.Command, name: str) -> NoReturn:
+    """The same for a command that runs cells: SIGTERM ends it as Ctrl-C does, and it says that nothing was begun."""
+    signal.signal(signal.SIGTERM, _terminate)
+    run_to_exit(command, name, said_when_stopped="stopped before the first cell")
 
 
 class Terminated(KeyboardInterrupt):

@@ -8,7 +8,6 @@ configuration or other data in RUN_B, so that nothing can be said of it. What co
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,13 +100,9 @@ def _unlike(refused: list[str]) -> str:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command, stop_code
+    from bench.command import run_to_exit
 
-    try:
-        code = run_command(cli, "python -m bench.compare")
-    except (click.Abort, KeyboardInterrupt) as stop:
-        code = stop_code(stop)
-    sys.exit(code)
+    run_to_exit(cli, "python -m bench.compare")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -23,8 +24,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
 def describe_environment(device: str) -> Environment:
-    """Describe this machine and these versions for a run on `device` (`cpu`, `cuda:0`, ...)."""
+    """Describe this machine and these versions for a run on `device` (`cpu`, `cuda:0`, ...); once in a process."""
     on_gpu = device.startswith("cuda")
     return Environment(
         cpu=_cpu_model(),

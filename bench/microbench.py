@@ -151,28 +151,18 @@ def _put(session: Path, run: Path) -> Path:
     """
     from reports.build import build_report
     from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
-    from results.store import ResultsError
+    from results.store import replace_file
 
     read_microbenchmarks(session)
-    target = run / MICROBENCH_FILE
-    unfinished = target.with_suffix(".part")
-    try:
-        unfinished.write_bytes(session.read_bytes())
-        unfinished.replace(target)
-    except OSError as error:
-        raise ResultsError(f"cannot write {target}: {error.strerror or error}") from None
+    replace_file(run / MICROBENCH_FILE, session.read_bytes())
     return build_report(run)
 
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command
+    from bench.command import run_to_exit
 
-    try:
-        code = run_command(cli, "python -m bench.microbench")
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
-    sys.exit(code)
+    run_to_exit(cli, "python -m bench.microbench")
 
 
 if __name__ == "__main__":

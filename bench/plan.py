@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -24,22 +24,22 @@ SPLIT_SEED = 0
 """One split for all seeds and methods: seeds differ in initialisation, batches and noise, not in data."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What the user asked for; None takes the preset's value."""
 
     methods: str
     datasets: tuple[str, ...]
     preset: str
-    seeds: tuple[int, ...] | None
-    epochs: int | None
-    batch_size: int | None
-    lr: float | None
-    weight_decay: float | None
-    train_size: int | None
+    seeds: tuple[int, ...] | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    weight_decay: float | None = None
+    train_size: int | None = None
     device: str
     threads: int
-    settings: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
     data_dir: Path | None
     parallel: Literal["blocks"] | None = None
     ranks: int = 1
@@ -83,6 +83,18 @@ def make_plan(request: Request) -> list[PlannedCell]:
                         dataset=dataset.name, method=spec.label, method_name=spec.cls.name, seed=seed, config=config
                     )
                 )
+    return cells
+
+
+def plan_one_method(request: Request, why: str) -> list[PlannedCell]:
+    """`make_plan` for a request that may name only one method.
+
+    Raises:
+        UserError: it names several, of which `why` says why they are not accepted; or as `make_plan`.
+    """
+    cells = make_plan(request)
+    if len({cell.method for cell in cells}) > 1:
+        raise UserError(f"{request.methods!r} is more than one method: {why}")
     return cells
 
 

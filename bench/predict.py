@@ -161,13 +161,9 @@ def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command
+    from bench.command import run_to_exit
 
-    try:
-        code = run_command(cli, "python -m bench.predict")
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
-    sys.exit(code)
+    run_to_exit(cli, "python -m bench.predict")
 
 
 if __name__ == "__main__":

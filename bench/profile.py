@@ -9,7 +9,6 @@ Exit codes: 0 all well; 2 something given cannot be used, and nothing was writte
 from __future__ import annotations
 
 import re
-import sys
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.params import Whole
+from bench.params import Folder, Whole
 from bench.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -42,9 +41,9 @@ _NAME_WIDTH = 48
 @click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1), help="CPU threads.  [default: all cores]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
+    "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
 )
 def cli(
     method: str,
@@ -65,8 +64,7 @@ def cli(
     """
     from bench import datasets
     from bench.environment import available_cores
-    from bench.errors import UserError
-    from bench.plan import Request, make_plan
+    from bench.plan import Request, plan_one_method
 
     data_dir = datasets.data_root(data_dir)
     request = Request(
@@ -76,18 +74,12 @@ def cli(
         seeds=(0,),
         epochs=1,
         batch_size=batch_size,
-        lr=None,
-        weight_decay=None,
         train_size=train_size,
         device=device,
         threads=threads or available_cores(),
-        settings={},
         data_dir=data_dir,
     )
-    cells = make_plan(request)
-    if len(cells) > 1:
-        raise UserError(f"{method!r} is more than one method: a profile is of one")
-    (cell,) = cells
+    (cell,) = plan_one_method(request, "a profile is of one")
     folder = _make_folder(out, cell)
     profiled = profile_cell(cell, steps, data_dir)
     by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"
@@ -173,13 +165,9 @@ def _write(profiled: Profile, table: str, folder: Path) -> None:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_command
+    from bench.command import run_to_exit
 
-    try:
-        code = run_command(cli, "python -m bench.profile")
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
-    sys.exit(code)
+    run_to_exit(cli, "python -m bench.profile")
 
 
 if __name__ == "__main__":

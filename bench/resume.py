@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,7 @@ from bench.errors import UserError
 from bench.plan import resolve_device
 from bench.presets import PAPER
 from bench.spec import parse_methods, parse_settings
-from results.schema import CellConfig, PlannedCell, RunRecord, name_of
-from results.store import read_cells, read_run
+from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
 
 _OF_THE_RUN = {"save": "save_models", "jobs": "jobs", "timeout": "timeout_seconds", "retries": "retries"}
 
@@ -37,22 +36,25 @@ def check_settings(record: RunRecord, given: Mapping[str, Any]) -> None:
         )
 
 
-def unfinished(run: Path) -> list[PlannedCell]:
+def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:
     """The planned cells that have no row with status ok, in the plan's order.
 
+    Args:
+        run: The run's folder, to name it.
+        record: What it set out to do.
+        rows: What of that has ended.
+
     Raises:
-        ResultsError: the run's files cannot be read.
         UserError: a cell that is finished was run with another configuration than the one that is planned now.
     """
-    done = {cell.key: cell for cell in read_cells(run) if cell.status == "ok"}
-    planned = read_run(run).cells
-    for cell in planned:
+    done = {cell.key: cell for cell in rows if cell.status == "ok"}
+    for cell in record.cells:
         if cell.key in done and (fields := differing_fields(cell.config, done[cell.key].config)):
             raise UserError(
                 f"the configuration of {name_of(cell)} in {run} was changed after it had run (differing: "
                 f"{', '.join(fields)}): put run.json back as it was, or start a new run without --resume"
             )
-    return [cell for cell in planned if cell.key not in done]
+    return [cell for cell in record.cells if cell.key not in done]
 
 
 def differing_fields(one: CellConfig, other: CellConfig) -> list[str]:

@@ -100,12 +100,14 @@ def cli(
     ranks = place.ranks if place else 1
     if resume is not None:
         run = find_run(resume, out)
-        check_settings(read_run(run), _given(click.get_current_context()))
-        check_launch(place, [cell.config for cell in read_run(run).cells], read_run(run).jobs)
-        check_ranks(place, read_cells(run))
-        check_cells(unfinished(run), data_dir, ranks)
+        record, rows = read_run(run), read_cells(run)
+        check_settings(record, _given(click.get_current_context()))
+        check_launch(place, [cell.config for cell in record.cells], record.jobs)
+        check_ranks(place, rows)
+        check_cells(unfinished(run, record, rows), data_dir, ranks)
         with held(run), leading(place):
-            return conduct(run, unfinished(run), data_dir)  # read again: until now, another process may have added rows
+            # Read again: until now, another process may have added rows.
+            return conduct(run, unfinished(run, record, read_cells(run)), data_dir)
     given["threads"] = given["threads"] or max(1, available_cores() // (jobs * (place.local_ranks if place else 1)))
     given["settings"] = parse_settings(given["settings"])
     cells = make_plan(Request(data_dir=data_dir, ranks=ranks, **given))
@@ -151,9 +153,9 @@ def _list() -> None:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.command import run_cells_to_exit
 
-    run_to_exit(cli, "python -m bench.run")
+    run_cells_to_exit(cli, "python -m bench.run")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from reports.noise import LEAST_PAIRS, noise_bound
-from reports.stats import CONFIDENCE, estimate, paired_differences, paired_ratios, student_t
+from reports.stats import CONFIDENCE, paired_differences, paired_ratios, ratio_estimate, student_t
 from reports.tables import TEST_ACCURACY, Measure
 from reports.text import MIB, MISSING, code, listed, markdown_table, number, plural
 from reports.view import DatasetView
@@ -38,33 +38,32 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
     rows = []
     for field, spread in calibration.spread.items():
         measure = Measure(NAMES[field], field, MIB if field.endswith("_bytes") else 1.0)
-        logs = [math.log(ratio) for ratio in paired_ratios(measure.values(ours), measure.values(theirs))]
-        mean = estimate(logs)
-        assert mean is not None
-        low, high = (math.exp(mean.mean + sign * (mean.half_width or 0.0)) for sign in (-1, 1))
+        ratio = ratio_estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
+        assert ratio is not None
+        assert ratio.low is not None
+        assert ratio.high is not None
         bounds = [noise_bound(calibration, field, seeds) for seeds in _SEEDS]
         rows.append(
             [
                 NAMES[field],
-                f"{math.exp(mean.mean):.4f}",
-                f"{low:.4f} to {high:.4f}",
-                "yes" if low <= 1 <= high else "no",
+                f"{ratio.mean:.4f}",
+                f"{ratio.low:.4f} to {ratio.high:.4f}",
+                "yes" if ratio.low <= 1 <= ratio.high else "no",
                 _factor(spread),
                 *(MISSING if bound is None else _factor(bound) for bound in bounds),
             ]
         )
     headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
     yield markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in _SEEDS)], rows)
+    t = number(student_t(calibration.pairs))
     yield (
         f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
         "in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
         "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
         f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with "
-        "that "
-        f"many seeds (Student's t with {calibration.pairs} degrees of freedom, {number(student_t(calibration.pairs))}, "
-        f"times the spread, over the root of the number of seeds, in logarithms; from {LEAST_PAIRS} pairs on); "
-        "reports of later runs on such a machine, with these "
-        "threads and this device, print smaller differences as 'within noise'."
+        f"that many seeds (Student's t with {calibration.pairs} degrees of freedom, {t}, times the spread, over the "
+        f"root of the number of seeds, in logarithms; from {LEAST_PAIRS} pairs on); reports of later runs on such a "
+        "machine, with these threads and this device, print smaller differences as 'within noise'."
     )
     gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
     differing = sum(gap != 0 for gap in gaps)
@@ -86,7 +85,13 @@ def noise(data: DatasetView) -> Iterator[str]:
                 "here before, would let this report mark differences that are within that noise."
             )
         return
-    seeds = max((len(_shared(data, method)) for method in data.rivals), default=1) or 1
+    if known.pairs < LEAST_PAIRS:
+        yield (
+            f"The calibration {code(known.run_id)} has {plural(known.pairs, 'pair')}, and it takes {LEAST_PAIRS} to "
+            "know what is within noise: nothing is marked so."
+        )
+        return
+    seeds = max((len(data.shared_seeds(method)) for method in data.rivals), default=1) or 1
     bounds = [
         f"{_factor(bound)} in {NAMES[field]}"
         for field in _COMPARED
@@ -99,13 +104,6 @@ def noise(data: DatasetView) -> Iterator[str]:
         "fewer seeds the factors are larger. It says how steady the machine was then, for cells as long as those, one "
         "right after the other; a machine that drifts over a whole run has more noise than that."
     )
-
-
-def _shared(data: DatasetView, method: str) -> set[int]:
-    """Seeds that a method and the reference both finished."""
-    assert data.reference is not None
-    ours, theirs = ({cell.seed for cell in data.finished[name]} for name in (method, data.reference))
-    return ours & theirs
 
 
 def _factor(log_ratio: float) -> str:

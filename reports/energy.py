@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reports.stats import estimate
-from reports.tables import Measure
+from reports.tables import Measure, is_measured
 from reports.text import code, markdown_table, number, plus_minus
 from reports.view import DatasetView
 from results.schema import CellResult
@@ -30,7 +30,7 @@ def section(data: DatasetView, jobs: int) -> Iterator[str]:
     if jobs > 1:
         yield f"Cells ran {jobs} at a time, and energy is that of the whole machine: there is none of a single cell."
         return
-    if not any(_is_known(watched, measure) for measure in measures):
+    if not any(is_measured(data, measure) for measure in measures):
         yield f"Energy of the {'CPU packages and the card' if on_card else 'CPU packages'}: {NOT_READABLE}."
         return
     rows = []
@@ -44,15 +44,11 @@ def section(data: DatasetView, jobs: int) -> Iterator[str]:
     headers = [*(measure.header for measure in measures), *(f"{_short(m)}, J per 1,000 images" for m in measures)]
     yield markdown_table(["method", "seeds", *headers], rows)
     said = []
-    if _is_known(watched, CPU_ENERGY):
+    if is_measured(data, CPU_ENERGY):
         said.append("CPU energy is that of whole packages (RAPL), idle cores and whatever else ran on them included")
     sources = dict.fromkeys(cell.gpu_joules_source for cell in watched if cell.gpu_joules_source)
     said += [f"GPU energy is that of the whole card, from {_SOURCES[source]}" for source in sources]
     yield f"Over the training steps alone, as the training seconds are. {'; '.join(said)}."
-
-
-def _is_known(cells: Sequence[CellResult], measure: Measure) -> bool:
-    return any(getattr(cell, measure.field) is not None for cell in cells)
 
 
 def _a_thousand_images(cells: Sequence[CellResult], measure: Measure) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
@@ -32,14 +32,22 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return sorted((name for name, point in points.items() if not is_beaten(point)), key=lambda name: points[name])
 
 
+def seed_points(data: DatasetView, methods: Iterable[str], cost: Measure) -> dict[str, list[tuple[float, float]]]:
+    """(cost, test accuracy in percent) of each seed that has both, in order of seed, by method; none without any."""
+    points = {}
+    for method in methods:
+        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
+        if seeds := sorted(costs.keys() & accuracies.keys()):
+            points[method] = [(costs[seed], accuracies[seed]) for seed in seeds]
+    return points
+
+
 def mean_points(data: DatasetView, cost: Measure) -> dict[str, tuple[float, float]]:
     """(mean cost, mean test accuracy in percent) by method, over the seeds that have both."""
-    points = {}
-    for method in data.drawn:
-        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
-        if seeds := costs.keys() & accuracies.keys():
-            points[method] = fmean(costs[seed] for seed in seeds), fmean(accuracies[seed] for seed in seeds)
-    return points
+    return {
+        method: (fmean(cost for cost, _ in seeds), fmean(accuracy for _, accuracy in seeds))
+        for method, seeds in seed_points(data, data.drawn, cost).items()
+    }
 
 
 def sentences(data: DatasetView, *, times: bool) -> Iterator[str]:

@@ -21,11 +21,10 @@ def memory_over_time(
     cells = {method: cell for method in methods if (cell := _first_sampled(data.finished[method])) is not None}
     if not cells:
         return None
+    series = {method: _series(cell) for method, cell in cells.items()}
     with themed():
         figure, (panel,) = panels(1, 3.8)
-        ends = []
-        for method, cell in cells.items():
-            times, rises = _series(cell)
+        for method, (times, rises) in series.items():
             look = looks[method]
             panel.plot(
                 times,
@@ -38,14 +37,14 @@ def memory_over_time(
                 markeredgewidth=0.6,
                 linewidth=1.4,
             )
-            ends.append(times[-1])
+        ends = [times[-1] for times, _ in series.values()]
         logarithmic = scale_x(panel, ends)
         if logarithmic:
             panel.set_xlim(left=min(ends) / 20)
         panel.set(xlabel="time since training began (s)", ylabel="memory above baseline (MiB)")
         legend(figure, looks, list(cells))
         save(figure, path)
-    most = ", ".join(f"{method} {number(max(_series(cell)[1]))} MiB" for method, cell in cells.items())
+    most = ", ".join(f"{method} {number(max(rises))} MiB" for method, (_, rises) in series.items())
     seeds = sorted({cell.seed for cell in cells.values()})
     which = f"seed {seeds[0]}" if len(seeds) == 1 else "the first seed of each method"
     return Picture(
@@ -54,8 +53,7 @@ def memory_over_time(
         f"one line a method. Largest sample: {most}.",
         f"Resident memory of the cell's process over training and evaluation, {which}, above what it held before the "
         f"model was built{' (logarithmic time)' if logarithmic else ''}. Sampled from another process, so a short "
-        "peak can fall between two samples: the table has "
-        "the exact peaks.",
+        "peak can fall between two samples: the table has the exact peaks.",
     )
 
 

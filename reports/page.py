@@ -21,7 +21,6 @@ from reports import (
 )
 from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
-from reports.noise import is_noise
 from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.style import Picture
 from reports.text import MISSING, code, codes, listed, number, plural
@@ -86,16 +85,16 @@ def _dataset(
     yield "### Accuracy and time"
     yield tables.accuracy_and_time(data)
     yield (
-        "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are "
-        "those of the training loop (cutting batches, the steps, reports of progress): evaluation, loading data and "
-        "warm-up are not in them."
+        "Accuracies are those after the last epoch; no epoch is chosen by its accuracy. Training seconds are those "
+        "of the training loop (cutting batches, the steps, reports of progress): evaluation, loading data and warm-up "
+        "are not in them."
     )
     yield from machine.flags(data, view.record.jobs)
     yield "### Memory and size"
     yield tables.memory_and_size(data)
     yield (
-        "MiB are 2²⁰ bytes. *Peak resident* is the kernel's own mark. *Rise over baseline* is the "
-        "peak minus what the process held just before the model was built. *Activations held for backward* is the peak "
+        "MiB are 2²⁰ bytes. *Peak resident* is the kernel's own mark. *Rise over baseline* is the peak "
+        "minus what the process held just before the model was built. *Activations held for backward* is the peak "
         "of one training step, counted exactly, and holds no parameters, gradients or optimiser state; those two are "
         "exact, too. Nothing in this table is sampled."
     )
@@ -192,9 +191,7 @@ def _example(data: DatasetView, reference: str) -> str:
         mean = ratio_estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
         if mean is None:
             return None
-        return number(mean.mean) + (
-            " (within noise)" if is_noise(data.calibration, measure.field, mean.mean, mean.n) else ""
-        )
+        return number(mean.mean) + tables.noise_mark(data, measure, mean)
 
     parts = []
     accuracy = tables.TEST_ACCURACY

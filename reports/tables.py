@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from reports.noise import is_noise
-from reports.stats import estimate, paired_differences, paired_ratios, ratio_estimate
+from reports.stats import RatioEstimate, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.text import MIB, MISSING, ONE_SEED, alike, code, exact, markdown_table, number, plus_minus, times
 from reports.view import DatasetView, by_seed
 from results.schema import CellResult
@@ -33,7 +33,6 @@ class Measure:
 
 
 PERCENT = 0.01
-WITHIN_NOISE = " (within noise)"
 TEST_ACCURACY = Measure("test accuracy, %", "test_accuracy", PERCENT, decimals=2)
 VAL_ACCURACY = Measure("validation accuracy, %", "val_accuracy", PERCENT, decimals=2)
 TRAIN_SECONDS = Measure("training, s", "train_seconds")
@@ -93,17 +92,17 @@ def memory_and_size(data: DatasetView) -> str:
 
 def gpu_memory(data: DatasetView) -> str | None:
     """The GPU columns; None where no cell has any."""
-    return _summary(data, GPU_MEMORY) if any(_measured(data, measure) for measure in GPU_MEMORY) else None
+    return _summary(data, GPU_MEMORY) if any(is_measured(data, measure) for measure in GPU_MEMORY) else None
 
 
 def work(data: DatasetView) -> str | None:
     """Floating-point operations for each image; None where no cell has any."""
-    return _summary(data, WORK) if any(_measured(data, measure) for measure in WORK) else None
+    return _summary(data, WORK) if any(is_measured(data, measure) for measure in WORK) else None
 
 
 def spread(data: DatasetView) -> str | None:
     """Standard deviations over seeds, of whatever varies by chance; None where no method has two seeds."""
-    columns = [(measure, header) for measure, header in SPREAD if _measured(data, measure)]
+    columns = [(measure, header) for measure, header in SPREAD if is_measured(data, measure)]
     deviations: dict[str, list[float | None]] = {}
     for method in data.drawn:
         estimates = [estimate(measure.values(data.finished[method]).values()) for measure, _ in columns]
@@ -125,11 +124,11 @@ def ratios(data: DatasetView) -> str | None:
     if data.reference is None or not data.rivals:
         return None
     baseline = data.finished[data.reference]
-    columns = [(measure, header) for measure, header in RATIOS if _measured(data, measure)]
+    columns = [(measure, header) for measure, header in RATIOS if is_measured(data, measure)]
     rows = []
     for method in data.rivals:
         cells = data.finished[method]
-        shared = len({cell.seed for cell in cells} & {cell.seed for cell in baseline})
+        shared = len(data.shared_seeds(method))
         gap = estimate(paired_differences(TEST_ACCURACY.values(cells), TEST_ACCURACY.values(baseline)))
         difference = plus_minus(gap, decimals=2, signed=True, expected=shared)
         row = [code(method), str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
@@ -196,7 +195,7 @@ def short_table(cells: list[CellResult]) -> str:
 
 def _summary(data: DatasetView, columns: Sequence[Measure]) -> str:
     """A row a method, a column for each of the measures that any cell has."""
-    measures = [measure for measure in columns if _measured(data, measure)]
+    measures = [measure for measure in columns if is_measured(data, measure)]
     rows = [[code(method), *_figures(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
     return markdown_table(["method", "seeds", *(measure.header for measure in measures)], rows)
 
@@ -220,9 +219,15 @@ def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measu
 def _ratio(data: DatasetView, measure: Measure, values: Sequence[float], expected: int) -> str:
     """A mean ratio, and whether a method against itself gives as much."""
     mean = ratio_estimate(values)
-    text = times(mean, expected=expected)
-    return text + WITHIN_NOISE if mean and is_noise(data.calibration, measure.field, mean.mean, mean.n) else text
+    return times(mean, expected=expected) + noise_mark(data, measure, mean)
 
 
-def _measured(data: DatasetView, measure: Measure) -> bool:
+def noise_mark(data: DatasetView, measure: Measure, ratio: RatioEstimate | None) -> str:
+    """What is put behind a mean ratio that a method against itself gives as well; else nothing."""
+    within = ratio is not None and is_noise(data.calibration, measure.field, ratio.mean, ratio.n)
+    return " (within noise)" if within else ""
+
+
+def is_measured(data: DatasetView, measure: Measure) -> bool:
+    """Whether any finished cell has it."""
     return any(getattr(cell, measure.field) is not None for cell in data.cells)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter
 
-from reports.front import COSTS, mean_points, pareto_front
+from reports.front import COSTS, mean_points, pareto_front, seed_points
 from reports.stats import estimate
 from reports.style import (
     CROP_SPAN,
@@ -101,12 +101,8 @@ def trade_off(
 
 def _seeds(data: DatasetView, methods: Sequence[str], cost: Measure) -> Seeds:
     """Methods that have the cost and an accuracy for a seed."""
-    found = {}
-    for method in methods:
-        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
-        if shared := sorted(costs.keys() & accuracies.keys()):
-            found[method] = np.array([costs[k] for k in shared]), np.array([accuracies[k] for k in shared])
-    return found
+    points = {method: np.array(seeds).T for method, seeds in seed_points(data, methods, cost).items()}
+    return {method: (x, y) for method, (x, y) in points.items()}
 
 
 def _scale_y(panel: Axes, low: float, high: float) -> bool:

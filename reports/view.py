@@ -39,6 +39,13 @@ class DatasetView:
         """What is compared with the reference: the other methods with a finished cell; none without a reference."""
         return [] if self.reference is None else [method for method in self.drawn if method != self.reference]
 
+    def shared_seeds(self, method: str) -> set[int]:
+        """Seeds that the method and the reference both finished; none without a reference."""
+        if self.reference is None:
+            return set()
+        ours, theirs = ({cell.seed for cell in self.finished[name]} for name in (method, self.reference))
+        return ours & theirs
+
     @property
     def cells(self) -> Iterator[CellResult]:
         """Every finished cell of the data set."""
@@ -161,7 +168,7 @@ def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> Cal
 
 def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:
     if record.purpose == "calibration":
-        return min((label for label, cells in methods.items() if cells), key=len, default=None)
+        return next((label for label, cells in methods.items() if cells), None)
     candidates = [label for label, cells in methods.items() if cells and cells[0].method_name == REFERENCE]
     return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
 

@@ -67,10 +67,9 @@ def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecor
 
 def pairs_of(record: RunRecord, rows: Iterable[CellResult]) -> list[tuple[CellResult, CellResult]]:
     """The finished pairs of an A/A run, by seed: the cell under the first name and the one under the second."""
-    names = list(dict.fromkeys(cell.method for cell in record.cells))
+    first, second = dict.fromkeys(cell.method for cell in record.cells)  # the first pair is in this order
     done = {(cell.method, cell.seed): cell for cell in rows if cell.status == "ok"}
     seeds = sorted({cell.seed for cell in record.cells})
-    first, second = min(names, key=len), max(names, key=len)
     return [
         (done[first, seed], done[second, seed]) for seed in seeds if (first, seed) in done and (second, seed) in done
     ]

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from results.conditions import Environment
+from results.lines import first_problem
 from results.record import SCHEMA_VERSION, Record, Version
-from results.store import ResultsError
+from results.store import ResultsError, read_small
 
 MICROBENCH_FILE = "microbench.json"
 """Of a run's folder."""
@@ -192,18 +193,13 @@ def read_microbenchmarks(path: Path) -> Microbenchmarks | None:
     Raises:
         ResultsError: it is damaged, is of another version, or holds other benchmarks than this project's.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
+    data = read_small(path)
     try:
         return Microbenchmarks.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise ResultsError(
-            f"{path} does not hold microbenchmarks of this project ({f'{where}: ' if where else ''}{first['msg']}): "
-            "delete it, and time again with make microbench"
+            f"{path} does not hold microbenchmarks of this project ({first_problem(data, error)}): delete it, and time "
+            "again with make microbench"
         ) from None

@@ -93,7 +93,11 @@ def read_record(path: Path, kind: type[_Kind]) -> _Kind:
     Raises:
         ResultsError: the file is absent, cannot be read, is damaged, or of another version.
     """
-    text = _text(path)
+    data = read_small(path)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"cannot read {path}: {error}") from None
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -106,9 +110,18 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         ResultsError: it cannot be written.
     """
+    replace_file(path, (record.model_dump_json(indent=2) + "\n").encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file; it is there whole or, as before, not at all.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
     written = path.with_suffix(".part")
     try:
-        written.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        written.write_bytes(content)
         written.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -159,8 +172,8 @@ def _result(line: bytes, where: str) -> CellResult:
         ) from None
 
 
-def _text(path: Path) -> str:
-    """A small file's text.
+def read_small(path: Path) -> bytes:
+    """The content of a file that is small if it is ours.
 
     Raises:
         ResultsError: it cannot be read, or is too large to be one of ours.
@@ -168,13 +181,11 @@ def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_LINE_BYTES + 1)
-        if len(data) > MAX_LINE_BYTES:
-            raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
-        return data.decode("utf-8")
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"cannot read {path}: {error}") from None
+    if len(data) > MAX_LINE_BYTES:
+        raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
+    return data
 
 
 def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:

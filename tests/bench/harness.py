@@ -51,6 +51,16 @@ def call(
     return Ended(stop.value.code, out, err)
 
 
+def refused(ended: Ended, *quoted: str) -> None:
+    """One line on standard error that quotes all of that; nothing on standard output."""
+    assert ended.code == 2
+    assert ended.out == ""
+    assert len(ended.lines) == 1
+    assert ended.err.startswith("error: ")
+    for text in quoted:
+        assert text in ended.err
+
+
 class Plugin:
     """The plug-in in a folder, as pip would install it, and the flags by which its methods are steered."""
 
@@ -77,8 +87,12 @@ class Plugin:
         self, *arguments: str | Path, new_session: bool = False, module: str = "bench.run"
     ) -> subprocess.Popen[str]:
         """Start the command; the caller sees to its end."""
+        return self.start_program([sys.executable, "-m", module, *map(str, arguments)], new_session=new_session)
+
+    def start_program(self, command: list[str], *, new_session: bool = False) -> subprocess.Popen[str]:
+        """Start any program in the project's folder, with the plug-in installed for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
+            command,
             cwd=PROJECT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench import sweep
 from tests.bench.conftest import Command
-from tests.bench.harness import Ended, Plugin
+from tests.bench.harness import Plugin, refused
 
 METHODS = "adjoint, backprop, backprop-checkpoint, backprop-cnn, noprop, noprop-attached, noprop-ct, noprop-fm"
 WHOLE = "a whole number of at least"
@@ -78,16 +78,6 @@ VALUES = [
     ("--resume", "nope", "'nope'", "out"),
     ("--resum", "x", "'--resum'", "--resume"),
 ]
-
-
-def refused(ended: Ended, *quoted: str) -> None:
-    """One line on standard error that quotes all of that; nothing on standard output."""
-    assert ended.code == 2
-    assert ended.out == ""
-    assert len(ended.lines) == 1
-    assert ended.err.startswith("error: ")
-    for text in quoted:
-        assert text in ended.err
 
 
 @pytest.fixture(autouse=True)

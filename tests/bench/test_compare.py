@@ -13,7 +13,7 @@ import pytest
 from bench import compare
 from results.schema import CellResult
 from results.store import CELLS_FILE, RUN_FILE
-from tests.bench.harness import PROJECT, Ended, call
+from tests.bench.harness import PROJECT, Ended, call, refused
 from tests.factories import make_cell, make_cells, make_config, make_environment, make_failed_cell, make_run, write_run
 
 Check = Callable[..., Ended]
@@ -214,16 +214,6 @@ def test_a_regression_beside_another_configuration_is_what_the_exit_code_says(ch
     assert ended.code == 1
     assert "not compared: mnist noprop seeds 0, 1 and 2: epochs: 5 against 9; lr: 0.001 against 0.1" in ended.out
     assert ended.out.splitlines()[-1].startswith("FAILED: mnist backprop: training time higher by 200%")
-
-
-def refused(ended: Ended, *quoted: str) -> None:
-    """One line on standard error that quotes all of that; nothing on standard output."""
-    assert ended.code == 2
-    assert ended.out == ""
-    assert len(ended.lines) == 1
-    assert ended.err.startswith("error: ")
-    for text in quoted:
-        assert text in ended.err
 
 
 def test_nothing_alike(check: Check) -> None:

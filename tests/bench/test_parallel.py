@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import PROJECT, SMALL, Ended, Plugin, finish
+from tests.bench.harness import SMALL, Ended, Plugin, finish
 from tests.factories import make_cell, make_config, make_machine, make_run, write_run
 
 NOPROP = "noprop[T=3]"
@@ -44,15 +43,7 @@ def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},backprop-cnn", "--out", str(out[0]))
-    two = subprocess.Popen(
-        [*torchrun, "-m", "bench.run", *request, *common],
-        cwd=PROJECT,
-        env=plugin.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common])
     one = plugin.start("--methods", NOPROP, "--out", out[1], *common)
     ended = finish(two)
     assert finish(one).code == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
@@ -83,6 +82,5 @@ def _threads(config: pytest.Config) -> int:
     return config.getoption("microbench_threads", None) or available_cores()
 
 
-@cache
 def _environment() -> Environment:
     return describe_environment(CPU)

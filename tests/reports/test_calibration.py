@@ -143,3 +143,11 @@ def test_the_latest_calibration_of_this_machine_is_found(tmp_path: Path) -> None
     assert unreadable == [tmp_path / "broken" / CALIBRATION_FILE]
     assert find_calibration(tmp_path, make_environment(torch="9"), threads=2, device="cpu")[0] is None
     assert find_calibration(tmp_path / "absent", here, threads=2, device="cpu") == (None, [])
+
+
+def test_too_few_pairs_mark_nothing_and_that_is_said(tmp_path: Path) -> None:
+    cells, record = near(0.05)
+    few = record.model_copy(update={"calibration": make_calibration(pairs=4)})  # type: ignore[attr-defined]
+    report = build_report(write_run(tmp_path / "run", cells, few)).read_text()
+    assert "has 4 pairs, and it takes 5 to know what is within noise: nothing is marked so." in report
+    assert "(within noise)" not in report
