@@ -45,7 +45,7 @@ def test_a_solver_takes_the_steps_asked_for_there_and_back(steps: int) -> None:
             self.speed = nn.Parameter(torch.ones(()))
 
         def forward(self, t: Tensor, z: Tensor) -> Tensor:
-            times.append(float(t))
+            times.append(float(t.detach()))
             return self.speed * torch.ones_like(z)
 
     field, options = Field(), ContinuousOptions(steps=steps, solver="euler")
