@@ -26,8 +26,8 @@ from bench.targets import images_to_targets, seconds_to_targets
 from bench.train import (
     DeviceData,
     batch_count,
-    batches,
     evaluate,
+    first_batch,
     labelled_images,
     train_epoch,
 )
@@ -111,6 +111,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         "parameters": method.parameter_count,
         "stack_parameters": method.stack_parameter_count,
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
+        "execution": method.execution,
     }
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
@@ -251,10 +252,10 @@ def warm_up(method: Method, data: DeviceData, config: CellConfig, ranks: Ranks) 
     learner = ranks.share(method)
     learner.train()
     for _ in range(_WARM_UP_STEPS):
-        x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-        learner.train_step(data.images(x), y)
+        x, y = first_batch(data, config.batch_size)
+        learner.train_step(x, y)
     method.eval()
-    method.predict(data.images(x), Generator(y.device).manual_seed(0))
+    method.predict(x, Generator(y.device).manual_seed(0))
 
 
 def _optimizer_bytes(method: Method) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 import methods
+from bench.precision import use_mixed_precision
 from bench.seeds import Stream, seed_of
 from bench.train import DeviceData, optimizer_factory
 from methods.method import Method, TaskShape
@@ -38,9 +39,12 @@ class Maker:
         """
         cls = methods.get(self.name)
         torch.manual_seed(seed_of(self.seed, Stream.INITIALISATION))
-        method = cls(self.shape, cls.Options.parse(self.config.options)).to(torch.device(self.config.device))
+        device = torch.device(self.config.device)
+        method = cls(self.shape, cls.Options.parse(self.config.options)).to(device)
         method.see_training_images(self.training_images)
         method.set_up(optimizer_factory(self.config))
+        if self.config.amp:
+            use_mixed_precision(method, device)
         torch.manual_seed(seed_of(self.seed, Stream.TRAINING))
         return method
 

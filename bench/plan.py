@@ -41,6 +41,9 @@ class Request:
     threads: int
     settings: dict[str, str] = field(default_factory=dict)
     data_dir: Path | None
+    amp: bool = False
+    low_memory: bool = False
+    """Whether methods that can be trained part after part are trained that way, too."""
     parallel: Literal["blocks"] | None = None
     ranks: int = 1
     """How many processes will train a cell."""
@@ -55,7 +58,9 @@ def make_plan(request: Request) -> list[PlannedCell]:
     if request.preset not in PRESETS:
         raise UserError(f"unknown preset {request.preset!r}: the presets are {', '.join(PRESETS)}")
     preset = PRESETS[request.preset]
-    specs = parse_methods(request.methods, request.settings, paper=request.preset == PAPER)
+    specs = parse_methods(
+        request.methods, request.settings, paper=request.preset == PAPER, low_memory=request.low_memory
+    )
     chosen = [datasets.get(name) for name in _distinct("data set", request.datasets)]
     seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
     device = resolve_device(request.device)
@@ -76,6 +81,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     device=device,
                     threads=request.threads,
                     options=spec.options,
+                    amp=request.amp,
                     parallel=request.parallel,
                 )
                 cells.append(

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 import methods
 from bench.maker import Maker
 from bench.meters.activations import ActivationMeter
 from bench.meters.flops import FlopMeter
-from bench.train import DeviceData, batches
+from bench.train import DeviceData, first_batch
 from bench.worker import describe
 from methods.method import Method
 from results.schema import CellConfig
@@ -33,7 +33,7 @@ class Flops:
 def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
     """Bytes held for backward at the peak of one training step on one full batch."""
     method.train()
-    x, y = _batch(data, config)
+    x, y = first_batch(data, config.batch_size)
     with ActivationMeter(method.parameters(), method.buffers()) as meter:
         method.train_step(x, y)
     return meter.peak_bytes
@@ -60,7 +60,7 @@ def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Call
         config: the cell's.
         warn: told in a few words of anything that cannot be counted; the cell must not be lost for it.
     """
-    x, y = _batch(data, config)
+    x, y = first_batch(data, config.batch_size)
 
     def per_image(of_what: str, run: Callable[[], object]) -> float | None:
         try:
@@ -78,9 +78,3 @@ def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Call
     with torch.no_grad():
         predict = per_image("prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0)))
     return Flops(train, predict)
-
-
-def _batch(data: DeviceData, config: CellConfig) -> tuple[Tensor, Tensor]:
-    """Images, ready for a network, and labels."""
-    x, y = next(batches(data.train, config.batch_size, Generator().manual_seed(0)))
-    return data.images(x), y

@@ -8,8 +8,6 @@ Exit codes: 0 all well; 2 something given cannot be used, and nothing was writte
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +62,7 @@ def cli(
     """
     from bench import datasets
     from bench.environment import available_cores
+    from bench.folders import new_folder
     from bench.plan import Request, plan_one_method
 
     data_dir = datasets.data_root(data_dir)
@@ -80,7 +79,7 @@ def cli(
         data_dir=data_dir,
     )
     (cell,) = plan_one_method(request, "a profile is of one")
-    folder = _make_folder(out, cell)
+    folder = new_folder(out, f"{cell.dataset}-{cell.method}")
     profiled = profile_cell(cell, steps, data_dir)
     by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"
     operations = profiled.key_averages()
@@ -107,7 +106,7 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     from bench.maker import Maker
     from bench.parallel.ranks import Ranks
     from bench.seeds import Stream, seed_of
-    from bench.train import DeviceData, batches, evaluate
+    from bench.train import DeviceData, batches, draw_order, evaluate
 
     config, dataset = cell.config, datasets.get(cell.dataset)
     torch.set_num_threads(config.threads)
@@ -128,29 +127,12 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     method.train()
     profiled = profile(activities=activities)
     with profiled:
-        for x, y in islice(batches(data.train, config.batch_size, order), steps):
+        for x, y in islice(batches(data.train, config.batch_size, draw_order(data.train, order)), steps):
             with record_function(TRAINING):
                 method.train_step(data.images(x), y)
         with record_function(EVALUATION):
             evaluate(method, data, data.val, config.batch_size, seed_of(cell.seed, Stream.EVALUATION))
     return profiled
-
-
-def _make_folder(out: Path, cell: PlannedCell) -> Path:
-    """A new folder inside `out`, named by time, data set and method.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    from bench.errors import UserError
-
-    label = re.sub(r"[^A-Za-z0-9=.,-]+", "-", cell.method).strip("-")
-    folder = out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{cell.dataset}-{label}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-    return folder
 
 
 def _write(profiled: Profile, table: str, folder: Path) -> None:

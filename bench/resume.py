@@ -14,6 +14,9 @@ from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_
 
 _OF_THE_RUN = {"save": "save_models", "jobs": "jobs", "timeout": "timeout_seconds", "retries": "retries"}
 
+_WHAT_METHODS = ("methods", "settings", "low_memory")
+"""They decide together what the methods are."""
+
 
 def check_settings(record: RunRecord, given: Mapping[str, Any]) -> None:
     """Refuse settings that are not the run's own.
@@ -77,16 +80,17 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
             found.append((name, getattr(record, _OF_THE_RUN[name]), value))
         elif name in ("datasets", "seeds"):
             found.append((name, {getattr(cell, name[:-1]) for cell in record.cells}, set(value)))
-        elif name in ("methods", "settings"):
+        elif name in _WHAT_METHODS:
             continue  # they decide together what a cell's method is
         else:
             ours = {getattr(cell.config, name) for cell in record.cells}
             found.append((name, ours, {resolve_device(value) if name == "device" else value}))
-    if "methods" in given or "settings" in given:
+    if told := [name for name in _WHAT_METHODS if name in given]:
         preset = given.get("preset", record.cells[0].config.preset)
         settings = parse_settings(given.get("settings", ()))
-        specs = parse_methods(given.get("methods", "all"), settings, paper=preset == PAPER)
-        flag = "methods" if "methods" in given else "set"
+        low_memory = given.get("low_memory", False)
+        specs = parse_methods(given.get("methods", "all"), settings, paper=preset == PAPER, low_memory=low_memory)
+        flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
 

@@ -46,6 +46,12 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
+@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+@click.option(
+    "--low-memory",
+    is_flag=True,
+    help="Train methods that can be (noprop) part after part, too: a row of its own with less memory.",
+)
 @click.option(
     "--parallel",
     type=click.Choice(["blocks"]),

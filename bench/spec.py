@@ -25,24 +25,31 @@ class MethodSpec:
     """Every option with its effective value."""
 
 
-def parse_methods(text: str, settings: Mapping[str, str], *, paper: bool = False) -> list[MethodSpec]:
+def parse_methods(
+    text: str, settings: Mapping[str, str], *, paper: bool = False, low_memory: bool = False
+) -> list[MethodSpec]:
     """Parse a comma list of methods.
 
     Args:
         text: The list; `all` stands for every registered method.
         settings: Options for every method that has them; those in a method's brackets win.
         paper: Whether what the user leaves open is the paper's value for the method rather than the option's default.
+        low_memory: Whether each method that can be trained part after part comes a second time, trained that way.
 
     Raises:
-        UserError: an unknown method or option, a value that is not accepted, a method named twice, or a setting that no
-            method of the list has.
+        UserError: an unknown method or option, a value that is not accepted, a method named twice, a setting that no
+            method of the list has, or none that can be trained part after part.
     """
     items = _split(text)
     if not any(items):
         raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
     if not all(items):
         raise UserError(f"the list of methods {text!r} has an empty item: give a list such as noprop,backprop")
-    specs = [spec for item in items for spec in _parse_item(item, settings, paper)]
+    specs = []
+    for cls, own in (pair for item in items for pair in _parse_item(item)):
+        specs.append(_make(cls, own, settings, paper))
+        if low_memory and cls.low_memory and not own.items() >= cls.low_memory.items():
+            specs.append(_make(cls, own | dict(cls.low_memory), settings, paper))
     labels = [spec.label for spec in specs]
     for label in labels:
         if labels.count(label) > 1:
@@ -52,6 +59,11 @@ def parse_methods(text: str, settings: Mapping[str, str], *, paper: bool = False
             known = sorted({option for spec in specs for option in spec.options})
             accepted = f"their options are {', '.join(known)}" if known else "they have no options"
             raise UserError(f"none of the methods {', '.join(labels)} has an option {setting!r}: {accepted}")
+    if low_memory and not any(spec.cls.low_memory for spec in specs):
+        able = ", ".join(name for name, cls in methods.available().items() if cls.low_memory)
+        raise UserError(
+            f"--low-memory is not accepted with {', '.join(labels)}: only {able} can be trained part after part"
+        )
     return specs
 
 
@@ -77,16 +89,17 @@ def _split(text: str) -> list[str]:
     return [item.strip() for item in re.split(r",(?![^\[]*\])", text)]
 
 
-def _parse_item(item: str, settings: Mapping[str, str], paper: bool) -> list[MethodSpec]:
+def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str]]]:
+    """The classes that an item names, and the options in its brackets."""
     match = _ITEM.fullmatch(item)
     if match is None:
         raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
     own = parse_settings(part for part in (match["options"] or "").split(",") if part.strip())
     name = match["name"].strip()
     if name == "all" and not own:
-        return [_make(cls, {}, settings, paper) for cls in methods.available().values()]
+        return [(cls, {}) for cls in methods.available().values()]
     try:
-        return [_make(methods.get(name), own, settings, paper)]
+        return [(methods.get(name), own)]
     except methods.MethodError as error:
         raise UserError(str(error)) from None
 

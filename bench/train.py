@@ -93,15 +93,25 @@ def optimizer_factory(config: CellConfig) -> MakeOptimizer:
     return make
 
 
-def batches(part: Part, batch_size: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch's batches in a new random order: stored images and labels.
+def draw_order(part: Part, generator: Generator) -> Tensor:
+    """A new random order of a part's images, on their device."""
+    return torch.randperm(len(part), generator=generator).to(part.y.device)
+
+
+def batches(part: Part, batch_size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch's batches in that order: stored images and labels.
 
     With fewer images than `batch_size` there is one batch, of all of them.
     """
-    order = torch.randperm(len(part), generator=generator).to(part.y.device)
     for number in range(batch_count(len(part), batch_size)):
         index = order[number * batch_size : (number + 1) * batch_size]
         yield part.x[index], part.y[index]
+
+
+def first_batch(data: DeviceData, batch_size: int) -> tuple[Tensor, Tensor]:
+    """One training batch, ready for a network, always the same: for whatever comes before or after training."""
+    x, y = next(batches(data.train, batch_size, draw_order(data.train, Generator().manual_seed(0))))
+    return data.images(x), y
 
 
 def batch_count(images: int, batch_size: int) -> int:
@@ -111,6 +121,11 @@ def batch_count(images: int, batch_size: int) -> int:
 
 class Learner(Protocol):
     """What the training loop needs of a method, or of this process's part of it."""
+
+    num_passes: int
+
+    def start_pass(self, number: int) -> None:
+        """As `Method.start_pass`."""
 
     def train(self) -> object:
         """Before an epoch."""
@@ -142,7 +157,8 @@ def train_epoch(
         data: Its data.
         batch_size: Images a batch.
         generator: Draws the order of the images.
-        on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch.
+        on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch;
+            of a method that goes through the batches several times, an image counts in parts.
 
     Raises:
         TrainingError: the loss is not a finite number.
@@ -150,18 +166,22 @@ def train_epoch(
     learner.train()
     device = data.train.y.device
     total = torch.zeros((), device=device)
-    images = 0
-    _synchronize(device)
+    given, passes = 0, learner.num_passes
+    synchronize(device)
     start = last = time.perf_counter()
-    for x, y in batches(data.train, batch_size, generator):
-        total += learner.train_step(data.images(x), y) * len(y)
-        images += len(y)
-        now = time.perf_counter()
-        if now - last > _PROGRESS_EVERY_SECONDS:
-            last = now
-            on_progress(images, float(total) / images, images / (now - start))
-    _synchronize(device)
+    order = draw_order(data.train, generator)
+    for number in range(passes):
+        learner.start_pass(number)
+        for x, y in batches(data.train, batch_size, order):
+            total += learner.train_step(data.images(x), y) * len(y)
+            given += len(y)
+            now = time.perf_counter()
+            if now - last > _PROGRESS_EVERY_SECONDS:
+                last = now
+                on_progress(given // passes, float(total) / given * passes, given / passes / (now - start))
+    synchronize(device)
     seconds = time.perf_counter() - start
+    images = given // passes
     loss = float(total) / images
     if not math.isfinite(loss):
         raise TrainingError(f"training diverged: the loss is {loss}")
@@ -190,7 +210,7 @@ def labelled_images(data: DeviceData, part: Part, batch_size: int, limit: int) -
         yield data.images(x), y
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait for the device, so that a clock read next covers the work given to it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

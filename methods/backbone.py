@@ -5,6 +5,7 @@ After figure 6 and section 4 of arXiv 2503.24322. Nothing here knows how it is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,14 @@ class StackOptions(EmbeddingOptions):
         self.require(1 <= self.T <= MAX_BLOCKS, "T", f"a whole number from 1 to {MAX_BLOCKS:,}")
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """PyTorch's, at the precision of its own parameters whatever that of its input (mixed precision)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, features) to the same."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 class ImagePath(nn.Module):
     """Three convolutions and a linear layer: images (batch, channels, height, width) to features (batch, 256)."""
 
@@ -87,7 +96,7 @@ class ImagePath(nn.Module):
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
         self.linear = nn.Linear(channels, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
-        self.norm = nn.BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
+        self.norm = BatchNorm(HIDDEN) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +110,7 @@ def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
     """A linear layer to 256 and, where asked for, batch norm (which then has the bias) and ReLU."""
     layers: list[nn.Module] = [nn.Linear(inputs, HIDDEN, bias=not batch_norm)]
     if batch_norm:
-        layers.append(nn.BatchNorm1d(HIDDEN))
+        layers.append(BatchNorm(HIDDEN))
     if relu:
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)
@@ -132,8 +141,7 @@ class LabelImagePath(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Noisy embedding, (batch, channels * height * width), to features, (batch, 256)."""
-        image = z.view(-1, *self.size).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.path(image)
+        features: Tensor = self.path(z.view(-1, *self.size))  # the convolution's weights put it into their layout
         return features
 
 
@@ -189,6 +197,8 @@ class BlockStack(nn.Module):
         self.embedding = ClassEmbedding(options.embedding, shape.num_classes, shape.image, options.embedding_dim)
         self.blocks = nn.ModuleList(Block(shape, self.embedding, options.decoder) for _ in range(options.T))
         self.head = EmbeddingClassifier(self.embedding)
+        self.before_block: Callable[[int], object] = lambda t: None
+        """Called with t before block t is used, for a method that does not have all blocks in place at once."""
 
     def start_from(self, images: TrainingImages) -> None:
         """Prototypes, where the embedding starts from them, and the classifier from the embedding."""
@@ -197,7 +207,7 @@ class BlockStack(nn.Module):
 
     def estimate(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         """Block t's estimate u_hat_t(z_{t-1}, x), t = 1..T, (batch, embedding_dim)."""
-        estimate: Tensor = self.blocks[t - 1](x, z, self.embedding.weight)
+        estimate: Tensor = self._block(t)(x, z, self.embedding.weight)
         return estimate
 
     def image_features(self, x: Tensor) -> list[Tensor]:
@@ -209,4 +219,5 @@ class BlockStack(nn.Module):
         return self._block(t).denoise(features[t - 1], z, self.embedding.weight)
 
     def _block(self, t: int) -> Block:
+        self.before_block(t)
         return self.blocks[t - 1]  # type: ignore[return-value]

@@ -4,6 +4,7 @@ options = Cls.Options.parse({"T": "20"})      a mistake in an option is found be
 method = Cls(shape, options)                  build for a data set
 method.see_training_images(images)            before anything is trained; most methods need nothing of it
 method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
+method.start_pass(number)                     for each pass over an epoch's batches; most methods make one
 method.train(); method.train_step(x, y)       for each batch
 method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
 method.diagnose(batches, generator)           what each block has learned, where the method can say
@@ -71,8 +72,15 @@ class Method(nn.Module, ABC):
     epoch_definition: ClassVar[str]
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
+    low_memory: ClassVar[Mapping[str, str]] = {}
+    """Options with which it is trained part after part, so that only one part is on the device; empty: it cannot be."""
     trained_on_own_task: ClassVar[bool] = True
     """Whether blocks are trained on what `diagnose` calls their own task: true labels noised to their level."""
+
+    execution: str | None = None
+    """How training is carried out, where there are several ways to compute the same; known after `set_up`."""
+    num_passes: int = 1
+    """How often an epoch goes through its batches; known after `set_up`. What a step trains may differ by pass."""
 
     def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
         super().__init__()
@@ -85,6 +93,9 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """Create this method's optimisers; called once, when the parameters are on their device."""
+
+    def start_pass(self, number: int) -> None:
+        """Before each of an epoch's `num_passes` passes, from 0; their losses on a batch add up to the method's."""
 
     @abstractmethod
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:

@@ -9,15 +9,35 @@ gap between the two methods may come from any of the three.
 
 from __future__ import annotations
 
-from methods.noprop_dt import NoPropDT
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.denoising import DenoisingStack, NoPropOptions
+from methods.one_optimizer import OneOptimizer
 from methods.registry import register
 
 
 @register("noprop-attached")
-class NoPropAttached(NoPropDT):
-    """`NoPropDT` with its switch `attached` on."""
+class NoPropAttached(DenoisingStack, OneOptimizer):
+    """`NoPropDT` with gradients let through. See the module's docstring."""
 
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
-    attached = True
+    Options = NoPropOptions
     trained_on_own_task = False
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """The losses summed along the chain that inference samples.
+
+        The denoising losses and the KL term are NoProp's; the cross-entropy is of the chain's own z_T.
+        """
+        u = self.net.embedding(y)
+        z = torch.randn_like(u)
+        loss = self.schedule.kl_to_standard_normal(u).mean()
+        for t in range(1, self.options.T + 1):
+            estimate = self.net.estimate(t, x, z)
+            loss = loss + self.denoising_loss(t, estimate, u)
+            z = self._next(t, z, estimate, generator=None)
+        classified = estimate if self.options.classifier_input == "output" else z
+        return loss + F.cross_entropy(self.net.head(classified), y)

@@ -8,121 +8,147 @@ pure noise.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods.backbone import PAPER, StackOptions
-from methods.diagnostics import Probe
+from methods.backward import backward
+from methods.denoising import DenoisingStack, NoPropOptions
+from methods.in_place import BlocksInTurn
 from methods.method import MakeOptimizer, TaskShape
 from methods.registry import MethodError, register
-from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
-from methods.stack import StackMethod
 from methods.streams import Streams
+from methods.together import BlocksTogether
 
-Sampler = Literal["ancestral", "mean", "replace"]
+Execution = Literal["auto", "in_turn", "together", "low_memory"]
 
 
 @dataclass(frozen=True)
-class NoPropOptions(StackOptions):
-    """Options of NoProp in discrete time; those of `StackOptions` are shared with every method with the same stack."""
+class NoPropDTOptions(NoPropOptions):
+    """Options of NoProp in discrete time."""
 
-    eta: float = 0.1
-    """Weight of the denoising losses against the other two terms (equation 8; 0.1 is table 3's value)."""
-    sampler: Sampler = "ancestral"
-    """ancestral: z_t = a u_hat + b z + sqrt(c) noise, the paper's; mean: the same without noise; replace: z_t = u_hat,
-    which discards what the earlier blocks found and is here for comparison only."""
-    classifier_input: Literal["sample", "output"] = "sample"
-    """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches
-    only the head and W_embed; output: the last block's own estimate, so that it reaches that block too. In
-    `noprop-attached` z_T is where its sampled chain ends, and either way the term reaches every block."""
-    schedule: Literal["cosine", "linear"] = "cosine"
-    """How alpha_bar goes from one end to the other (the paper's: cosine)."""
-    alpha_bar_min: float = 0.001
-    """alpha_bar_0. Not in the paper."""
-    alpha_bar_max: float = 0.999
-    """alpha_bar_T. Not in the paper. It sets the scale of the loss: the weights sum to SNR(T) - SNR(0)."""
+    execution: Execution = "auto"
+    """How the blocks' training is carried out; what is learned is the same. in_turn: each batch trains one block after
+    the other; together: one batched computation trains all of them, and holds what backward needs for all; low_memory:
+    the epoch's batches train the first block, then the second, and so on, and only one block is on the device with its
+    optimiser's state; auto: together on a CUDA card, in_turn elsewhere."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(0 < self.eta < math.inf, "eta", "a finite number above 0")
-        self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
-        self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
+        if self.execution == "low_memory":
+            self.require_apart("execution=low_memory trains blocks apart, which takes")
+
+    def require_apart(self, why: str) -> None:
+        """Refuse options with which blocks are not independent of all else.
+
+        Args:
+            why: the beginning of a sentence that goes on with the option that is needed.
+
+        Raises:
+            MethodError: gradients of several blocks meet in a learned embedding, or the last block's reach the head.
+        """
+        if self.embedding != "onehot":
+            raise MethodError(
+                f"option embedding={self.embedding!r} is not accepted: {why} embedding=onehot, since all blocks' "
+                "gradients meet in a learned one"
+            )
+        if self.classifier_input != "sample":
+            raise MethodError(
+                f"option classifier_input={self.classifier_input!r} is not accepted: {why} classifier_input=sample, "
+                "since the last block else trains the classifier"
+            )
+
+
+def execution_on(device: torch.device) -> Execution:
+    """What `auto` stands for: few large operations for a card, small ones that stay in the cache for a CPU."""
+    return "together" if device.type == "cuda" else "in_turn"
 
 
 @register("noprop", aliases=("noprop-dt",))
-class NoPropDT(StackMethod):
-    """NoProp in discrete time. See the module's docstring; `NoPropOptions` says what can be chosen."""
+class NoPropDT(DenoisingStack):
+    """NoProp in discrete time. See the module's docstring; `NoPropDTOptions` says what can be chosen."""
 
     summary = "NoProp, discrete time: each of T blocks is trained alone to denoise the label embedding"
     epoch_definition = (
         "one pass over the training images; each batch trains all T blocks once, each on its own loss and its own noise"
     )
-    Options = NoPropOptions
-    paper = PAPER
-    attached: ClassVar[bool] = False
-    """False: NoProp. True (`noprop-attached`): the same model and losses along the sampled chain, with gradients let
-    through from block to block."""
+    Options = NoPropDTOptions
+    low_memory: ClassVar[Mapping[str, str]] = {"execution": "low_memory"}
+    options: NoPropDTOptions
 
-    options: NoPropOptions
-
-    def __init__(self, shape: TaskShape, options: NoPropOptions) -> None:
+    def __init__(self, shape: TaskShape, options: NoPropDTOptions) -> None:
         super().__init__(shape, options)
-        curve = cosine_alpha_bar if options.schedule == "cosine" else linear_alpha_bar
-        self.schedule = DiscreteSchedule.from_alpha_bar(curve(options.T, options.alpha_bar_min, options.alpha_bar_max))
-        self._trained_here = range(1, options.T + 1)
+        self._trained_here: Sequence[int] = range(1, options.T + 1)
+        self._trained_now: Sequence[int] = self._trained_here
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser a block, and one for what blocks share: the head and a learned W_embed."""
-        self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
-        shared = [*self.net.embedding.parameters(), *self.net.head.parameters()]
-        self._shared_optimizer = make_optimizer(shared)
+        """One optimiser a block, or one for all blocks together, and one for what they share: head and W_embed."""
+        self._make_optimizer = make_optimizer
         self._streams = Streams()
+        self._shared_optimizer = make_optimizer([*self.net.embedding.parameters(), *self.net.head.parameters()])
+        chosen = self.options.execution
+        self.execution = execution_on(next(self.parameters()).device) if chosen == "auto" else chosen
+        self.num_passes = self.options.T if self.execution == "low_memory" else 1
+        self._together: BlocksTogether | None = None
+        self._turns: BlocksInTurn | None = None
+        if self.execution == "together":
+            self._together = BlocksTogether([self.net.blocks[t - 1] for t in self._trained_here])
+            self._block_optimizers = [make_optimizer(self._together.parameters)]
+            return
+        self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
+        if self.execution == "low_memory":
+            self._turns = BlocksInTurn(self.net, self._block_optimizers)
+
+    def start_pass(self, number: int) -> None:
+        """In `low_memory`: from now on one block is trained, from the random numbers that it has in all executions."""
+        if self.num_passes == 1:
+            return
+        if number == 0:
+            self._epoch_began = self._streams.step
+        self._streams.step = self._epoch_began
+        self._trained_now = [self._trained_here[number]]
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All blocks once, then the shared parameters once, from the gradients of every term of equation 8."""
-        if self.attached:
-            return self._train_attached(x, y)
         self._streams.next_step()
         total = torch.zeros((), device=x.device)
-        for t in self._trained_here:
-            self._streams.enter(t)
-            total += self.train_block(t, x, y)
-        self._streams.enter(0)
-        shared = self.train_shared(y)
-        return total + shared if 1 in self._trained_here else total  # of several processes, one counts it
+        if self._together is not None:
+            self._streams.enter(self._trained_now[0])
+            total += self._train_together(self._together, x, y)
+        else:
+            for t in self._trained_now:
+                self._streams.enter(t)
+                total += self.train_block(t, x, y)
+        if self._trained_now[-1] == self._trained_here[-1]:
+            self._streams.enter(0)
+            shared = self.train_shared(y)
+            if 1 in self._trained_here:  # of several processes, one counts it
+                total += shared
+        return total
 
     def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
         """Blocks in turn: process r has blocks r + 1, r + 1 + ranks, ...; every one trains the head from the labels.
 
         Raises:
             MethodError: gradients of several blocks would meet in a learned embedding, the last block's would reach the
-                head, or there are fewer blocks than processes.
+                head, the execution is low_memory, or there are fewer blocks than processes.
         """
-        if self.attached:
-            return None
-        what = "blocks are trained apart only with"
-        if self.options.embedding != "onehot":
+        self.options.require_apart("blocks are trained by several processes only with")
+        if self.options.execution == "low_memory":
             raise MethodError(
-                f"option embedding={self.options.embedding!r} is not accepted: {what} embedding=onehot, since all "
-                "blocks' gradients meet in a learned one"
-            )
-        if self.options.classifier_input != "sample":
-            raise MethodError(
-                f"option classifier_input={self.options.classifier_input!r} is not accepted: {what} "
-                "classifier_input=sample, since the last block else trains the classifier"
+                "option execution=low_memory is not accepted by several processes: give auto, in_turn or together"
             )
         if ranks > self.options.T:
             raise MethodError(f"T={self.options.T} blocks are too few for {ranks} processes: each needs at least one")
         shares = [range(1 + r, self.options.T + 1, ranks) for r in range(ranks)]
-        self._trained_here = shares[rank]
+        self._trained_here = self._trained_now = shares[rank]
+        if hasattr(self, "_make_optimizer"):
+            self.set_up(self._make_optimizer)
         return [[self.net.blocks[t - 1] for t in share] for share in shares]
 
     def train_block(self, t: int, x: Tensor, y: Tensor) -> Tensor:
@@ -134,17 +160,36 @@ class NoPropDT(StackMethod):
         Returns:
             The loss, detached, a scalar.
         """
+        if self._turns is not None:
+            self._turns.to_train(t)
         u = self.net.embedding(y)
         # Block t gets z_{t-1} (equation 8), which is what inference feeds it. Algorithm 1 of the paper samples z_t.
         z = self.schedule.sample(t - 1, u)
         estimate = self.net.estimate(t, x, z)
-        loss = self._denoising_loss(t, estimate, u)
-        if t == self.options.T and self.options.classifier_input == "output":
-            loss = loss + F.cross_entropy(self.net.head(estimate), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._loss(t, estimate, u, y)
+        backward(loss)
         self._block_optimizers[t - 1].step()
         self._block_optimizers[t - 1].zero_grad()
         return loss.detach()
+
+    def _train_together(self, blocks: BlocksTogether, x: Tensor, y: Tensor) -> Tensor:
+        """`train_block` for all blocks that are trained here: the sum of the losses has each block's own gradients."""
+        u = self.net.embedding(y)
+        z = torch.stack([self.schedule.sample(t - 1, u) for t in self._trained_now])
+        estimates = blocks(x, z, self.net.embedding.weight)
+        parts = zip(self._trained_now, estimates, strict=True)
+        loss = torch.stack([self._loss(t, estimate, u, y) for t, estimate in parts]).sum()
+        backward(loss)
+        self._block_optimizers[0].step()
+        self._block_optimizers[0].zero_grad()
+        return loss.detach()
+
+    def _loss(self, t: int, estimate: Tensor, u: Tensor, y: Tensor) -> Tensor:
+        """Block t's terms of equation 8."""
+        loss = self.denoising_loss(t, estimate, u)
+        if t == self.options.T and self.options.classifier_input == "output":
+            loss = loss + F.cross_entropy(self.net.head(estimate), y)
+        return loss
 
     def train_shared(self, y: Tensor) -> Tensor:
         """One update of the head and W_embed: the terms of equation 8 that belong to no block, and what blocks left.
@@ -157,56 +202,10 @@ class NoPropDT(StackMethod):
         if self.options.classifier_input == "sample":
             loss = loss + F.cross_entropy(self.net.head(self.schedule.sample(self.options.T, u)), y)
         if loss.requires_grad:  # a fixed embedding and a head that the last block trains leave nothing to do here
-            loss.backward()  # type: ignore[no-untyped-call]
+            backward(loss)
         self._shared_optimizer.step()
         self._shared_optimizer.zero_grad()
         return loss.detach()
-
-    def _denoising_loss(self, t: int, estimate: Tensor, u: Tensor) -> Tensor:
-        """(T / 2) eta (SNR(t) - SNR(t-1)) |u_hat_t - u|^2, mean over the batch (equation 8, with t iterated)."""
-        scale = 0.5 * self.options.T * self.options.eta * self.schedule.weight[t - 1]
-        return scale * (estimate - u).square().sum(dim=1).mean()
-
-    def _train_attached(self, x: Tensor, y: Tensor) -> Tensor:
-        """The losses summed along the chain that inference samples, and one backward pass through all of it.
-
-        The denoising losses and the KL term are the same; the cross-entropy is of the chain's own z_T.
-        """
-        u = self.net.embedding(y)
-        z = torch.randn_like(u)
-        loss = self.schedule.kl_to_standard_normal(u).mean()
-        for t in range(1, self.options.T + 1):
-            estimate = self.net.estimate(t, x, z)
-            loss = loss + self._denoising_loss(t, estimate, u)
-            z = self._next(t, z, estimate, generator=None)
-        classified = estimate if self.options.classifier_input == "output" else z
-        loss = loss + F.cross_entropy(self.net.head(classified), y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimizer in self.optimizers():
-            optimizer.step()
-            optimizer.zero_grad()
-        return loss.detach()
-
-    def _probes(self) -> list[Probe]:
-        """Each block at its own noise level."""
-        return [
-            Probe(
-                time=(t - 1) / self.options.T,
-                snr_weight=self.schedule.weight[t - 1],
-                noised=partial(self.schedule.sample, t - 1),
-                estimate=partial(self.net.denoise, t),
-            )
-            for t in range(1, self.options.T + 1)
-        ]
-
-    def _next(self, t: int, z: Tensor, estimate: Tensor, generator: Generator | None) -> Tensor:
-        """By the chosen sampler."""
-        if self.options.sampler == "replace":
-            return estimate
-        noise = None
-        if self.options.sampler == "ancestral":
-            noise = torch.randn(z.shape, device=z.device, generator=generator)
-        return self.schedule.step(t, z, estimate, noise)
 
     def optimizers(self) -> Iterator[Optimizer]:
         """Those of the blocks, then the shared one."""

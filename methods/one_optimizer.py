@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.optim import Optimizer
 
+from methods.backward import backward
 from methods.method import MakeOptimizer, Method, ParameterGroups
 
 
@@ -32,7 +33,7 @@ class OneOptimizer(Method):
 
     def update(self, loss: Tensor) -> Tensor:
         """One backward pass and one update; the loss, detached."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        backward(loss)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return loss.detach()

@@ -16,16 +16,17 @@ class Streams:
 
     def __init__(self) -> None:
         self._base: int | None = None
-        self._step = -1
+        self.step = -1
+        """The present one; set it back to draw the numbers of the steps after it again."""
 
     def next_step(self) -> None:
         """A new step begins."""
         if self._base is None:
             self._base = int(torch.randint(2**31, ()))
-        self._step += 1
+        self.step += 1
 
     def enter(self, part: int) -> None:
         """From now on PyTorch draws this part's numbers of this step, on every device."""
         assert self._base is not None
-        seed = hashlib.blake2b(f"{self._base} {self._step} {part}".encode(), digest_size=8).digest()
+        seed = hashlib.blake2b(f"{self._base} {self.step} {part}".encode(), digest_size=8).digest()
         torch.manual_seed(int.from_bytes(seed) >> 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from reports import matching
-from reports.text import MISSING, code, markdown_table, plural
+from reports.text import MISSING, code, codes, markdown_table, plural
 from reports.view import RunView
 from results.schema import CellResult, DataRecord, Environment
 
@@ -54,6 +54,7 @@ def _configuration(view: RunView, unmatched: Sequence[matching.Mismatch]) -> Ite
     yield matching.settings_table(view)
     yield "### Options of the methods"
     yield matching.options_table(view)
+    yield from _executions(view)
     yield "### What one epoch is"
     definitions: dict[str, dict[str, None]] = {}
     for cell in view.cells:
@@ -65,6 +66,22 @@ def _configuration(view: RunView, unmatched: Sequence[matching.Mismatch]) -> Ite
         "itself, and the number of parameters."
     )
     yield matching.unmatched_table(unmatched)
+
+
+def _executions(view: RunView) -> Iterator[str]:
+    """Which of several ways to compute the same each method took, where it had a choice."""
+    ways: dict[str, dict[str, None]] = {}
+    for cell in view.cells:
+        if cell.execution is not None:
+            ways.setdefault(cell.method, {})[cell.execution] = None
+    if ways:
+        taken = "; ".join(f"{code(method)}: {codes(list(names))}" for method, names in ways.items())
+        yield (
+            f"Ways of execution that were taken: {taken}. They change what is held at once and how long it takes, not "
+            "what is learned. `in_turn`: each batch trains one block after the other. `together`: one batched "
+            "computation trains all blocks, and holds what backward needs for all of them. `low_memory`: an epoch's "
+            "batches train the first block, then the second, and so on; only one block is on the device."
+        )
 
 
 def _data(view: RunView) -> Iterator[str]:

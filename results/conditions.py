@@ -28,6 +28,9 @@ class CellConfig(Record):
     threads: Annotated[int, Field(ge=1)]
     options: dict[str, Any]
     """Every option of the method with its effective value, defaults included."""
+    amp: bool = False
+    """Automatic mixed precision: convolutions and matrix products of the forward pass in bfloat16, in training,
+    evaluation and diagnosis alike. Parameters, their gradients and the optimiser's state are float32."""
     parallel: Literal["blocks"] | None = None
     """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are each rank's."""
 

@@ -164,6 +164,9 @@ class CellResult(Record):
     epoch_definition: str | None = None
     """What the method does in one epoch, in its own words."""
 
+    execution: str | None = None
+    """Which of several ways to compute the same the method took (`in_turn`, `together`, ...); null: it has one way."""
+
     world_size: Annotated[int, Field(ge=1)] = 1
     """Processes (ranks) that trained the cell. With several, `train_seconds` are those of each epoch's slowest rank,
     and resident, GPU and optimiser memory those of the rank that has most; probes are of a process by itself."""

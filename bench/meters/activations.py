@@ -16,10 +16,11 @@ class _Held:
     def __init__(self, tensor: Tensor, meter: ActivationMeter) -> None:
         self.tensor = tensor.detach()
         self._meter = meter
-        meter._add(self.tensor)
+        self._counts = meter._add(self.tensor)
 
     def __del__(self) -> None:
-        self._meter._remove(self.tensor)
+        if self._counts:
+            self._meter._remove(self.tensor)
 
 
 class ActivationMeter:
@@ -37,7 +38,7 @@ class ActivationMeter:
 
     def __init__(self, *ignored: Iterable[Tensor]) -> None:
         """Give the tensors that do not count, for instance `method.parameters()` and `method.buffers()`."""
-        self._ignored = {tensor.untyped_storage().data_ptr() for tensors in ignored for tensor in tensors}
+        self._ignored = [tensor for tensors in ignored for tensor in tensors]
         self._holders: dict[int, int] = {}
         self._live_bytes = 0
         self.peak_bytes = 0
@@ -52,22 +53,23 @@ class ActivationMeter:
     ) -> None:
         self._hooks.__exit__(kind, error, trace)
 
-    def _add(self, tensor: Tensor) -> None:
+    def _add(self, tensor: Tensor) -> bool:
+        """Count a tensor; False where it does not count."""
         storage = tensor.untyped_storage()
         key = storage.data_ptr()
-        if key in self._ignored:
-            return
+        # Looked up each time: a method may move its parameters while it trains.
+        if any(key == ignored.untyped_storage().data_ptr() for ignored in self._ignored):
+            return False
         holders = self._holders.get(key, 0)
         self._holders[key] = holders + 1
         if holders == 0:
             self._live_bytes += storage.nbytes()
             self.peak_bytes = max(self.peak_bytes, self._live_bytes)
+        return True
 
     def _remove(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key = storage.data_ptr()
-        if key in self._ignored:
-            return
         self._holders[key] -= 1
         if self._holders[key] == 0:
             del self._holders[key]

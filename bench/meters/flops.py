@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -15,8 +16,9 @@ class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Counted are matrix products, convolutions and attention; whatever works element by element (activations,
     normalisation, an optimiser's update) is not. Deterministic: the shapes alone decide.
 
-    PyTorch's `FlopCounterMode` gives the same, but also says which module an operation belongs to, and the hooks that
-    it needs for that refuse a call of `autograd.grad` inside a backward pass, as the adjoint method makes it.
+    PyTorch's `FlopCounterMode` gives the same but for grouped convolutions (see `_too_many`). It also says which module
+    an operation belongs to, and the hooks that it needs for that refuse a call of `autograd.grad` inside a backward
+    pass, as the adjoint method makes it.
 
     Example:
         >>> with FlopMeter() as meter:
@@ -44,4 +46,15 @@ class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **given)
         if formula is not None:
             self.flops += formula(*args, **given, out_val=result)
+            if func.overloadpacket is torch.ops.aten.convolution_backward:
+                self.flops -= _too_many(args, result)
         return result
+
+
+def _too_many(args: tuple[Any, ...], result: Any) -> int:
+    """What PyTorch's formula counts too many for a convolution's weights: it has every group of channels meet all."""
+    *shapes, groups, wanted = args
+    of_weights = flop_registry[torch.ops.aten.convolution_backward](
+        *shapes, groups, [False, wanted[1], False], out_val=result
+    )
+    return int(of_weights - of_weights // groups)

@@ -54,8 +54,10 @@ class Ranks:
             MethodError: it can be neither divided nor replicated.
         """
         self.bytes_in_training = self.bytes_for_evaluation = 0
+        if self.size == 1:
+            return method
         self._division = share_of(method, self.size, self._rank)
-        if self.size == 1 or self._division is not None:
+        if self._division is not None:
             return method
         assert isinstance(method, OneOptimizer)
         return _Replica(method, self, self._rank, self._device)
@@ -182,6 +184,11 @@ class _Replica:
     def _average(self, group: dist.ProcessGroup, bucket: dist.GradBucket) -> Future[Tensor]:
         self._ranks.bytes_in_training += bucket.buffer().nbytes
         return allreduce_hook(group, bucket)
+
+    num_passes = 1
+
+    def start_pass(self, number: int) -> None:
+        """One loss, one pass."""
 
     def train(self) -> object:
         """Of the network, and the method in it."""

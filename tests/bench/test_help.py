@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.harness import PROJECT
 
-COMMANDS = [f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile")]
+COMMANDS = [f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale")]
 COMMANDS.append("reports.build")
 SLOW = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
 CALL = """

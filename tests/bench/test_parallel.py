@@ -11,12 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 from bench.parallel.launch import Place
+from bench.parallel.ranks import share_of
 from bench.parallel.team import merged
+from methods import MethodError
 from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import SMALL, Ended, Plugin, finish
+from tests.bench.stubs import Recorder
 from tests.factories import make_cell, make_config, make_machine, make_run, write_run
 
 NOPROP = "noprop[T=3]"
@@ -131,7 +134,7 @@ def test_without_torchrun(command: Command, tmp_path: Path) -> None:
             ("'output'", "classifier_input=sample"),
         ),
         (("--parallel", "blocks", "--methods", "noprop[T=1]"), ("T=1", "2 processes", "at least one")),
-        (("--parallel", "blocks", "--methods", "noprop,noprop-attached"), ("noprop-attached", "leave it out")),
+        (("--parallel", "blocks", "--methods", "noprop", "--low-memory"), ("execution=low_memory", "in_turn")),
         (("--parallel", "rows", "--methods", "noprop"), ("'rows'", "blocks")),
     ],
 )
@@ -141,6 +144,16 @@ def test_what_ranks_cannot_do(
 ) -> None:
     out = tmp_path / "out"
     assert_refused(command("--out", out, *arguments), out, *parts)
+
+
+class Unshared(Recorder):
+    name = "unshared"
+
+
+def test_a_method_with_neither_parts_nor_one_loss_is_refused() -> None:
+    with pytest.raises(MethodError, match="unshared is not accepted .* leave it out of --methods"):
+        share_of(Unshared(), 2)
+    assert share_of(Unshared(), 1) is None
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -53,6 +53,33 @@ def test_settings_reach_the_methods_that_have_them() -> None:
     assert labels("noprop,backprop-cnn,backprop", T="3") == ["noprop[T=3]", "backprop-cnn", "backprop[T=3]"]
 
 
+def test_low_memory_is_a_row_of_its_own() -> None:
+    """Beside the usual one, with the same options else; of each method that can, once."""
+    specs = parse_methods("backprop,noprop[T=3],noprop[T=4,execution=low_memory]", {"eta": "2"}, low_memory=True)
+    assert [spec.label for spec in specs] == [
+        "backprop",
+        "noprop[T=3,eta=2.0]",
+        "noprop[T=3,eta=2.0,execution=low_memory]",
+        "noprop[T=4,eta=2.0,execution=low_memory]",
+    ]
+    usual, low = specs[1].options, specs[2].options
+    assert {name for name in usual if usual[name] != low[name]} == {"execution"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("backprop,noprop-ct", "--low-memory is not accepted with backprop, noprop-ct: only noprop can"),
+        ("noprop[embedding=learned]", "execution=low_memory"),
+        ("noprop,noprop[execution=low_memory]", "more than once"),
+    ],
+)
+def test_low_memory_that_cannot_be(text: str, said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse_methods(text, {}, low_memory=True)
+    assert said in str(refused.value)
+
+
 def test_brackets_win_over_settings() -> None:
     first, second = parse_methods("noprop[T=2],backprop", {"T": "7"})
     assert (first.options["T"], second.options["T"]) == (2, 7)

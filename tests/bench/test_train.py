@@ -13,7 +13,16 @@ from torch import Generator, Tensor
 
 from bench import train
 from bench.datasets.split import Splits
-from bench.train import DeviceData, TrainingError, batch_count, batches, evaluate, optimizer_factory, train_epoch
+from bench.train import (
+    DeviceData,
+    TrainingError,
+    batch_count,
+    batches,
+    draw_order,
+    evaluate,
+    optimizer_factory,
+    train_epoch,
+)
 from tests.bench.stubs import Recorder, make_data, make_part, recorder
 from tests.factories import make_config
 from tests.factories import make_data as make_record
@@ -69,7 +78,7 @@ def test_an_epoch_shows_each_image_at_most_once_in_full_batches(images: int, bat
 def numbered(images: int, batch_size: int, seed: int) -> list[tuple[Tensor, list[int]]]:
     part = make_part(images)
     generator = Generator().manual_seed(seed)
-    return [(x, x[:, 0, 0, 0].tolist()) for x, _ in batches(part, batch_size, generator)]
+    return [(x, x[:, 0, 0, 0].tolist()) for x, _ in batches(part, batch_size, draw_order(part, generator))]
 
 
 def test_what_one_epoch_leaves_out_comes_in_another() -> None:
@@ -107,6 +116,39 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     train_epoch(recorder(Uneven), make_data(train=12), 4, Generator(), listen)
     assert told == [(4, 1.0), (8, 1.5), (12, 3.0)]
+
+
+class InParts(Recorder):
+    """Goes through each epoch's batches twice, and says at which pass a batch came."""
+
+    losses = (1.0, 2.0)
+    num_passes = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: list[int] = []
+        self.number = -1
+
+    def start_pass(self, number: int) -> None:
+        self.number = number
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.passes.append(self.number)
+        return super().train_step(x, y)
+
+
+def test_every_pass_sees_the_epoch_s_batches_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passes' losses add up; an image counts once."""
+    monkeypatch.setattr(train, "_PROGRESS_EVERY_SECONDS", 0.0)
+    told: list[int] = []
+    method = recorder(InParts)
+    order = Generator().manual_seed(0)
+    for _ in range(2):
+        epoch = train_epoch(method, make_data(train=9), 4, order, lambda images, loss, rate: told.append(images))
+    assert method.passes == [0, 0, 1, 1] * 2
+    assert method.seen[:2] == method.seen[2:4] != method.seen[4:6] == method.seen[6:]
+    assert (epoch.images, epoch.loss) == (8, pytest.approx(3.0))
+    assert told == [2, 4, 6, 8] * 2
 
 
 def test_modes() -> None:

@@ -16,7 +16,7 @@ from bench.plan import SPLIT_SEED
 from bench.presets import OPTIMIZER, PRESETS
 from bench.seeds import Stream, seed_of
 from bench.spec import parse_methods
-from bench.train import DeviceData, Part, batches
+from bench.train import DeviceData, Part, batches, draw_order
 from methods.method import Method
 from results.schema import CellConfig, DataRecord
 
@@ -66,7 +66,7 @@ class Subject:
 
     def epoch(self) -> list[tuple[Tensor, Tensor]]:
         """Every training batch, as a training step is given it."""
-        drawn = batches(self.data.train, self.config.batch_size, self.order())
+        drawn = batches(self.data.train, self.config.batch_size, draw_order(self.data.train, self.order()))
         return [(self.data.images(x), y) for x, y in drawn]
 
     def order(self) -> Generator:

@@ -1,0 +1,113 @@
+"""`python -m bench.scale`: how a training step's cost grows with depth, batch, image size, and an epoch's with data.
+
+On images of random numbers, one axis at a time, all methods in turn within each round, so that a machine that drifts
+does so for all. A matrix product is timed in between: what the machine could do at most.
+
+Exit codes: 0 all well; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bench.params import CommaList, Folder, Whole
+
+DEFAULT_OUT = Path("results/scale")
+MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--methods", default="noprop,backprop", help="Comma list, as for python -m bench.run.")
+@click.option("--depths", type=CommaList(Whole(1, 1000)), default="2,5,10,20", help="Numbers of blocks T.")
+@click.option("--batch-sizes", type=CommaList(Whole(2, 65536)), default="32,64,128,256", help="Images a batch.")
+@click.option("--sides", type=CommaList(Whole(8, MOST_SIDE)), default="8,16,28,32", help="Pixels of an image's side.")
+@click.option(
+    "--images", type=CommaList(Whole(2, MOST_IMAGES)), default="512,1024,2048,4096", help="Training images of an epoch."
+)
+@click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")
+@click.option("--channels", type=Whole(1, 64), default=1, help="Of an image.")
+@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=Whole(1, 1024), help="CPU threads.  [default: all cores]")
+@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the sweep gets its own.")
+def cli(
+    methods: str,
+    depths: tuple[int, ...],
+    batch_sizes: tuple[int, ...],
+    sides: tuple[int, ...],
+    images: tuple[int, ...],
+    rounds: int,
+    channels: int,
+    amp: bool,
+    device: str,
+    threads: int | None,
+    out: Path,
+) -> int:
+    """Measure how the cost of training grows, and write a table and pictures of it.
+
+    While one of T, batch size, image side and images is varied, the others stay at 10, 128, 28 and 1,024.
+    """
+    from bench.environment import available_cores, describe_environment
+    from bench.errors import UserError
+    from bench.folders import new_folder
+    from bench.growth import CLASSES, FIXED, Growth
+    from bench.plan import resolve_device
+    from bench.spec import parse_methods
+    from methods import MethodError
+    from reports.scale import build_scale_report
+    from results.scale import Axis, ScaleRecord, write_scale
+
+    growth = Growth(
+        parse_methods(methods, {}),
+        device=resolve_device(device),
+        threads=threads or available_cores(),
+        channels=channels,
+        amp=amp,
+        rounds=rounds,
+    )
+    values: dict[Axis, tuple[int, ...]] = {"T": depths, "batch_size": batch_sizes, "side": sides, "images": images}
+    folder = new_folder(out, "scale")
+    points = []
+    for axis, several in values.items():
+        for value in sorted(set(several)):
+            try:
+                measured = growth.points(axis, value)
+            except MethodError as error:
+                raise UserError(f"at {axis} = {value}: {error}") from None
+            points += measured
+            times = ", ".join(f"{point.method} {point.seconds.median * 1e3:,.0f} ms" for point in measured)
+            print(f"{axis} = {value:,}: {times}", file=sys.stderr, flush=True)
+    write_scale(
+        folder,
+        ScaleRecord(
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=shlex.join(["python", "-m", "bench.scale", *sys.argv[1:]]),
+            threads=growth.threads,
+            device=growth.device,
+            amp=amp,
+            environment=describe_environment(growth.device),
+            fixed=FIXED,
+            channels=channels,
+            num_classes=CLASSES,
+            ceiling=growth.ceiling(),
+            points=points,
+        ),
+    )
+    print(build_scale_report(folder))
+    return 0
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.command import run_to_exit
+
+    run_to_exit(cli, "python -m bench.scale")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What a sweep by `bench.scale` says of growth: points in order, their share of the ceiling, the power of growth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from results.scale import Axis, ScalePoint, ScaleRecord
+
+NAMES: dict[Axis, str] = {
+    "T": "number of blocks T",
+    "batch_size": "batch size",
+    "side": "pixels of an image's side",
+    "images": "training images of an epoch",
+}
+
+
+def methods_of(record: ScaleRecord) -> list[str]:
+    """In the order in which they were given."""
+    return list(dict.fromkeys(point.method for point in record.points))
+
+
+def points_of(record: ScaleRecord, axis: Axis, method: str) -> list[ScalePoint]:
+    """By value, rising."""
+    found = [point for point in record.points if point.axis == axis and point.method == method]
+    return sorted(found, key=lambda point: point.value)
+
+
+def share_of_ceiling(record: ScaleRecord, point: ScalePoint) -> float | None:
+    """Counted operations a second, as a fraction of the matrix product's; None where they could not be counted."""
+    if point.flops is None:
+        return None
+    return point.flops / point.seconds.median / record.ceiling.flops_per_second
+
+
+def exponent(points: list[ScalePoint]) -> float | None:
+    """The power of the axis's value with which the time grows: the slope by least squares in logarithms.
+
+    None for fewer than two values.
+    """
+    if len(points) < 2:
+        return None
+    values, seconds = [point.value for point in points], [point.seconds.median for point in points]
+    slope, _ = np.polyfit(np.log(values), np.log(seconds), 1)
+    return float(slope)

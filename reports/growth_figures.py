@@ -1,0 +1,170 @@
+"""Pictures of a sweep: seconds, share of the ceiling and activations against what is varied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from reports.growth import NAMES, exponent, methods_of, points_of, share_of_ceiling
+from reports.style import WIDTH_INCHES, Look, Picture, legend, looks, save, themed
+from reports.text import MIB, number
+from results.scale import AXES, Axis, ScalePoint, ScaleRecord
+
+Value = Callable[[ScalePoint], float | None]
+
+
+def growth_pictures(record: ScaleRecord, folder: Path) -> list[Picture]:
+    """Draw the sweep into a folder.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    pictures = [_time(record, folder / "time.png"), _share(record, folder / "share-of-ceiling.png")]
+    return [*pictures, _activations(record, folder / "activations.png")]
+
+
+def _time(record: ScaleRecord, path: Path) -> Picture:
+    axes = [axis for axis in AXES if any(point.axis == axis for point in record.points)]
+    with themed():
+        _draw(record, axes, lambda point: point.seconds.median, path, _log_seconds, bars=True)
+    growth = "; ".join(
+        f"{method}: " + ", ".join(f"{NAMES[axis]} {number(power, decimals=2)}" for axis, power in powers.items())
+        for method in methods_of(record)
+        if (powers := _powers(record, method))
+    )
+    return Picture(
+        path.name,
+        f"Line charts of the seconds of a training step against {', '.join(NAMES[axis] for axis in axes)}, one line a "
+        f"method, both axes logarithmic. Powers of growth: {growth or 'not known from one value'}.",
+        "Time of a training step (with the images of an epoch: of an epoch) against what is varied; both axes are "
+        "logarithmic, so that the slope of a line is the power with which the time grows. Points are medians over "
+        "rounds, bars go from half an interquartile range below to half above. Dotted: the least that the counted "
+        "operations would take at the speed of a matrix product.",
+    )
+
+
+def _share(record: ScaleRecord, path: Path) -> Picture:
+    axes = [axis for axis in AXES if any(point.axis == axis for point in record.points)]
+    with themed():
+        _draw(record, axes, lambda point: share_of_ceiling(record, point), path, _percent)
+    at = [point for point in record.points if point.value == record.fixed[point.axis] and point.axis != "images"]
+    shares = {point.method: share for point in at if (share := share_of_ceiling(record, point)) is not None}
+    said = ", ".join(f"{method} {share:.0%}" for method, share in shares.items())
+    return Picture(
+        path.name,
+        f"Line charts of the share of a matrix product's speed against {', '.join(NAMES[axis] for axis in axes)}, one "
+        f"line a method. Where nothing is varied: {said or 'not measured'}.",
+        "Counted operations a second as a share of what a matrix product reached on the same machine: 100% would be a "
+        "step that does nothing but multiply and add.",
+    )
+
+
+def _activations(record: ScaleRecord, path: Path) -> Picture:
+    axes = [axis for axis in AXES if axis != "images" and any(point.axis == axis for point in record.points)]
+    with themed():
+        _draw(record, axes, lambda point: point.activation_bytes / MIB, path, _log_mib)
+    most = {
+        method: max(point.activation_bytes for point in record.points if point.method == method) / MIB
+        for method in methods_of(record)
+    }
+    return Picture(
+        path.name,
+        f"Line charts of activations held for backward in MiB against {', '.join(NAMES[axis] for axis in axes)}, one "
+        f"line a method. Largest: {', '.join(f'{method} {number(value)} MiB' for method, value in most.items())}.",
+        "Activations held for backward at the peak of one training step, counted exactly; both axes are logarithmic.",
+    )
+
+
+def _powers(record: ScaleRecord, method: str) -> dict[Axis, float]:
+    found = {axis: exponent(points_of(record, axis, method)) for axis in AXES}
+    return {axis: power for axis, power in found.items() if power is not None}
+
+
+def _draw(
+    record: ScaleRecord,
+    axes: Sequence[Axis],
+    value: Value,
+    path: Path,
+    scale_y: Callable[[Axes, Axis], None],
+    *,
+    bars: bool = False,
+) -> None:
+    """One panel for each axis, two in a row, and one legend."""
+    rows = -(-len(axes) // 2)
+    figure = Figure(figsize=(WIDTH_INCHES, 0.6 + 3.0 * rows), layout="constrained")
+    grid = figure.subplots(rows, min(2, len(axes)), squeeze=False)
+    methods = methods_of(record)
+    look = looks(methods)
+    for axis, panel in zip(axes, grid.flat, strict=False):
+        _lines(panel, {method: points_of(record, axis, method) for method in methods}, value, look, bars=bars)
+        if bars:
+            _bounds(panel, record, axis)
+        ticks = sorted({point.value for point in record.points if point.axis == axis})
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.0f}"))
+        panel.set_xlabel(NAMES[axis])
+        scale_y(panel, axis)
+    for panel in grid.flat[len(axes) :]:
+        panel.set_axis_off()
+    legend(figure, look, methods)
+    save(figure, path)
+
+
+def _lines(
+    panel: Axes,
+    curves: Mapping[str, Sequence[ScalePoint]],
+    value: Value,
+    look: Mapping[str, Look],
+    *,
+    bars: bool,
+) -> None:
+    for method, points in curves.items():
+        shown = [(point, y) for point in points if (y := value(point)) is not None]
+        if not shown:
+            continue
+        panel.errorbar(
+            [point.value for point, _ in shown],
+            [y for _, y in shown],
+            yerr=[point.seconds.iqr / 2 for point, _ in shown] if bars else None,
+            color=look[method].color,
+            marker=look[method].marker,
+            markersize=6,
+            markeredgecolor="white",
+            linewidth=1.6,
+            capsize=3,
+        )
+
+
+def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> None:
+    """The least time of the counted operations: one dotted line for each method whose count is another."""
+    drawn: set[tuple[tuple[int, float], ...]] = set()
+    for method in methods_of(record):
+        points = [point for point in points_of(record, axis, method) if point.flops is not None]
+        line = tuple((point.value, float(point.flops or 0) / record.ceiling.flops_per_second) for point in points)
+        if line and line not in drawn:
+            panel.plot(*zip(*line, strict=True), color="0.35", linestyle=":", linewidth=1.3)
+            drawn.add(line)
+
+
+def _log_seconds(panel: Axes, axis: Axis) -> None:
+    panel.set_yscale("log")
+    panel.set_ylabel("an epoch (s)" if axis == "images" else "a training step (s)")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+
+
+def _log_mib(panel: Axes, axis: Axis) -> None:
+    panel.set_yscale("log")
+    panel.set_ylabel("activations (MiB)")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,g}"))
+
+
+def _percent(panel: Axes, axis: Axis) -> None:
+    panel.set_ylim(0, None)
+    panel.set_ylabel("share of a matrix product's speed")
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,0 +1,121 @@
+"""The measured sweep: what is timed at each point, the record, the report, and one sentence for a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import growth, scale
+from bench.growth import Growth, timing
+from bench.spec import parse_methods
+from results.scale import read_scale
+from tests.bench.harness import Ended, call
+
+Command = Callable[..., Ended]
+TINY = (
+    *("--depths", "1,2", "--batch-sizes", "10,20", "--sides", "8,16", "--images", "20,40"),
+    *("--rounds", 3, "--threads", 1, "--methods", "noprop,backprop-cnn"),
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything but what is varied as small as can be."""
+    monkeypatch.setattr(growth, "FIXED", {"T": 1, "batch_size": 10, "side": 8, "images": 20})
+    monkeypatch.setattr(growth, "MATRIX", 32)
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    out = ("--out", tmp_path / "out")
+    return lambda *arguments: call(scale.main, "bench.scale", (*out, *arguments), monkeypatch, capsys)
+
+
+def test_every_point_once_and_a_report_of_it(command: Command, tmp_path: Path) -> None:
+    ended = command(*TINY)
+    assert ended.code == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    assert ended.out.splitlines() == [str(folder / "report.md")]
+    record = read_scale(folder)
+    points = {(point.axis, point.value, point.method) for point in record.points}
+    both = ("noprop", "backprop-cnn")
+    assert points == {
+        *(("T", T, "noprop") for T in (1, 2)),  # backprop-cnn has no depth
+        *(("batch_size", value, method) for value in (10, 20) for method in both),
+        *(("side", value, method) for value in (8, 16) for method in both),
+        *(("images", value, method) for value in (20, 40) for method in both),
+    }
+    assert len(points) == len(record.points)
+    assert {point.seconds.rounds for point in record.points} == {3}
+    assert record.ceiling.seconds.rounds == 3 * len(points)
+    report = (folder / "report.md").read_text()
+    for file in ("time.png", "share-of-ceiling.png", "activations.png"):
+        assert f"(figures/{file})" in report
+        assert (folder / "figures" / file).stat().st_size > 5_000
+
+
+def test_counted_work_and_memory_follow_what_is_varied(command: Command, tmp_path: Path) -> None:
+    command(*TINY)
+    (folder,) = (tmp_path / "out").iterdir()
+    at = {(point.axis, point.value, point.method): point for point in read_scale(folder).points}
+    for method in ("noprop", "backprop-cnn"):
+        small, large = at["batch_size", 10, method], at["batch_size", 20, method]
+        assert (small.images, large.images) == (10, 20)
+        assert small.flops is not None
+        assert large.flops == pytest.approx(2 * small.flops, rel=0.02)
+        assert large.activation_bytes > 1.8 * small.activation_bytes
+        few, many = at["images", 20, method], at["images", 40, method]
+        assert (few.images, many.images) == (20, 40)
+        assert few.flops is not None
+        assert many.flops == 2 * few.flops == 4 * small.flops
+        assert many.activation_bytes == few.activation_bytes == small.activation_bytes
+        assert at["side", 16, method].flops > 2 * at["side", 8, method].flops  # type: ignore[operator]
+    shallow, deep = at["T", 1, "noprop"], at["T", 2, "noprop"]
+    assert shallow.flops is not None
+    assert deep.flops == pytest.approx(2 * shallow.flops, rel=0.02)
+    assert deep.activation_bytes == shallow.activation_bytes
+    assert shallow.execution == "in_turn"
+
+
+def test_methods_take_turns_with_a_product_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(Growth, "_multiply", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(growth._Subject, "time", lambda self: calls.append(self.spec.label) or 1.5)  # type: ignore[func-returns-value]
+    sweep = Growth(parse_methods("noprop[eta=2.0],backprop-cnn", {}), device="cpu", threads=1, rounds=4)
+    points = sweep.points("side", 8)
+    assert calls[1::2] == ["noprop[eta=2.0]", "backprop-cnn", "backprop-cnn", "noprop[eta=2.0]"] * 2
+    assert set(calls[::2]) == {"product"}
+    assert [point.seconds.median for point in points] == [1.5, 1.5]
+    assert sweep.ceiling().flops_per_second == 2 * 32**3 / 0.5
+
+
+def test_median_and_quartiles() -> None:
+    found = timing([1.0, 5.0, 2.0, 4.0, 3.0])
+    assert (found.median, found.iqr, found.rounds) == (3.0, 2.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--sides", "4"), "'4' is not accepted"),
+        (("--depths", "0"), "'0' is not accepted"),
+        (("--batch-sizes", "1"), "'1' is not accepted"),
+        (("--images", "a"), "'a' is not accepted"),
+        (("--rounds", "2"), "'2' is not accepted"),
+        (("--methods", "no-such"), "'no-such'"),
+        (("--methods", "noprop[T=3]"), "--depths"),
+        (("--device", "tpu"), "'tpu'"),
+    ],
+)
+def test_one_sentence_and_nothing_written(command: Command, tmp_path: Path, given: tuple[str, ...], said: str) -> None:
+    ended = command(*given)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out").exists()
