@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.embedding import ClassEmbedding, EmbeddingClassifier, EmbeddingKind
+from methods.layers import BatchNorm1d, Dropout
 from methods.method import PaperSettings, TaskShape
 from methods.options import Options
 from methods.prototypes import TrainingImages
@@ -65,14 +66,6 @@ class StackOptions(EmbeddingOptions):
         self.require(1 <= self.T <= MAX_BLOCKS, "T", f"a whole number from 1 to {MAX_BLOCKS:,}")
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """PyTorch's, at the precision of its own parameters whatever that of its input (mixed precision)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, features) to the same."""
-        return super().forward(x.to(self.weight.dtype))
-
-
 class ImagePath(nn.Module):
     """Three convolutions and a linear layer: images (batch, channels, height, width) to features (batch, 256)."""
 
@@ -92,11 +85,11 @@ class ImagePath(nn.Module):
         channels = shape.channels
         for out_channels in CONV_CHANNELS:
             # Pooling before ReLU is the same function (both keep the order of numbers) on a quarter of the pixels.
-            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(DROPOUT)]
+            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
         self.linear = nn.Linear(channels, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
-        self.norm = BatchNorm(HIDDEN) if batch_norm else nn.Identity()
+        self.norm = BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +103,7 @@ def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
     """A linear layer to 256 and, where asked for, batch norm (which then has the bias) and ReLU."""
     layers: list[nn.Module] = [nn.Linear(inputs, HIDDEN, bias=not batch_norm)]
     if batch_norm:
-        layers.append(BatchNorm(HIDDEN))
+        layers.append(BatchNorm1d(HIDDEN))
     if relu:
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)

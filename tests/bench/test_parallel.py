@@ -151,7 +151,7 @@ class Unshared(Recorder):
 
 
 def test_a_method_with_neither_parts_nor_one_loss_is_refused() -> None:
-    with pytest.raises(MethodError, match="unshared is not accepted .* leave it out of --methods"):
+    with pytest.raises(MethodError, match=r"unshared is not accepted .* leave it out of --methods"):
         share_of(Unshared(), 2)
     assert share_of(Unshared(), 1) is None
 

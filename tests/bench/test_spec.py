@@ -62,6 +62,12 @@ def test_low_memory_is_a_row_of_its_own() -> None:
         "noprop[T=3,eta=2.0,execution=low_memory]",
         "noprop[T=4,eta=2.0,execution=low_memory]",
     ]
+    twice = parse_methods("noprop,noprop[execution=together],noprop[execution=low_memory]", {}, low_memory=True)
+    assert [spec.label for spec in twice] == [
+        "noprop",
+        "noprop[execution=together]",
+        "noprop[execution=low_memory]",
+    ]
     usual, low = specs[1].options, specs[2].options
     assert {name for name in usual if usual[name] != low[name]} == {"execution"}
 
@@ -71,7 +77,6 @@ def test_low_memory_is_a_row_of_its_own() -> None:
     [
         ("backprop,noprop-ct", "--low-memory is not accepted with backprop, noprop-ct: only noprop can"),
         ("noprop[embedding=learned]", "execution=low_memory"),
-        ("noprop,noprop[execution=low_memory]", "more than once"),
     ],
 )
 def test_low_memory_that_cannot_be(text: str, said: str) -> None:

@@ -1,0 +1,84 @@
+"""A cell's ways to carry out its training, from the request to the row, on real digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bench.cell import run_cell
+from bench.job import Job
+from bench.plan import Request, make_plan
+from reports.build import build_report
+from results.schema import CellResult
+from tests.factories import make_environment, make_run, write_run
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
+    """By label: `noprop` in each way, and `backprop`; models kept."""
+    folder = tmp_path_factory.mktemp("models")
+    request = Request(
+        methods="noprop,noprop[execution=together],backprop",
+        datasets=("digits",),
+        preset="quick",
+        seeds=(0,),
+        epochs=2,
+        batch_size=20,
+        train_size=60,
+        device="cpu",
+        threads=torch.get_num_threads(),
+        settings={"T": "2"},
+        data_dir=None,
+        low_memory=True,
+    )
+    found = {}
+    for cell in make_plan(request):
+        job = Job(run_id="run", cell=cell, data_dir=None, save_in=str(folder), environment=make_environment())
+        row = run_cell(job, lambda event: None)
+        found[row.method] = row.model_copy(update={"model_file": str(folder / (row.model_file or ""))})
+    return found
+
+
+def test_each_way_is_a_row_that_says_which(rows: dict[str, CellResult]) -> None:
+    assert {label: row.execution for label, row in rows.items()} == {
+        "noprop[T=2]": "in_turn",
+        "noprop[T=2,execution=low_memory]": "low_memory",
+        "noprop[T=2,execution=together]": "together",
+        "backprop[T=2]": None,
+    }
+
+
+def test_low_memory_has_the_same_result(rows: dict[str, CellResult]) -> None:
+    usual, low = rows["noprop[T=2]"], rows["noprop[T=2,execution=low_memory]"]
+    for field in ("val_accuracy", "test_accuracy", "parameters", "parameter_bytes", "optimizer_bytes"):
+        assert getattr(usual, field) == getattr(low, field), field
+    assert usual.train_flops_per_image == low.train_flops_per_image
+    assert usual.activation_bytes == low.activation_bytes
+    for ours, theirs in zip(usual.epochs, low.epochs, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-5)
+        assert ours.diagnostics == theirs.diagnostics
+    assert usual.model_file is not None
+    assert low.model_file is not None
+    ours, theirs = load_file(usual.model_file), load_file(low.model_file)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_together_does_the_same_work_and_holds_more(rows: dict[str, CellResult]) -> None:
+    usual, together = rows["noprop[T=2]"], rows["noprop[T=2,execution=together]"]
+    assert usual.train_flops_per_image == pytest.approx(together.train_flops_per_image)
+    assert usual.optimizer_bytes == pytest.approx(together.optimizer_bytes, rel=1e-4)  # fewer counters of steps
+    assert usual.activation_bytes is not None
+    assert together.activation_bytes is not None
+    assert together.activation_bytes > 1.5 * usual.activation_bytes
+
+
+def test_the_report_says_which_way_was_taken(rows: dict[str, CellResult], tmp_path: Path) -> None:
+    planned = make_run(list(rows.values()))
+    cells = [row.model_copy(update={"run_id": planned.run_id, "model_file": None}) for row in rows.values()]
+    report = build_report(write_run(tmp_path / "run", cells, planned)).read_text()
+    assert "`noprop[T=2]`: `in_turn`; `noprop[T=2,execution=low_memory]`: `low_memory`" in report
+    assert "| amp " in report
