@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator
@@ -18,6 +20,7 @@ from bench.presets import OPTIMIZER, PRESETS
 from bench.probes import probe_activation_bytes, probe_flops
 from bench.spec import MethodSpec
 from bench.train import DeviceData, Part, first_batch, per_channel, synchronize, train_epoch
+from methods import MethodError
 from methods.method import TaskShape
 from methods.prototypes import TrainingImages
 from results.conditions import CellConfig
@@ -49,23 +52,35 @@ class Growth:
 
     def __post_init__(self) -> None:
         for spec in self.specs:
-            if spec.options.get("T") != spec.cls.Options.parse({}).as_dict().get("T"):
+            if re.search(r"[\[,]T=", spec.label):
                 raise UserError(f"{spec.label} is not accepted: T is what --depths varies, so leave it out")
+            low = spec.cls.low_memory
+            if low and spec.options.items() >= low.items():
+                raise UserError(f"{spec.label} is not accepted: it trains part after part, so that no step is its step")
         torch.set_num_threads(self.threads)
+        self._product = _Product(torch.device(self.device), MATRIX, amp=self.amp)
 
-    def points(self, axis: Axis, value: int) -> list[ScalePoint]:
-        """All methods that have the axis, at one value of it; the other axes are at `FIXED`.
+    def check(self, axis: Axis, value: int) -> None:
+        """Build every method that has the axis there, to see that it can be built.
 
         Raises:
-            MethodError: a method cannot be built there.
+            UserError: it cannot.
         """
         at = FIXED | {axis: value}
-        images = at["images"] if axis == "images" else 2 * at["batch_size"]
+        for spec in self._having(axis):
+            try:
+                spec.cls(self._shape(at), spec.cls.Options.parse(self._options(spec, at)))
+            except MethodError as error:
+                raise UserError(f"{spec.label} at {axis} = {value}: {error}") from None
+
+    def points(self, axis: Axis, value: int) -> list[ScalePoint]:
+        """All methods that have the axis, at one value of it; the other axes are at `FIXED`."""
+        at = FIXED | {axis: value}
+        images = at["images"] if axis == "images" else max(2 * at["batch_size"], 2 * CLASSES)
         data = _random_images(images, self.channels, at["side"], torch.device(self.device))
         subjects = [
             _Subject(spec, self._maker(spec, at, data), data, whole_epoch=axis == "images")
-            for spec in self.specs
-            if axis != "T" or "T" in spec.options
+            for spec in self._having(axis)
         ]
         times: list[list[float]] = [[] for _ in subjects]
         for subject in subjects:
@@ -73,7 +88,7 @@ class Growth:
         order = list(range(len(subjects)))
         for _ in range(self.rounds):
             for index in order:
-                self._products.append(self._multiply())
+                self._products.append(self._product.time())
                 times[index].append(subjects[index].time())
             order = order[1:] + order[:1]
         return [
@@ -92,11 +107,20 @@ class Growth:
 
     def ceiling(self) -> Ceiling:
         """Of the matrix products that were timed between the points so far."""
-        return Ceiling(seconds=timing(self._products), size=MATRIX)
+        return Ceiling(seconds=timing(self._products), size=MATRIX, precision=self._product.precision)
+
+    def _having(self, axis: Axis) -> list[MethodSpec]:
+        return [spec for spec in self.specs if axis != "T" or "T" in spec.options]
+
+    def _shape(self, at: dict[Axis, int]) -> TaskShape:
+        return TaskShape(self.channels, at["side"], at["side"], CLASSES)
+
+    @staticmethod
+    def _options(spec: MethodSpec, at: dict[Axis, int]) -> dict[str, Any]:
+        return spec.options | ({"T": at["T"]} if "T" in spec.options else {})
 
     def _maker(self, spec: MethodSpec, at: dict[Axis, int], data: DeviceData) -> Maker:
         preset = PRESETS["standard"]
-        options = spec.options | ({"T": at["T"]} if "T" in spec.options else {})
         config = CellConfig(
             preset="standard",
             epochs=1,
@@ -108,23 +132,38 @@ class Growth:
             split_seed=SPLIT_SEED,
             device=self.device,
             threads=self.threads,
-            options=options,
+            options=self._options(spec, at),
             amp=self.amp,
         )
-        shape = TaskShape(self.channels, at["side"], at["side"], CLASSES)
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), CLASSES)
-        return Maker(spec.cls.name, shape, config, _SEED, images)
+        return Maker(spec.cls.name, self._shape(at), config, _SEED, images)
 
-    def _multiply(self) -> float:
-        """Seconds of one matrix product."""
-        device = torch.device(self.device)
-        matrix = torch.ones(MATRIX, MATRIX, device=device)
-        product = torch.empty_like(matrix)
-        synchronize(device)
-        start = time.perf_counter()
-        torch.mm(matrix, matrix, out=product)
-        synchronize(device)
-        return time.perf_counter() - start
+
+class _Product:
+    """The product of two square matrices, in the precision that convolutions have."""
+
+    def __init__(self, device: torch.device, size: int, *, amp: bool) -> None:
+        self._device = device
+        self._tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32 and not amp
+        self.precision = "bfloat16" if amp else "TF32" if self._tf32 else "float32"
+        dtype = torch.bfloat16 if amp else torch.float32
+        self._matrix = torch.randn(size, size, generator=Generator().manual_seed(_SEED)).to(device, dtype)
+        self._product = torch.zeros_like(self._matrix)
+        for _ in range(_WARM_UP_STEPS):
+            self.time()
+
+    def time(self) -> float:
+        """Seconds of one product."""
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self._tf32
+        try:
+            synchronize(self._device)
+            start = time.perf_counter()
+            torch.mm(self._matrix, self._matrix, out=self._product)
+            synchronize(self._device)
+            return time.perf_counter() - start
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
 
 
 class _Subject:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import methods
 from bench.errors import UserError
 from bench.plan import resolve_device
 from bench.presets import PAPER
@@ -85,7 +86,9 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
         else:
             ours = {getattr(cell.config, name) for cell in record.cells}
             found.append((name, ours, {resolve_device(value) if name == "device" else value}))
-    if told := [name for name in _WHAT_METHODS if name in given]:
+    if list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
+        found.append(("low_memory", any(_has_little(cell) for cell in record.cells), given["low_memory"]))
+    elif told := [name for name in _WHAT_METHODS if name in given]:
         preset = given.get("preset", record.cells[0].config.preset)
         settings = parse_settings(given.get("settings", ()))
         low_memory = given.get("low_memory", False)
@@ -93,6 +96,12 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
         flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
+
+
+def _has_little(cell: PlannedCell) -> bool:
+    """Whether the cell's method is trained part after part."""
+    low = methods.get(cell.method_name).low_memory
+    return bool(low) and cell.config.options.items() >= low.items()
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,10 @@ MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
 @click.option("--batch-sizes", type=CommaList(Whole(2, 65536)), default="32,64,128,256", help="Images a batch.")
 @click.option("--sides", type=CommaList(Whole(8, MOST_SIDE)), default="8,16,28,32", help="Pixels of an image's side.")
 @click.option(
-    "--images", type=CommaList(Whole(2, MOST_IMAGES)), default="512,1024,2048,4096", help="Training images of an epoch."
+    "--images",
+    type=CommaList(Whole(20, MOST_IMAGES)),
+    default="512,1024,2048,4096",
+    help="Training images of an epoch.",
 )
 @click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")
 @click.option("--channels", type=Whole(1, 64), default=1, help="Of an image.")
@@ -50,17 +53,16 @@ def cli(
 ) -> int:
     """Measure how the cost of training grows, and write a table and pictures of it.
 
-    While one of T, batch size, image side and images is varied, the others stay at 10, 128, 28 and 1,024.
+    While one of T, batch size, image side and images is varied, the others stay at 10, 128, 28 and 1,024. What is
+    measured is kept point by point.
     """
     from bench.environment import available_cores, describe_environment
-    from bench.errors import UserError
     from bench.folders import new_folder
     from bench.growth import CLASSES, FIXED, Growth
     from bench.plan import resolve_device
     from bench.spec import parse_methods
-    from methods import MethodError
     from reports.scale import build_scale_report
-    from results.scale import Axis, ScaleRecord, write_scale
+    from results.scale import Axis, ScalePoint, ScaleRecord, write_scale
 
     growth = Growth(
         parse_methods(methods, {}),
@@ -71,33 +73,36 @@ def cli(
         rounds=rounds,
     )
     values: dict[Axis, tuple[int, ...]] = {"T": depths, "batch_size": batch_sizes, "side": sides, "images": images}
+    settings = [(axis, value) for axis, several in values.items() for value in sorted(set(several))]
+    for axis, value in settings:
+        growth.check(axis, value)
     folder = new_folder(out, "scale")
-    points = []
-    for axis, several in values.items():
-        for value in sorted(set(several)):
-            try:
-                measured = growth.points(axis, value)
-            except MethodError as error:
-                raise UserError(f"at {axis} = {value}: {error}") from None
-            points += measured
-            times = ", ".join(f"{point.method} {point.seconds.median * 1e3:,.0f} ms" for point in measured)
-            print(f"{axis} = {value:,}: {times}", file=sys.stderr, flush=True)
-    write_scale(
-        folder,
-        ScaleRecord(
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(["python", "-m", "bench.scale", *sys.argv[1:]]),
-            threads=growth.threads,
-            device=growth.device,
-            amp=amp,
-            environment=describe_environment(growth.device),
-            fixed=FIXED,
-            channels=channels,
-            num_classes=CLASSES,
-            ceiling=growth.ceiling(),
-            points=points,
-        ),
-    )
+    created, environment = datetime.now(UTC).isoformat(timespec="seconds"), describe_environment(growth.device)
+    points: list[ScalePoint] = []
+    for done, (axis, value) in enumerate(settings, start=1):
+        measured = growth.points(axis, value)
+        points += measured
+        times = ", ".join(f"{point.method} {point.seconds.median * 1e3:,.0f} ms" for point in measured)
+        print(f"[{done}/{len(settings)}] {axis} = {value:,}: {times}", file=sys.stderr, flush=True)
+        if not points:
+            continue
+        write_scale(
+            folder,
+            ScaleRecord(
+                created_at=created,
+                command=shlex.join(["python", "-m", "bench.scale", *sys.argv[1:]]),
+                threads=growth.threads,
+                device=growth.device,
+                amp=amp,
+                environment=environment,
+                fixed=FIXED,
+                channels=channels,
+                num_classes=CLASSES,
+                ceiling=growth.ceiling(),
+                points=points,
+                complete=done == len(settings),
+            ),
+        )
     print(build_scale_report(folder))
     return 0
 

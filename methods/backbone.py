@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.embedding import ClassEmbedding, EmbeddingClassifier, EmbeddingKind
-from methods.layers import BatchNorm1d, Dropout
+from methods.layers import BatchNorm1d, Conv2d, Dropout
 from methods.method import PaperSettings, TaskShape
 from methods.options import Options
 from methods.prototypes import TrainingImages
@@ -85,7 +85,7 @@ class ImagePath(nn.Module):
         channels = shape.channels
         for out_channels in CONV_CHANNELS:
             # Pooling before ReLU is the same function (both keep the order of numbers) on a quarter of the pixels.
-            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
+            layers += [Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
         self.linear = nn.Linear(channels, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
@@ -174,7 +174,8 @@ class Block(nn.Module):
         """The same from the image path's features, (batch, 256): those do not change where only z does."""
         fused = torch.cat([features, self.label_path(z)], dim=1)  # (batch, 512)
         probabilities = self.fusion(fused).softmax(dim=1)  # (batch, num_classes)
-        estimate: Tensor = self.decoder(probabilities @ weight)
+        with torch.autocast(z.device.type, enabled=False):  # near 1, bfloat16 knows two digits
+            estimate: Tensor = self.decoder(probabilities.to(weight.dtype) @ weight)
         return estimate
 
 

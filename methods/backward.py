@@ -12,5 +12,7 @@ def backward(loss: Tensor) -> None:
     Args:
         loss: a scalar with its graph.
     """
+    # What is computed again on the way back needs casts with a graph, and a block's are not to be kept any longer.
+    torch.clear_autocast_cache()
     with torch.autocast(loss.device.type, enabled=False):
         loss.backward()  # type: ignore[no-untyped-call]

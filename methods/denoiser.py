@@ -60,7 +60,8 @@ class DenoisingMethod(FlowMethod):
     def estimate(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
         """u_hat(z_t, x, t) = p @ W_embed, (batch, embedding_dim), as in the discrete-time block."""
         probabilities = self.net(features, z, t).softmax(dim=1)
-        estimate: Tensor = probabilities @ self.embedding.weight
+        with torch.autocast(z.device.type, enabled=False):  # near 1, bfloat16 knows two digits
+            estimate: Tensor = probabilities.to(z.dtype) @ self.embedding.weight
         return estimate
 
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:

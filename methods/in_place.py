@@ -71,9 +71,13 @@ class BlocksInTurn:
         self._states = OneInPlace([partial(_state_of, optimizer) for optimizer in optimizers])
         self._blocks.put_away()
         self._states.put_away()
-        net.before_block = lambda t: self._blocks.bring(t - 1, to_change=False)
+        net.before_block = self._to_use
         net.register_state_dict_pre_hook(lambda *_: self._blocks.bring_all())  # type: ignore[no-untyped-call]
         net.register_load_state_dict_pre_hook(lambda *_: self._blocks.bring_all())  # type: ignore[no-untyped-call]
+
+    def _to_use(self, t: int) -> None:
+        torch.clear_autocast_cache()  # in mixed precision it would keep the block before
+        self._blocks.bring(t - 1, to_change=False)
 
     def to_train(self, t: int) -> None:
         """Block t is to be trained, t = 1..T."""

@@ -9,6 +9,19 @@ _LANES = 2**16
 """Values of a 16-bit number."""
 
 
+class Conv2d(nn.Conv2d):
+    """PyTorch's, in mixed precision also where that is asked for under `torch.vmap`, which CPU autocast passes over."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, height, width) to (batch, out_channels, height, width)."""
+        kind = x.device.type
+        if not torch.is_autocast_enabled(kind):
+            return super().forward(x)
+        dtype = torch.get_autocast_dtype(kind)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
+
+
 class Dropout(nn.Dropout):
     """PyTorch's. On a CPU its mask comes from 16 bits for each number, four from one draw, instead of a draw for each.
 
@@ -17,9 +30,9 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same; drawn from PyTorch's generator."""
-        if not self.training or self.p == 0 or x.device.type != "cpu":
-            return super().forward(x)
         dropped = round(self.p * _LANES)
+        if not self.training or dropped in (0, _LANES) or x.device.type != "cpu":
+            return super().forward(x)
         return x * _kept(x, dropped) * (_LANES / (_LANES - dropped))
 
 

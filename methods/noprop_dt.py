@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -33,10 +33,10 @@ class NoPropDTOptions(NoPropOptions):
     """Options of NoProp in discrete time."""
 
     execution: Execution = "auto"
-    """How the blocks' training is carried out; what is learned is the same. in_turn: each batch trains one block after
+    """How the blocks' training is carried out; the mathematics is the same. in_turn: each batch trains one block after
     the other; together: one batched computation trains all of them, and holds what backward needs for all; low_memory:
     the epoch's batches train the first block, then the second, and so on, and only one block is on the device with its
-    optimiser's state; auto: together on a CUDA card, in_turn elsewhere."""
+    optimiser's state while it is trained or used; auto: together on a CUDA card, in_turn elsewhere."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,6 +112,11 @@ class NoPropDT(DenoisingStack):
             self._epoch_began = self._streams.step
         self._streams.step = self._epoch_began
         self._trained_now = [self._trained_here[number]]
+
+    def train(self, mode: bool = True) -> Self:
+        """PyTorch's; no pass is under way any more."""
+        self._trained_now = self._trained_here
+        return super().train(mode)
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All blocks once, then the shared parameters once, from the gradients of every term of equation 8."""

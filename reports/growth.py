@@ -39,6 +39,8 @@ def exponent(points: list[ScalePoint]) -> float | None:
     """
     if len(points) < 2:
         return None
-    values, seconds = [point.value for point in points], [point.seconds.median for point in points]
+    # An epoch leaves out what fills no batch.
+    values = [point.images if point.axis == "images" else point.value for point in points]
+    seconds = [point.seconds.median for point in points]
     slope, _ = np.polyfit(np.log(values), np.log(seconds), 1)
     return float(slope)

@@ -39,11 +39,11 @@ def _time(record: ScaleRecord, path: Path) -> Picture:
     return Picture(
         path.name,
         f"Line charts of the seconds of a training step against {', '.join(NAMES[axis] for axis in axes)}, one line a "
-        f"method, both axes logarithmic. Powers of growth: {growth or 'not known from one value'}.",
+        f"method, both axes logarithmic. Fitted powers of growth: {growth or 'not known from one value'}.",
         "Time of a training step (with the images of an epoch: of an epoch) against what is varied; both axes are "
         "logarithmic, so that the slope of a line is the power with which the time grows. Points are medians over "
-        "rounds, bars go from half an interquartile range below to half above. Dotted: the least that the counted "
-        "operations would take at the speed of a matrix product.",
+        "rounds, bars go from half an interquartile range below to half above. Dotted: what the counted operations "
+        "would take at the speed of a matrix product.",
     )
 
 
@@ -142,7 +142,7 @@ def _lines(
 
 
 def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> None:
-    """The least time of the counted operations: one dotted line for each method whose count is another."""
+    """The counted operations at the ceiling's speed: one dotted line for each method whose count is another."""
     drawn: set[tuple[tuple[int, float], ...]] = set()
     for method in methods_of(record):
         points = [point for point in points_of(record, axis, method) if point.flops is not None]

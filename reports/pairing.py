@@ -170,6 +170,8 @@ def _changes(partners: _Partners) -> Iterator[str]:
     # Rounded before they are compared: a kernel keeps a little more or less for itself.
     yield from _differing("memory", ((_gib(a.environment), _gib(b.environment)) for a, b in partners))
     yield from _differing("commit", ((a.environment.commit, b.environment.commit) for a, b in partners), _short)
+    ways = [(a.execution, b.execution) for a, b in partners if a.execution and b.execution]
+    yield from _differing("execution", ways)
     yield from _differing("ranks", ((a.world_size, b.world_size) for a, b in partners))
     for field in NAMES:
         yield from _conditions(partners, field, "config")

@@ -78,9 +78,11 @@ def _executions(view: RunView) -> Iterator[str]:
         taken = "; ".join(f"{code(method)}: {codes(list(names))}" for method, names in ways.items())
         yield (
             f"Ways of execution that were taken: {taken}. They change what is held at once and how long it takes, not "
-            "what is learned. `in_turn`: each batch trains one block after the other. `together`: one batched "
+            "losses or gradients (`together` draws other random numbers). Methods without a choice compute one block "
+            "after the other. `in_turn`: each batch trains one block after the other. `together`: one batched "
             "computation trains all blocks, and holds what backward needs for all of them. `low_memory`: an epoch's "
-            "batches train the first block, then the second, and so on; only one block is on the device."
+            "batches train the first block, then the second, and so on; only one block is on the "
+            "device while it is trained or used."
         )
 
 

@@ -48,14 +48,17 @@ def _top(record: ScaleRecord) -> Iterator[str]:
         f"thing is varied at a time; the others are at T = {at['T']}, batches of {at['batch_size']}, images of "
         f"{at['side']} × {at['side']} pixels and epochs of {at['images']:,} images."
     )
+    if not record.complete:
+        yield "**This sweep was stopped before its end**: points are missing."
     yield f"- Created: {moment(record.created_at)}\n- Code: commit `{(record.environment.commit or 'unknown')[:18]}`"
     yield f"```sh\n{record.command}\n```"
     ceiling = record.ceiling
     yield (
-        f"**The ceiling**: a product of two {ceiling.size:,} × {ceiling.size:,} float32 matrices, timed in turn with "
-        f"the steps, ran at {number(ceiling.flops_per_second / 1e9)} GFLOP/s (median of "
-        f"{plural(ceiling.seconds.rounds, 'product')}; {_milliseconds(ceiling.seconds)}). What a step's counted "
-        "operations (those of convolutions and matrix products) would take at that speed is the least that it can take."
+        f"**The ceiling**: a product of two {ceiling.size:,} × {ceiling.size:,} matrices in {ceiling.precision}, timed "
+        f"in turn with the steps, ran at {number(ceiling.flops_per_second / 1e9)} GFLOP/s (median of "
+        f"{plural(ceiling.seconds.rounds, 'product')}; {_milliseconds(ceiling.seconds)}). A share of it is a step's "
+        "counted operations (those of convolutions and matrix products; what is computed twice counts twice) a second, "
+        "over that speed."
     )
 
 
@@ -87,7 +90,7 @@ def _axis(record: ScaleRecord, axis: Axis) -> Iterator[str]:
     headers = ["method", NAMES[axis], f"{call}, ms", "images/s", "MFLOP an image", "of the ceiling", "activations, MiB"]
     yield markdown_table(headers, rows)
     if powers:
-        yield f"Over these values, the time grows as the {NAMES[axis]} to the power of: {', '.join(powers)}."
+        yield f"Fitted power of the {NAMES[axis]} with which the time grows over these values: {', '.join(powers)}."
 
 
 def _conditions(record: ScaleRecord) -> Iterator[str]:

@@ -48,11 +48,13 @@ class ScalePoint(Record):
 
 
 class Ceiling(Record):
-    """The product of two square float32 matrices, timed in turn with the points."""
+    """The product of two square matrices, timed in turn with the points."""
 
     seconds: Timing
     size: _Some
     """Rows and columns."""
+    precision: Literal["float32", "TF32", "bfloat16"]
+    """That of the convolutions of a step."""
 
     @property
     def flops_per_second(self) -> float:
@@ -77,6 +79,8 @@ class ScaleRecord(Record):
     num_classes: Annotated[int, Field(ge=2)]
     ceiling: Ceiling
     points: Annotated[list[ScalePoint], Field(min_length=1)]
+    complete: bool
+    """Whether all points that were asked for are there."""
 
 
 def write_scale(folder: Path, record: ScaleRecord) -> Path:

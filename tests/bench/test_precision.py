@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import methods
 from bench.precision import use_mixed_precision
@@ -65,6 +67,29 @@ def test_forward_in_bfloat16_all_else_in_float32(name: str) -> None:
             assert not torch.is_autocast_enabled("cpu")
     assert losses[True] != losses[False]
     assert losses[True] == pytest.approx(losses[False], rel=0.05)
+
+
+class Convolutions(TorchDispatchMode):
+    """Notes the type of what convolutions are given, under whatever they are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "conv" in str(func) and "backward" not in str(func):
+            self.dtypes |= {argument.dtype for argument in args if isinstance(argument, Tensor)}
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("execution", ["in_turn", "together", "low_memory"])
+def test_every_way_convolves_in_it(execution: str) -> None:
+    method = build("noprop", T=2, execution=execution)
+    use_mixed_precision(method, CPU)
+    method.train()
+    with Convolutions() as seen:
+        method.train_step(*batch(8))
+    assert seen.dtypes == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("options", [{"execution": "in_turn"}, {"execution": "together"}], ids=str)

@@ -116,6 +116,7 @@ OTHER = [
     ("--jobs", "2", "--jobs (the run has 1, given is 2)"),
     ("--timeout", "9", "--timeout (the run has none, given is 9)"),
     ("--retries", "2", "--retries (the run has 0, given is 2)"),
+    ("--low-memory", "--jobs=1", "--low-memory (the run has off, given is on)"),
     ("--low-memory", "--methods=noprop", "--methods (the run has backprop-cnn, given is noprop, noprop[execution="),
     ("--amp", "--jobs=1", "--amp (the run has off, given is on)"),
 ]

@@ -11,7 +11,8 @@ import torch
 from bench import growth, scale
 from bench.growth import Growth, timing
 from bench.spec import parse_methods
-from results.scale import read_scale
+from reports.scale import build_scale_report
+from results.scale import Axis, ScalePoint, read_scale
 from tests.bench.harness import Ended, call
 
 Command = Callable[..., Ended]
@@ -85,14 +86,34 @@ def test_counted_work_and_memory_follow_what_is_varied(command: Command, tmp_pat
 
 def test_methods_take_turns_with_a_product_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(Growth, "_multiply", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(growth._Product, "time", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
     monkeypatch.setattr(growth._Subject, "time", lambda self: calls.append(self.spec.label) or 1.5)  # type: ignore[func-returns-value]
     sweep = Growth(parse_methods("noprop[eta=2.0],backprop-cnn", {}), device="cpu", threads=1, rounds=4)
+    calls.clear()  # of the warm-up
     points = sweep.points("side", 8)
     assert calls[1::2] == ["noprop[eta=2.0]", "backprop-cnn", "backprop-cnn", "noprop[eta=2.0]"] * 2
     assert set(calls[::2]) == {"product"}
     assert [point.seconds.median for point in points] == [1.5, 1.5]
     assert sweep.ceiling().flops_per_second == 2 * 32**3 / 0.5
+
+
+def test_what_is_measured_before_an_error_is_kept(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = Growth.points
+
+    def stopped(self: Growth, axis: Axis, value: int) -> list[ScalePoint]:
+        if axis == "side":
+            raise KeyboardInterrupt
+        return points(self, axis, value)
+
+    monkeypatch.setattr(Growth, "points", stopped)
+    assert command(*TINY).code == 130
+    (folder,) = (tmp_path / "out").iterdir()
+    record = read_scale(folder)
+    assert {point.axis for point in record.points} == {"T", "batch_size"}
+    assert not record.complete
+    assert "stopped before its end" in build_scale_report(folder).read_text()
 
 
 def test_median_and_quartiles() -> None:
@@ -110,6 +131,9 @@ def test_median_and_quartiles() -> None:
         (("--rounds", "2"), "'2' is not accepted"),
         (("--methods", "no-such"), "'no-such'"),
         (("--methods", "noprop[T=3]"), "--depths"),
+        (("--methods", "noprop[eta=1,T=10]"), "--depths"),
+        (("--methods", "noprop[execution=low_memory]"), "part after part"),
+        (("--methods", "noprop[embedding=prototype,embedding_dim=64]", "--sides", "8,16"), "side = 16"),
         (("--device", "tpu"), "'tpu'"),
     ],
 )
