@@ -24,7 +24,7 @@ from methods import MethodError
 from methods.method import TaskShape
 from methods.prototypes import TrainingImages
 from results.conditions import CellConfig
-from results.scale import Axis, Ceiling, ScalePoint, Timing
+from results.scale import Axis, Ceiling, Precision, ScalePoint, Timing
 
 FIXED: dict[Axis, int] = {"T": 10, "batch_size": 128, "side": 28, "images": 1024}
 """What an axis is at while another is varied."""
@@ -145,7 +145,7 @@ class _Product:
     def __init__(self, device: torch.device, size: int, *, amp: bool) -> None:
         self._device = device
         self._tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32 and not amp
-        self.precision = "bfloat16" if amp else "TF32" if self._tf32 else "float32"
+        self.precision: Precision = "bfloat16" if amp else "TF32" if self._tf32 else "float32"
         dtype = torch.bfloat16 if amp else torch.float32
         self._matrix = torch.randn(size, size, generator=Generator().manual_seed(_SEED)).to(device, dtype)
         self._product = torch.zeros_like(self._matrix)

@@ -19,7 +19,8 @@ class Conv2d(nn.Conv2d):
             return super().forward(x)
         dtype = torch.get_autocast_dtype(kind)
         bias = None if self.bias is None else self.bias.to(dtype)
-        return self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
+        result: Tensor = self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
+        return result
 
 
 class Dropout(nn.Dropout):

@@ -16,6 +16,7 @@ SCALE_FILE = "scale.json"
 
 Axis = Literal["T", "batch_size", "side", "images"]
 """What is varied: the number of blocks, the images of a batch, the pixels of an image's side, an epoch's images."""
+Precision = Literal["float32", "TF32", "bfloat16"]
 AXES: tuple[Axis, ...] = ("T", "batch_size", "side", "images")
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _Some = Annotated[int, Field(ge=1)]
@@ -53,7 +54,7 @@ class Ceiling(Record):
     seconds: Timing
     size: _Some
     """Rows and columns."""
-    precision: Literal["float32", "TF32", "bfloat16"]
+    precision: Precision
     """That of the convolutions of a step."""
 
     @property
