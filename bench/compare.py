@@ -51,6 +51,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
     from reports.pairing import pair_runs
     from reports.regression import Limits, Status, check
     from reports.regression_text import failures, passed, refusals, remarks, tables
+    from reports.speed_up import speed_up
 
     folders = find_run(run_a, out), find_run(run_b, out)
     old, new = map(_read, folders)
@@ -67,6 +68,8 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
         print(f"{letter}: {folder}, made {view.record.created_at}")
     if figures:
         print(f"\n{tables(figures)}")
+    if gained := speed_up(pairing.pairs):
+        print(f"\nranks\n{gained}")
     print("\n".join(["", *remarks(pairing, figures)]))
     if failed:
         print(f"FAILED: {'; '.join(failed)}.")

@@ -42,7 +42,6 @@ def section(data: DatasetView) -> Iterator[str]:
     )
     yield (
         "What the ranks gain is not in this run, since each of its cells ran once: run the same command with "
-        "`--nproc-per-node 1` and divide its training seconds by these for the speed-up, and that by the number of "
-        f"ranks ({', '.join(map(str, ranks))} here) for the efficiency; `python -m bench.compare` puts the two runs "
-        "side by side."
+        "`--nproc-per-node 1`, and `python -m bench.compare ONE_RANK SEVERAL_RANKS` gives the speed-up, and the "
+        f"efficiency, which is that over the number of ranks ({', '.join(map(str, ranks))} here)."
     )
