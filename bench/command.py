@@ -9,7 +9,6 @@ from typing import NoReturn
 import click
 
 from bench.errors import UserError
-from results.store import ResultsError
 
 
 def run_command(command: click.Command, name: str) -> int:
@@ -31,7 +30,13 @@ def run_command(command: click.Command, name: str) -> int:
         return done.exit_code
     except click.ClickException as error:
         sentence = error.format_message()
-    except (UserError, ResultsError) as error:
+    except UserError as error:
+        sentence = str(error)
+    except Exception as error:
+        from results.store import ResultsError  # pydantic comes with it, which `--help` need not wait for
+
+        if not isinstance(error, ResultsError):
+            raise
         sentence = str(error)
     print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
     return 2

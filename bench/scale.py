@@ -29,7 +29,7 @@ MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
 @click.option(
     "--images",
     type=CommaList(Whole(20, MOST_IMAGES)),
-    default="512,1024,2048,4096",
+    default="256,512,1024,2048",
     help="Training images of an epoch.",
 )
 @click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")

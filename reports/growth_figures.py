@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from reports.growth import NAMES, exponent, methods_of, points_of, share_of_ceiling
 from reports.style import WIDTH_INCHES, Look, Picture, legend, looks, save, themed
@@ -153,18 +153,23 @@ def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> None:
 
 
 def _log_seconds(panel: Axes, axis: Axis) -> None:
-    panel.set_yscale("log")
+    _logarithmic(panel)
     panel.set_ylabel("an epoch (s)" if axis == "images" else "a training step (s)")
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
 
 
 def _log_mib(panel: Axes, axis: Axis) -> None:
-    panel.set_yscale("log")
+    _logarithmic(panel)
     panel.set_ylabel("activations (MiB)")
+
+
+def _logarithmic(panel: Axes) -> None:
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,g}"))
 
 
 def _percent(panel: Axes, axis: Axis) -> None:
-    panel.set_ylim(0, None)
-    panel.set_ylabel("share of a matrix product's speed")
+    panel.set_ylim(0, 1.08 * panel.dataLim.ymax)
+    panel.set_ylabel("share of the ceiling")
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -11,7 +11,7 @@ from tests.bench.harness import PROJECT
 
 COMMANDS = [f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale")]
 COMMANDS.append("reports.build")
-SLOW = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
+SLOW = ("torch", "pydantic", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
 CALL = """
 import runpy, sys
 name, *slow = sys.argv[1:]

@@ -88,6 +88,14 @@ def test_blocks_exchange_nothing_in_training_and_go_to_rank_0_after_it(runs: Run
     assert (alone.world_size, alone.bytes_exchanged_training, alone.bytes_exchanged_evaluation) == (1, 0, 0)
 
 
+def test_memory_is_measured_on_every_rank_as_on_one(runs: Runs) -> None:
+    """So that rows of one and of two ranks can be held against each other."""
+    row, (alone,) = runs.row(NOPROP), read_cells(runs.one)
+    assert row.rss_source == alone.rss_source
+    assert row.rss_source is not None
+    assert row.rss_rise_bytes is not None
+
+
 def test_replicas_exchange_all_gradients_at_every_step(runs: Runs) -> None:
     row = runs.row("backprop-cnn")
     assert row.data is not None
