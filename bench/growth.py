@@ -54,8 +54,7 @@ class Growth:
         for spec in self.specs:
             if re.search(r"[\[,]T=", spec.label):
                 raise UserError(f"{spec.label} is not accepted: T is what --depths varies, so leave it out")
-            low = spec.cls.low_memory
-            if low and spec.options.items() >= low.items():
+            if spec.cls.has_low_memory(spec.options):
                 raise UserError(f"{spec.label} is not accepted: it trains part after part, so that no step is its step")
         torch.set_num_threads(self.threads)
         self._product = _Product(torch.device(self.device), MATRIX, amp=self.amp)
@@ -67,7 +66,7 @@ class Growth:
             UserError: it cannot.
         """
         at = FIXED | {axis: value}
-        for spec in self._having(axis):
+        for spec in self.having(axis):
             try:
                 spec.cls(self._shape(at), spec.cls.Options.parse(self._options(spec, at)))
             except MethodError as error:
@@ -80,7 +79,7 @@ class Growth:
         data = _random_images(images, self.channels, at["side"], torch.device(self.device))
         subjects = [
             _Subject(spec, self._maker(spec, at, data), data, whole_epoch=axis == "images")
-            for spec in self._having(axis)
+            for spec in self.having(axis)
         ]
         times: list[list[float]] = [[] for _ in subjects]
         for subject in subjects:
@@ -109,7 +108,8 @@ class Growth:
         """Of the matrix products that were timed between the points so far."""
         return Ceiling(seconds=timing(self._products), size=MATRIX, precision=self._product.precision)
 
-    def _having(self, axis: Axis) -> list[MethodSpec]:
+    def having(self, axis: Axis) -> list[MethodSpec]:
+        """The methods that have the axis: not all have a depth."""
         return [spec for spec in self.specs if axis != "T" or "T" in spec.options]
 
     def _shape(self, at: dict[Axis, int]) -> TaskShape:

@@ -87,7 +87,13 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
             ours = {getattr(cell.config, name) for cell in record.cells}
             found.append((name, ours, {resolve_device(value) if name == "device" else value}))
     if list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
-        found.append(("low_memory", any(_has_little(cell) for cell in record.cells), given["low_memory"]))
+        found.append(
+            (
+                "low_memory",
+                any(methods.get(cell.method_name).has_low_memory(cell.config.options) for cell in record.cells),
+                given["low_memory"],
+            )
+        )
     elif told := [name for name in _WHAT_METHODS if name in given]:
         preset = given.get("preset", record.cells[0].config.preset)
         settings = parse_settings(given.get("settings", ()))
@@ -96,12 +102,6 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
         flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
-
-
-def _has_little(cell: PlannedCell) -> bool:
-    """Whether the cell's method is trained part after part."""
-    low = methods.get(cell.method_name).low_memory
-    return bool(low) and cell.config.options.items() >= low.items()
 
 
 def _text(value: Any) -> str:

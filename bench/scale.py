@@ -73,7 +73,9 @@ def cli(
         rounds=rounds,
     )
     values: dict[Axis, tuple[int, ...]] = {"T": depths, "batch_size": batch_sizes, "side": sides, "images": images}
-    settings = [(axis, value) for axis, several in values.items() for value in sorted(set(several))]
+    settings = [
+        (axis, value) for axis, several in values.items() if growth.having(axis) for value in sorted(set(several))
+    ]
     for axis, value in settings:
         growth.check(axis, value)
     folder = new_folder(out, "scale")
@@ -84,8 +86,6 @@ def cli(
         points += measured
         times = ", ".join(f"{point.method} {point.seconds.median * 1e3:,.0f} ms" for point in measured)
         print(f"[{done}/{len(settings)}] {axis} = {value:,}: {times}", file=sys.stderr, flush=True)
-        if not points:
-            continue
         write_scale(
             folder,
             ScaleRecord(

@@ -45,31 +45,32 @@ def parse_methods(
         raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
     if not all(items):
         raise UserError(f"the list of methods {text!r} has an empty item: give a list such as noprop,backprop")
-    specs = []
     named = [pair for item in items for pair in _parse_item(item)]
-    labels = {_make(cls, own, settings, paper).label for cls, own in named}
-    for cls, own in named:
-        specs.append(_make(cls, own, settings, paper))
-        if low_memory and cls.low_memory:
-            other = _make(cls, own | dict(cls.low_memory), settings, paper)
-            if other.label not in labels:
-                specs.append(other)
-                labels.add(other.label)
-    shown = [spec.label for spec in specs]
-    for label in shown:
-        if shown.count(label) > 1:
+    specs = [_make(cls, own, settings, paper) for cls, own in named]
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
             raise UserError(f"method {label!r} is named more than once: name each once")
     for setting in settings:
         if not any(setting in spec.options for spec in specs):
             known = sorted({option for spec in specs for option in spec.options})
             accepted = f"their options are {', '.join(known)}" if known else "they have no options"
-            raise UserError(f"none of the methods {', '.join(shown)} has an option {setting!r}: {accepted}")
-    if low_memory and not any(spec.cls.low_memory for spec in specs):
+            raise UserError(f"none of the methods {', '.join(labels)} has an option {setting!r}: {accepted}")
+    if not low_memory:
+        return specs
+    if not any(spec.cls.low_memory for spec in specs):
         able = ", ".join(name for name, cls in methods.available().items() if cls.low_memory)
         raise UserError(
-            f"--low-memory is not accepted with {', '.join(shown)}: only {able} can be trained part after part"
+            f"--low-memory is not accepted with {', '.join(labels)}: only {able} can be trained part after part"
         )
-    return specs
+    both: dict[str, MethodSpec] = {}
+    for spec, (cls, own) in zip(specs, named, strict=True):
+        both[spec.label] = spec
+        if cls.low_memory:
+            low = _make(cls, own | dict(cls.low_memory), settings, paper)
+            if low.label not in labels:
+                both[low.label] = low
+    return list(both.values())
 
 
 def parse_settings(items: Iterable[str]) -> dict[str, str]:

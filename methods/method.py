@@ -87,6 +87,11 @@ class Method(nn.Module, ABC):
         self.shape = shape
         self.options = options
 
+    @classmethod
+    def has_low_memory(cls, options: Mapping[str, object]) -> bool:
+        """Whether it is trained part after part with these options (all of them, with their effective values)."""
+        return bool(cls.low_memory) and options.items() >= cls.low_memory.items()
+
     def see_training_images(self, images: TrainingImages) -> None:
         """Start from the training images, where a method does; called once, on their device, before `set_up`."""
 

@@ -85,6 +85,7 @@ class NoPropDT(DenoisingStack):
         super().__init__(shape, options)
         self._trained_here: Sequence[int] = range(1, options.T + 1)
         self._trained_now: Sequence[int] = self._trained_here
+        self._make_optimizer: MakeOptimizer | None = None
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
         """One optimiser a block, or one for all blocks together, and one for what they share: head and W_embed."""
@@ -152,7 +153,7 @@ class NoPropDT(DenoisingStack):
             raise MethodError(f"T={self.options.T} blocks are too few for {ranks} processes: each needs at least one")
         shares = [range(1 + r, self.options.T + 1, ranks) for r in range(ranks)]
         self._trained_here = self._trained_now = shares[rank]
-        if hasattr(self, "_make_optimizer"):
+        if self._make_optimizer is not None:
             self.set_up(self._make_optimizer)
         return [[self.net.blocks[t - 1] for t in share] for share in shares]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from results.scale import Axis, ScalePoint, ScaleRecord
+from results.scale import AXES, Axis, ScalePoint, ScaleRecord
 
 NAMES: dict[Axis, str] = {
     "T": "number of blocks T",
@@ -17,6 +17,11 @@ NAMES: dict[Axis, str] = {
 def methods_of(record: ScaleRecord) -> list[str]:
     """In the order in which they were given."""
     return list(dict.fromkeys(point.method for point in record.points))
+
+
+def axes_of(record: ScaleRecord) -> list[Axis]:
+    """What was varied."""
+    return [axis for axis in AXES if any(point.axis == axis for point in record.points)]
 
 
 def points_of(record: ScaleRecord, axis: Axis, method: str) -> list[ScalePoint]:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
-from reports.growth import NAMES, exponent, methods_of, points_of, share_of_ceiling
+from reports.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.style import WIDTH_INCHES, Look, Picture, legend, looks, save, themed
 from reports.text import MIB, number
-from results.scale import AXES, Axis, ScalePoint, ScaleRecord
+from results.scale import Axis, ScalePoint, ScaleRecord
 
 Value = Callable[[ScalePoint], float | None]
 
@@ -28,7 +28,7 @@ def growth_pictures(record: ScaleRecord, folder: Path) -> list[Picture]:
 
 
 def _time(record: ScaleRecord, path: Path) -> Picture:
-    axes = [axis for axis in AXES if any(point.axis == axis for point in record.points)]
+    axes = axes_of(record)
     with themed():
         _draw(record, axes, lambda point: point.seconds.median, path, _log_seconds, bars=True)
     growth = "; ".join(
@@ -48,7 +48,7 @@ def _time(record: ScaleRecord, path: Path) -> Picture:
 
 
 def _share(record: ScaleRecord, path: Path) -> Picture:
-    axes = [axis for axis in AXES if any(point.axis == axis for point in record.points)]
+    axes = axes_of(record)
     with themed():
         _draw(record, axes, lambda point: share_of_ceiling(record, point), path, _percent)
     at = [point for point in record.points if point.value == record.fixed[point.axis] and point.axis != "images"]
@@ -64,7 +64,7 @@ def _share(record: ScaleRecord, path: Path) -> Picture:
 
 
 def _activations(record: ScaleRecord, path: Path) -> Picture:
-    axes = [axis for axis in AXES if axis != "images" and any(point.axis == axis for point in record.points)]
+    axes = [axis for axis in axes_of(record) if axis != "images"]
     with themed():
         _draw(record, axes, lambda point: point.activation_bytes / MIB, path, _log_mib)
     most = {
@@ -80,7 +80,7 @@ def _activations(record: ScaleRecord, path: Path) -> Picture:
 
 
 def _powers(record: ScaleRecord, method: str) -> dict[Axis, float]:
-    found = {axis: exponent(points_of(record, axis, method)) for axis in AXES}
+    found = {axis: exponent(points_of(record, axis, method)) for axis in axes_of(record)}
     return {axis: power for axis, power in found.items() if power is not None}
 
 

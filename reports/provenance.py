@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from reports import matching
-from reports.text import MISSING, code, codes, markdown_table, plural
+from reports.execution import ways_taken
+from reports.text import MISSING, code, markdown_table, plural
 from reports.view import RunView
 from results.schema import CellResult, DataRecord, Environment
 
@@ -70,14 +71,9 @@ def _configuration(view: RunView, unmatched: Sequence[matching.Mismatch]) -> Ite
 
 def _executions(view: RunView) -> Iterator[str]:
     """Which of several ways to compute the same each method took, where it had a choice."""
-    ways: dict[str, dict[str, None]] = {}
-    for cell in view.cells:
-        if cell.execution is not None:
-            ways.setdefault(cell.method, {})[cell.execution] = None
-    if ways:
-        taken = "; ".join(f"{code(method)}: {codes(list(names))}" for method, names in ways.items())
+    if taken := ways_taken(view.cells):
         yield (
-            f"Ways of execution that were taken: {taken}. They change what is held at once and how long it takes, not "
+            f"{taken}. They change what is held at once and how long it takes, not "
             "losses or gradients (`together` draws other random numbers). Methods without a choice compute one block "
             "after the other. `in_turn`: each batch trains one block after the other. `together`: one batched "
             "computation trains all blocks, and holds what backward needs for all of them. `low_memory`: an epoch's "

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.growth import NAMES, exponent, methods_of, points_of, share_of_ceiling
+from reports.execution import ways_taken
+from reports.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.growth_figures import growth_pictures
 from reports.text import MIB, MISSING, code, listed, markdown_table, number, plural
 from reports.view import moment
-from results.scale import AXES, Axis, ScaleRecord, Timing, read_scale
+from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file
 
 REPORT_FILE, FIGURES = "report.md", "figures"
@@ -31,7 +32,7 @@ def build_scale_report(folder: Path) -> Path:
     blocks = [*_top(record)]
     for picture in pictures:
         blocks += [f"![{picture.alt}]({FIGURES}/{picture.file})", picture.caption]
-    for axis in AXES:
+    for axis in axes_of(record):
         blocks += _axis(record, axis)
     blocks += _conditions(record)
     path = folder / REPORT_FILE
@@ -83,8 +84,6 @@ def _axis(record: ScaleRecord, axis: Axis) -> Iterator[str]:
                     number(point.activation_bytes / MIB),
                 ]
             )
-    if not rows:
-        return
     yield f"## {HEADINGS[axis]}"
     call = "epoch" if axis == "images" else "training step"
     headers = ["method", NAMES[axis], f"{call}, ms", "images/s", "MFLOP an image", "of the ceiling", "activations, MiB"]
@@ -96,15 +95,14 @@ def _axis(record: ScaleRecord, axis: Axis) -> Iterator[str]:
 def _conditions(record: ScaleRecord) -> Iterator[str]:
     yield "## How it was measured"
     rounds = sorted({point.seconds.rounds for point in record.points})
-    ways = {point.method: point.execution for point in record.points if point.execution}
-    taken = "; ".join(f"{code(method)}: {code(way)}" for method, way in ways.items())
+    taken = ways_taken(record.points)
     yield (
         f"Medians over {' or '.join(map(str, rounds))} rounds, in brackets the interquartile range; methods take turns "
         "within a round, another one first in each, with a matrix product before each. A step is forward and backward "
         "pass and update on a batch that is ready; an epoch cuts and normalises its batches, too. *Of the ceiling* is "
         "counted operations a second over the matrix product's. *Activations* are held for backward at the peak of one "
         "step, exactly. All rounds are of one process: nothing here says how processes, or machines, differ."
-        + (f" Ways of execution that were taken: {taken}." if taken else "")
+        + (f" {taken}." if taken else "")
     )
     environment = record.environment
     rows = [

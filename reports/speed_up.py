@@ -11,7 +11,10 @@ from reports.pairing import Pair
 from reports.stats import ratio_estimate
 from reports.text import number, times
 
-HEADERS = ("data set", "method", "seeds", "ranks, A", "ranks, B", "training, s, A", "training, s, B", "speed-up")
+HEADERS = (
+    *("data set", "method", "seeds", "ranks, A", "ranks, B"),
+    *("training, s, A", "training, s, B", "speed-up", "efficiency"),
+)
 
 
 def speed_up(pairs: Iterable[Pair]) -> str | None:
@@ -23,8 +26,8 @@ def speed_up(pairs: Iterable[Pair]) -> str | None:
     rows = [row for pair in pairs for row in _row(pair)]
     if not rows:
         return None
-    align = ["left", "left", *("right" for _ in range(len(HEADERS) - 1))]
-    return tabulate(rows, (*HEADERS, "efficiency"), tablefmt="simple", colalign=align, disable_numparse=True)
+    align = ["left", "left", *("right" for _ in HEADERS[2:])]
+    return tabulate(rows, HEADERS, tablefmt="simple", colalign=align, disable_numparse=True)
 
 
 def _row(pair: Pair) -> Iterator[list[str]]:

@@ -30,6 +30,14 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def threads_as_before() -> Iterator[None]:
+    """What a command in this process sets, it does not set for the tests after it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     """A plug-in for a module's processes."""

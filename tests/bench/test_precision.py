@@ -101,7 +101,7 @@ def test_noprop_learns_digits_in_it(options: dict[str, str]) -> None:
     assert accuracy(method, x[:256], y[:256]) > 0.5
 
 
-def test_both_passes_see_one_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_passes_see_one_result() -> None:
     """The gradient of what was computed: a weight's cast is part of the graph, and its gradient is float32."""
     method = small("backprop-cnn", amp=True)
     seen: list[Tensor] = []

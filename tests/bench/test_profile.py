@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,11 +24,7 @@ Command = Callable[..., Ended]
 SMALL = ("--method", "backprop-cnn", "--batch-size", 10, "--train-size", 30, "--threads", 1)
 
 
-@pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_as_before")
 
 
 @pytest.fixture
@@ -107,12 +103,9 @@ def planned() -> PlannedCell:
         seeds=(0,),
         epochs=1,
         batch_size=10,
-        lr=None,
-        weight_decay=None,
         train_size=30,
         device="cpu",
         threads=1,
-        settings={},
         data_dir=None,
     )
     (cell,) = make_plan(request)

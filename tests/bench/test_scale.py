@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from bench import growth, scale
 from bench.growth import Growth, timing
@@ -23,13 +22,10 @@ TINY = (
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch, threads_as_before: None) -> None:
     """Everything but what is varied as small as can be."""
     monkeypatch.setattr(growth, "FIXED", {"T": 1, "batch_size": 10, "side": 8, "images": 20})
     monkeypatch.setattr(growth, "MATRIX", 32)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
