@@ -27,10 +27,11 @@ def against_a_plain_trainer(session: Microbenchmarks) -> Iterator[str]:
         _row(each, "a block's forward and backward pass", "its operations at a matrix product's speed", found.step)
         for each, found in bounds
     ]
-    headers = ["method", "image", "call", "held against", "times as long (IQR)", "pairs"]
-    yield markdown_table(headers, rows, text_columns=4)
+    headers = ["method", "precision", "image", "call", "held against", "times as long (IQR)", "pairs"]
+    yield markdown_table(headers, rows, text_columns=5)
     yield from _explained(epochs)
-    yield from _gains({each.method: found.training for each, found in epochs})
+    for amp in (False, True):
+        yield from _gains({each.method: found.training for each, found in epochs if each.amp == amp}, amp=amp)
     yield from _bound(bounds)
 
 
@@ -44,7 +45,8 @@ def _epoch_rows(measured: Measurement, found: ReferenceRatio) -> list[list[str]]
 def _row(measured: Measurement, call: str, held_against: str, ratio: Ratio) -> list[str]:
     size = " × ".join(map(str, measured.shape))
     times = f"{number(ratio.median, decimals=3)} ({number(ratio.iqr, decimals=3)})"
-    return [code(measured.method), size, call, held_against, times, str(ratio.pairs)]
+    precision = "bfloat16" if measured.amp else "float32"
+    return [code(measured.method), precision, size, call, held_against, times, str(ratio.pairs)]
 
 
 def _explained(epochs: Sequence[tuple[Measurement, ReferenceRatio]]) -> Iterator[str]:
@@ -63,16 +65,22 @@ def _explained(epochs: Sequence[tuple[Measurement, ReferenceRatio]]) -> Iterator
         "training images too. So the first row of a method holds work that is left out, the second none but the "
         "clipping."
     )
+    if any(each.amp for each, _ in epochs):
+        yield (
+            "In the rows `bfloat16` the forward passes of our calls compute in mixed precision, as with `--amp`; the "
+            "plain trainer computes in float32 in every row. So those rows hold a gain that is not the same "
+            "arithmetic; how much of it there is depends on what the processor has for bfloat16."
+        )
 
 
-def _gains(training: dict[str, Ratio]) -> Iterator[str]:
+def _gains(training: dict[str, Ratio], *, amp: bool) -> Iterator[str]:
     """Whether what is faster here favours one of the two methods whose training times the report compares."""
     if not all(name in training for name in _PAIR):
         return
     noprop, backprop = (training[name] for name in _PAIR)
     given = (
         f"({number(backprop.median, decimals=3)} of the plain trainer's training time for `backprop`, "
-        f"{number(noprop.median, decimals=3)} for `noprop`)"
+        f"{number(noprop.median, decimals=3)} for `noprop`{', both in bfloat16' if amp else ''})"
     )
     if abs(noprop.median - backprop.median) <= max(noprop.iqr, backprop.iqr):
         yield (
@@ -94,16 +102,16 @@ def _gains(training: dict[str, Ratio]) -> Iterator[str]:
 def _bound(bounds: Sequence[tuple[Measurement, BoundRatio]]) -> Iterator[str]:
     if not bounds:
         return
-    blocks = [
+    blocks = dict.fromkeys(
         f"{number(found.flops / 1e9)} GFLOP for a batch of {plural(measured.batch_size, 'image')} with "
         f"{code(measured.method)}"
         for measured, found in bounds
-    ]
+    )
     size, speed = bounds[0][1].size, bounds[0][1].flops_per_second
     yield (
         f"A block's operations are those of its convolutions and matrix products as PyTorch counts them "
-        f"({listed(blocks)}). The bound is the time they would take at the speed of a float32 product of two matrices "
-        f"of {size:,} × {size:,} on the same threads, {number(speed / 1e9)} GFLOP/s, timed just before and just after. "
+        f"({listed(list(blocks))}). The bound is the time they would take at the speed of a float32 product of two "
+        f"matrices of {size:,} × {size:,} on the same threads, {number(speed / 1e9)} GFLOP/s, timed just before and just after. "
         "What is above 1 goes to pooling, normalisation, dropout and losses, which take time and count nothing, and to "
         "convolutions that do not reach the product's speed."
     )

@@ -52,7 +52,8 @@ class Ratio(Record):
 class ReferenceRatio(Record):
     """An epoch by the harness, divided by one by a plain trainer (`tests/benchmarks/reference_loop.py`).
 
-    Network, losses and batches are the same; the plain trainer evaluates the training images too.
+    Network, losses and batches are the same; the plain trainer evaluates the training images too, and computes in
+    float32 whatever the harness computes in.
     """
 
     epoch: Ratio
@@ -101,6 +102,8 @@ class Measurement(Record):
     images_per_second: _Positive
     """`images` divided by the median time of a call."""
     threads: _Some
+    amp: bool = False
+    """Whether forward passes computed in bfloat16, as in `CellConfig.amp`."""
     torch: str
     commit: str | None
     """As in `Environment.commit`."""
@@ -155,9 +158,9 @@ class Benchmark(_Theirs):
     stats: Stats
 
     @property
-    def key(self) -> tuple[str, str, tuple[int, int, int]]:
-        """(kind, method, shape): what names it inside its session."""
-        return (self.extra_info.kind, self.extra_info.method, self.extra_info.shape)
+    def key(self) -> tuple[str, str, tuple[int, int, int], bool]:
+        """(kind, method, shape, amp): what names it inside its session."""
+        return (self.extra_info.kind, self.extra_info.method, self.extra_info.shape, self.extra_info.amp)
 
 
 class Microbenchmarks(_Theirs):

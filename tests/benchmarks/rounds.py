@@ -77,6 +77,7 @@ def write_down(
         images=images,
         images_per_second=images / benchmark.stats["median"],
         threads=torch.get_num_threads(),
+        amp=subject.config.amp,
         torch=torch.__version__,
         commit=commit,
         **ratio,

@@ -24,23 +24,26 @@ from results.microbenchmarks import BoundRatio, ReferenceRatio
 from tests.benchmarks.conftest import SHAPES, SMALL_BATCH
 from tests.benchmarks.reference_loop import MODELS, ReferenceEpoch, make_loop
 from tests.benchmarks.rounds import paired_ratio, time_call, write_down
-from tests.benchmarks.workload import BATCH_SIZE, CLASSES, SEED, Sizes, Subject, make_subject
+from tests.benchmarks.workload import BATCH_SIZE, CLASSES, CPU, SEED, Sizes, Subject, make_subject
 
 SECONDS = 20.0
 """For the epochs; those of the plain trainer take longer. Of pairs there are five at least."""
 MATRIX, SMALL_MATRIX = 2048, 64
+PRECISIONS = pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
+"""Of our calls; what they are held against always computes in float32."""
 
 
 @pytest.fixture
-def subject(name: str, threads: int, benchmark: BenchmarkFixture) -> Subject:
+def subject(name: str, amp: bool, threads: int, benchmark: BenchmarkFixture) -> Subject:
     """The method, with data whose parts are in MNIST's proportions."""
     batch_size = BATCH_SIZE if benchmark.enabled else SMALL_BATCH
     shape = SHAPES["28x28" if benchmark.enabled else "8x8"]
-    return make_subject(name, shape, batch_size, threads, Sizes.as_mnist(batch_size))
+    return make_subject(name, shape, batch_size, threads, Sizes.as_mnist(batch_size), amp=amp)
 
 
 @pytest.mark.benchmark(group="epoch against a plain trainer's")
 @pytest.mark.parametrize("name", MODELS)
+@PRECISIONS
 def test_epoch(benchmark: BenchmarkFixture, subject: Subject, commit: str | None) -> None:
     """Training and the evaluation after it: validation and test part here, there the training part too."""
     method, data, order, batch_size = subject.method, subject.data, subject.order(), subject.config.batch_size
@@ -77,6 +80,7 @@ def test_epoch(benchmark: BenchmarkFixture, subject: Subject, commit: str | None
 
 @pytest.mark.benchmark(group="block against a matrix product")
 @pytest.mark.parametrize("name", ["noprop"])
+@PRECISIONS
 def test_block(benchmark: BenchmarkFixture, subject: Subject, commit: str | None) -> None:
     """Forward and backward pass of one block, without the update."""
     method = subject.method
@@ -96,7 +100,8 @@ def test_block(benchmark: BenchmarkFixture, subject: Subject, commit: str | None
 
     def step() -> Tensor:
         u = method.net.embedding(y)
-        estimate = method.net.estimate(1, x, method.schedule.sample(0, u))
+        with torch.autocast(CPU, dtype=torch.bfloat16, enabled=subject.config.amp):  # forward alone, as in training
+            estimate = method.net.estimate(1, x, method.schedule.sample(0, u))
         (estimate - u).square().sum(dim=1).mean().backward()
         return estimate
 

@@ -79,7 +79,13 @@ class Subject:
 
 
 def make_subject(
-    name: str, shape: tuple[int, int, int], batch_size: int, threads: int, sizes: Sizes | None = None
+    name: str,
+    shape: tuple[int, int, int],
+    batch_size: int,
+    threads: int,
+    sizes: Sizes | None = None,
+    *,
+    amp: bool = False,
 ) -> Subject:
     """Build a method at its default options for random images.
 
@@ -89,6 +95,7 @@ def make_subject(
         batch_size: images a batch.
         threads: to write down; setting them is the caller's.
         sizes: of the parts of the data; None: the usual ones.
+        amp: whether its forward passes compute in bfloat16.
     """
     sizes = sizes or Sizes.usual(batch_size)
     data, record = _images(shape, sizes)
@@ -106,6 +113,7 @@ def make_subject(
         device=CPU,
         threads=threads,
         options=spec.options,
+        amp=amp,
     )
     return Subject(name, Maker.on(data, record, name, config, SEED).make(), data, record, config)
 

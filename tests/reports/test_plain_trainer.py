@@ -25,14 +25,38 @@ def epoch(method: str, training: float, iqr: float = 0.02) -> dict[str, Any]:
 
 def test_every_ratio_is_a_row() -> None:
     headers, _, *rows = table(said(epoch("noprop", 0.623, 0.021), make_benchmark("block", "noprop")))
-    assert headers == ["method", "image", "call", "held against", "times as long (IQR)", "pairs"]
+    assert headers == ["method", "precision", "image", "call", "held against", "times as long (IQR)", "pairs"]
     plain, size = "the plain trainer's", "1 × 28 × 28"
     bound = "its operations at a matrix product's speed"
     assert rows == [
-        ["`noprop`", size, "an epoch's training and evaluation", plain, "0.410 (0.012)", "7"],
-        ["`noprop`", size, "an epoch's training", plain, "0.623 (0.021)", "7"],
-        ["`noprop`", size, "a block's forward and backward pass", bound, "2.340 (0.050)", "31"],
+        ["`noprop`", "float32", size, "an epoch's training and evaluation", plain, "0.410 (0.012)", "7"],
+        ["`noprop`", "float32", size, "an epoch's training", plain, "0.623 (0.021)", "7"],
+        ["`noprop`", "float32", size, "a block's forward and backward pass", bound, "2.340 (0.050)", "31"],
     ]
+
+
+def test_mixed_precision_is_a_row_of_its_own_and_is_said() -> None:
+    text = said(
+        *(make_benchmark("epoch", name, amp=amp) for name in ("noprop", "backprop") for amp in (False, True)),
+        *(make_benchmark("block", "noprop", amp=amp) for amp in (False, True)),
+    )
+    assert [row[:2] for row in table(text)[2:]] == [
+        ["`noprop`", "float32"],
+        ["`noprop`", "float32"],
+        ["`noprop`", "bfloat16"],
+        ["`noprop`", "bfloat16"],
+        ["`backprop`", "float32"],
+        ["`backprop`", "float32"],
+        ["`backprop`", "bfloat16"],
+        ["`backprop`", "bfloat16"],
+        ["`noprop`", "float32"],
+        ["`noprop`", "bfloat16"],
+    ]
+    assert "the plain trainer computes in float32 in every row" in text
+    assert text.count("gain alike") == 2
+    assert text.count("both in bfloat16") == 1
+    assert text.count("6.20 GFLOP") == 1
+    assert "bfloat16" not in said(epoch("noprop", 0.6), make_benchmark("block", "noprop"))
 
 
 def test_what_is_evaluated_and_the_bound_are_said() -> None:
