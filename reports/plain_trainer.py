@@ -111,7 +111,8 @@ def _bound(bounds: Sequence[tuple[Measurement, BoundRatio]]) -> Iterator[str]:
     yield (
         f"A block's operations are those of its convolutions and matrix products as PyTorch counts them "
         f"({listed(list(blocks))}). The bound is the time they would take at the speed of a float32 product of two "
-        f"matrices of {size:,} × {size:,} on the same threads, {number(speed / 1e9)} GFLOP/s, timed just before and just after. "
-        "What is above 1 goes to pooling, normalisation, dropout and losses, which take time and count nothing, and to "
+        f"matrices of {size:,} × {size:,} on the same threads, {number(speed / 1e9)} GFLOP/s, timed just before and "
+        "just after. What is above 1 goes to pooling, normalisation, dropout and losses, which take time and count "
+        "nothing, and to "
         "convolutions that do not reach the product's speed."
     )

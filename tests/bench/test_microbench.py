@@ -160,7 +160,7 @@ def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
     assert session is not None
     (timed,) = session.benchmarks
     measured = timed.extra_info
-    assert timed.key == ("predict", "backprop-cnn", (1, 8, 8))
+    assert timed.key == ("predict", "backprop-cnn", (1, 8, 8), False)
     assert (measured.batch_size, measured.images, measured.num_classes, measured.threads) == (128, 128, 10, 1)
     assert measured.images_per_second == pytest.approx(128 / timed.stats.median)
     assert timed.stats.rounds >= 5
