@@ -135,7 +135,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         data_seconds=data_seconds,
         images_per_second=images / train_seconds,
         seconds_to=seconds_to_targets(epochs),
-        images_to=images_to_targets(epochs, images // len(epochs)),
+        images_to=images_to_targets(epochs, images // config.epochs),
         train_flops_per_image=flops.train,
         predict_flops_per_image=flops.predict,
         activation_bytes=probe_activation_bytes(maker.make(), data, config),
@@ -155,13 +155,13 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
 def _train(
     method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None], ranks: Ranks
 ) -> tuple[list[EpochRecord], int]:
-    """Train and, on rank 0, evaluate for every epoch; returns the epochs evaluated and the training images seen."""
+    """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
     learner = ranks.share(method)
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
     noise = seed_of(seed, Stream.EVALUATION)
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
     epochs: list[EpochRecord] = []
-    seen = 0
+    seen, seconds = 0, 0.0
     for number in range(1, config.epochs + 1):
 
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
@@ -171,9 +171,11 @@ def _train(
         emit(PhaseEvent(phase="training"))
         trained = train_epoch(learner, data, config.batch_size, order, report)
         emit(PhaseEvent(phase="evaluation"))
-        trained = ranks.collect(trained)
+        due = number % config.eval_every == 0 or number == config.epochs
+        trained = ranks.collect(trained, with_parts=due)
         seen += trained.images
-        if not ranks.leads:
+        seconds += trained.seconds
+        if not (due and ranks.leads):
             continue
         start = time.perf_counter()
         val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
@@ -186,11 +188,12 @@ def _train(
                 train_loss=trained.loss,
                 val_accuracy=val_accuracy,
                 test_accuracy=test_accuracy,
-                train_seconds=trained.seconds,
+                train_seconds=seconds,
                 eval_seconds=eval_seconds,
                 diagnostics=diagnostics,
             )
         )
+        seconds = 0.0
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=val_accuracy))
     return epochs, seen

@@ -45,6 +45,8 @@ class Request:
     low_memory: bool = False
     """Whether methods that can be trained part after part are trained that way, too."""
     parallel: Literal["blocks"] | None = None
+    eval_every: int = 1
+    """Epochs from one evaluation to the next."""
     ranks: int = 1
     """How many processes will train a cell."""
 
@@ -83,6 +85,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     options=spec.options,
                     amp=request.amp,
                     parallel=request.parallel,
+                    eval_every=request.eval_every,
                 )
                 cells.append(
                     PlannedCell(

@@ -33,6 +33,7 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
     help="Comma list of seeds.  [default: the preset's]",
 )
 @click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option("--eval-every", type=Whole(1), default=1, help="Evaluate after every so many epochs, and after the last.")
 @click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
 @click.option("--weight-decay", type=PositiveFloat(zero=True), help="Weight decay.  [default: the preset's, 0.001]")

@@ -20,10 +20,10 @@ def images_to_targets(epochs: Sequence[EpochRecord], images: int) -> dict[str, i
     """Training images by then, each pass counted; None: never.
 
     Args:
-        epochs: all that there were.
-        images: that were trained on in each of them.
+        epochs: those that were evaluated.
+        images: that were trained on in each epoch, evaluated or not.
     """
-    return {name: None if first is None else (first + 1) * images for name, first in _reached(epochs).items()}
+    return {name: None if first is None else epochs[first].epoch * images for name, first in _reached(epochs).items()}
 
 
 def _reached(epochs: Sequence[EpochRecord]) -> dict[str, int | None]:

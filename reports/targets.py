@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.stats import median_with_misses
-from reports.text import MISSING, code, markdown_table, number
+from reports.text import MISSING, code, markdown_table, number, plural
 from reports.view import DatasetView
 from results.schema import CellResult
 
@@ -73,12 +73,19 @@ def section(data: DatasetView) -> Iterator[str]:
     yield (
         "What training took until the validation accuracy first reached the figure, as the median over seeds, with the "
         "number of seeds that reached it. A seed that did not reach it counts as infinite: ∞ stands where half of the "
-        f"seeds or more did not, and {MISSING} where none did. Accuracy is looked at once an epoch, so these are "
-        "figures of whole epochs; evaluation is in none of them."
+        f"seeds or more did not, and {MISSING} where none did. Accuracy is looked at {_how_often(data)}; evaluation is "
+        "in none of them."
     )
     yield from tables
     if any(_flops_to(cell) for cell in data.cells):
         yield "FLOPs are the images times the FLOPs of training for each image, as in the table of work above."
+
+
+def _how_often(data: DatasetView) -> str:
+    every = max(cell.config.eval_every for cell in data.cells)
+    if every == 1:
+        return "once an epoch, so these are figures of whole epochs"
+    return f"every {every} epochs (`--eval-every`), so these figures are late by up to {plural(every - 1, 'epoch')}"
 
 
 def _unit(effort: Effort, most: float) -> tuple[str, float]:

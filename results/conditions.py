@@ -33,6 +33,8 @@ class CellConfig(Record):
     evaluation and diagnosis alike. Parameters, their gradients and the optimiser's state are float32."""
     parallel: Literal["blocks"] | None = None
     """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are each rank's."""
+    eval_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs from one evaluation to the next. The last epoch is always evaluated."""
 
 
 class DataRecord(Record):

@@ -75,7 +75,10 @@ class DiagnosticsRecord(Record):
 
 
 class EpochRecord(Record):
-    """One epoch: one pass over the training part (`epoch_definition` says what the method does in it)."""
+    """An epoch that was evaluated: a pass over the training part (`epoch_definition` says what the method does in it).
+
+    With `CellConfig.eval_every` above 1, the epochs between two evaluations have no record of their own.
+    """
 
     epoch: Annotated[int, Field(ge=1)]
     train_loss: float
@@ -83,6 +86,7 @@ class EpochRecord(Record):
     val_accuracy: Fraction
     test_accuracy: Fraction
     train_seconds: Seconds
+    """Of this epoch, and of those before it that were not evaluated."""
     eval_seconds: Seconds
     diagnostics: DiagnosticsRecord | None = None
     """Null for a method that has none. Looking takes no part in `train_seconds` and `eval_seconds`."""

@@ -67,12 +67,17 @@ class Ranks:
         if self.size > 1:
             dist.barrier()
 
-    def collect(self, trained: TrainedEpoch) -> TrainedEpoch:
-        """After an epoch, on all ranks: rank 0 is given the trained parts, the whole loss and the slowest's seconds."""
+    def collect(self, trained: TrainedEpoch, *, with_parts: bool) -> TrainedEpoch:
+        """After an epoch, on all ranks: rank 0 is given the whole loss and the slowest's seconds.
+
+        Args:
+            trained: this rank's.
+            with_parts: whether rank 0 is given the trained parts too, since it is about to evaluate.
+        """
         if self.size == 1:
             return trained
         for rank, modules in enumerate(self._division or []):
-            if rank > 0:
+            if with_parts and rank > 0:
                 self._send_to_lead(modules, rank)
         own = torch.tensor([trained.loss, trained.seconds], dtype=torch.float64, device=self._device)
         gathered = [torch.empty_like(own) for _ in range(self.size)] if self.leads else None

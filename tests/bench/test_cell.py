@@ -348,6 +348,28 @@ def test_images_to_a_target_agree_with_the_seconds(monkeypatch: pytest.MonkeyPat
     }
 
 
+@pytest.mark.parametrize(("every", "evaluated"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5]), (9, [5])])
+def test_evaluation_on_a_schedule_changes_nothing_else(
+    every: int, evaluated: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training, its clock and the accuracy at the end are those of a run that evaluates after every epoch."""
+    monkeypatch.setattr(targets, "ACCURACY_TARGETS", (0.25,))
+    whole, _ = run(epochs=5)
+    usual = trained()
+    Fading.built.clear()
+    result, events = run(epochs=5, eval_every=every)
+    assert [epoch.epoch for epoch in result.epochs] == evaluated
+    assert [event.epoch for event in events if isinstance(event, EpochEvent)] == evaluated
+    assert (result.test_accuracy, result.val_accuracy) == (whole.test_accuracy, whole.val_accuracy)
+    assert result.epochs[-1].train_loss == whole.epochs[-1].train_loss
+    assert (usual.exact, usual.noise) == (trained().exact, trained().noise)
+    assert len(usual.noise) == 5 * 3
+    assert result.train_seconds == pytest.approx(sum(epoch.train_seconds for epoch in result.epochs))
+    assert result.images_per_second == pytest.approx(5 * 72 / result.train_seconds)
+    assert result.images_to["0.25"] == 72 * evaluated[0]
+    assert result.seconds_to["0.25"] == result.epochs[0].train_seconds
+
+
 def test_what_it_took_to_reach_a_target() -> None:
     """By training up to the end of the epoch, by validation alone, and the first time counts."""
     accuracies = [(0.5, 0.99), (0.95, 0.99), (0.91, 0.99), (0.98, 0.99)]

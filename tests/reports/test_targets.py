@@ -7,7 +7,7 @@ import pytest
 from reports import targets
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
-from tests.factories import make_cell, make_cells, make_run
+from tests.factories import make_cell, make_cells, make_config, make_run
 from tests.reports.test_tables import column
 
 SECONDS, IMAGES, FLOPS = targets.EFFORTS
@@ -78,3 +78,11 @@ def test_there_is_no_table_where_nobody_arrived_and_that_is_said() -> None:
     ]
     none_set = make_cells(seconds_to={}, images_to={})
     assert list(targets.section(view_of(none_set))) == ["No targets were recorded."]
+
+
+@pytest.mark.parametrize(("every", "text"), [(1, "once an epoch"), (5, "every 5 epochs (`--eval-every`), so these")])
+def test_how_often_accuracy_is_looked_at_is_said(every: int, text: str) -> None:
+    config = make_config(eval_every=every)
+    reading, *_ = targets.section(view_of([make_cell(seconds_to={"0.90": 5.0}, config=config)]))
+    assert text in reading
+    assert ("late by up to 4 epochs" in reading) == (every == 5)
