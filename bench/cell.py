@@ -141,6 +141,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         activation_bytes=probe_activation_bytes(maker.make(), data, config),
         activation_bytes_by_T=probe_depths(maker, data),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
+        credit=methods.get(cell.method_name).credit,
         model_file=model_file,
         epochs=epochs,
         config=config,

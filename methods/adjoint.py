@@ -35,6 +35,7 @@ class Adjoint(DenoisingMethod):
         "one pass over the training images; each batch solves the flow forward and its adjoint backward, and trains "
         "the one network once"
     )
+    credit = "gradients through the whole network"
     Options = DenoisingOptions
     paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000, "solver": "euler"})
     trained_on_own_task = False

@@ -28,6 +28,7 @@ class Backprop(StackMethod, OneOptimizer):
 
     summary = "backpropagation through the same T blocks, joined as the paper's baseline: the matched rival"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
+    credit = "gradients through the whole network"
     Options = StackOptions
     paper = PAPER
     options: StackOptions

@@ -22,6 +22,7 @@ class BackpropCNN(OneOptimizer):
     paper = PAPER  # inferred: those of `backprop`
     summary = "backpropagation through one image path and a linear head: what one would use in practice"
     epoch_definition = "one pass over the training images; each batch trains the one network once"
+    credit = "gradients through the whole network"
 
     def __init__(self, shape: TaskShape, options: Options) -> None:
         super().__init__(shape, options)

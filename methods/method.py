@@ -63,13 +63,16 @@ class Method(nn.Module, ABC):
     """One way to train the shared backbone.
 
     A subclass is registered with `methods.register`, declares its options in a nested `Options`, says in `summary`
-    (one line) what it is and in `epoch_definition` what it does in one pass over the training images.
+    (one line) what it is, in `epoch_definition` what it does in one pass over the training images, and in `credit` how
+    credit reaches the weights.
     """
 
     name: ClassVar[str]
     """Set by `register`."""
     summary: ClassVar[str]
     epoch_definition: ClassVar[str]
+    credit: ClassVar[str] = "unstated"
+    """How credit reaches the weights, in a few words: by it, the report groups methods."""
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
     low_memory: ClassVar[Mapping[str, str]] = {}

@@ -37,6 +37,7 @@ class NoPropCT(DenoisingMethod):
 
     summary = "NoProp, continuous time: one network, told the time, is trained to denoise the label embedding at any t"
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
+    credit = "gradients inside a block"
     Options = NoPropCTOptions
     paper = PAPER
     options: NoPropCTOptions

@@ -77,6 +77,7 @@ class NoPropDT(DenoisingStack):
     epoch_definition = (
         "one pass over the training images; each batch trains all T blocks once, each on its own loss and its own noise"
     )
+    credit = "gradients inside a block"
     Options = NoPropDTOptions
     low_memory: ClassVar[Mapping[str, str]] = {"execution": "low_memory"}
     options: NoPropDTOptions

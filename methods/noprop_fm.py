@@ -24,6 +24,7 @@ class NoPropFM(FlowMethod):
 
     summary = "NoProp, flow matching: one network, told the time, is trained to give the velocity from noise to label"
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
+    credit = "gradients inside a block"
     Options = ContinuousOptions
     paper = PAPER
 

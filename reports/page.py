@@ -15,6 +15,7 @@ from reports import (
     microbench,
     parallel,
     provenance,
+    ranking,
     tables,
     targets,
     verdict,
@@ -89,6 +90,8 @@ def _dataset(
         "of the training loop (cutting batches, the steps, reports of progress): evaluation, loading data and warm-up "
         "are not in them."
     )
+    if data.groups:
+        yield "Above each group of methods stands, in italics, how credit reaches their weights."
     yield from machine.flags(data, view.record.jobs)
     yield "### Memory and size"
     yield tables.memory_and_size(data)
@@ -132,6 +135,7 @@ def _dataset(
     yield from _ratios(data)
     yield from calibration.noise(data)
     yield from verdict.section(data, times=view.record.jobs == 1)
+    yield from ranking.section(data, times=view.record.jobs == 1)
     yield from beside_paper.section(data)
     on_the_front = list(front.sentences(data, times=view.record.jobs == 1))
     if on_the_front or "trade-off" in pictures:

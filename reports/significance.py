@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 ALPHA = 0.05
 """The chance, at most, that the verdict on a data set calls a method different that does not differ."""
@@ -49,9 +51,10 @@ def sign_flip_ps(tests: Sequence[Sequence[float]]) -> list[float]:
         if len(differences) > 1 and any(differences):
             by_seeds.setdefault(len(differences), []).append(index)
     for indices in by_seeds.values():
+        columns = np.array([tests[index] for index in indices], dtype=float).T
         found = permutation_test(
-            (np.array([tests[index] for index in indices], dtype=float),),
-            np.mean,
+            (np.ones(len(columns)),),
+            partial(_means, columns),
             permutation_type="samples",
             vectorized=True,
             n_resamples=2**EXACT_UP_TO,
@@ -63,6 +66,11 @@ def sign_flip_ps(tests: Sequence[Sequence[float]]) -> list[float]:
         for index, p in zip(indices, found.pvalue.tolist(), strict=True):
             p_values[index] = float(p)
     return p_values
+
+
+def _means(differences: NDArray[np.float64], signs: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """The means of the tests' differences, (seeds, tests), with each row of signs, (resamples, seeds): one product."""
+    return signs @ differences / len(differences)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

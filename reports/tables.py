@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -81,8 +81,11 @@ RATIOS = (
 
 
 def accuracy_and_time(data: DatasetView) -> str:
-    """Accuracies after the last epoch and wall-clock times; one seed is named as such."""
-    return _summary(data, ACCURACY_AND_TIME)
+    """Accuracies after the last epoch and wall-clock times; one seed is named as such.
+
+    The methods are under how credit reaches their weights, where that is known.
+    """
+    return _summary(data, ACCURACY_AND_TIME, data.groups)
 
 
 def memory_and_size(data: DatasetView) -> str:
@@ -193,11 +196,17 @@ def short_table(cells: list[CellResult]) -> str:
     return "\n\n".join(tables) if tables else "No cell has finished."
 
 
-def _summary(data: DatasetView, columns: Sequence[Measure]) -> str:
-    """A row a method, a column for each of the measures that any cell has."""
+def _summary(data: DatasetView, columns: Sequence[Measure], groups: Mapping[str, Sequence[str]] | None = None) -> str:
+    """A row a method, a column for each of the measures that any cell has; above each group a row with its name."""
     measures = [measure for measure in columns if is_measured(data, measure)]
-    rows = [[code(method), *_figures(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
-    return markdown_table(["method", "seeds", *(measure.header for measure in measures)], rows)
+    headers = ["method", "seeds", *(measure.header for measure in measures)]
+    rows = []
+    for name, methods in (groups or {"": list(data.finished)}).items():
+        if name:
+            rows.append([f"*{name}*", *("" for _ in headers[1:])])
+        for method in methods:
+            rows.append([code(method), *_figures(data.finished[method], data.planned[method], measures)])
+    return markdown_table(headers, rows)
 
 
 def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measure]) -> list[str]:

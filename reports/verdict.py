@@ -55,14 +55,7 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
         for measure in (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED):
             if measure is TRAIN_SECONDS and not times:
                 continue
-            ours, theirs = (measure.values(data.finished[name]) for name in (method, str(data.reference)))
-            if measure is TEST_ACCURACY:
-                differences = paired_differences(ours, theirs)
-                mean: Estimate | RatioEstimate | None = estimate(differences)
-            else:
-                ratios = [ratio for ratio in paired_ratios(ours, theirs) if ratio > 0]
-                differences = [math.log(ratio) for ratio in ratios]
-                mean = ratio_estimate(ratios)
+            mean, differences = paired_effect(data, measure, method, str(data.reference))
             if mean is not None:
                 found.append((method, measure, mean.n, mean.mean))
                 tests.append(differences)
@@ -71,6 +64,23 @@ def compare(data: DatasetView, *, times: bool = True) -> list[Comparison]:
         Comparison(method, measure, n, effect, p, is_noise(data.calibration, measure.field, effect, n))
         for (method, measure, n, effect), p in zip(found, corrected, strict=True)
     ]
+
+
+def paired_effect(
+    data: DatasetView, measure: Measure, ours: str, theirs: str
+) -> tuple[Estimate | RatioEstimate | None, list[float]]:
+    """How one method compares with another on the seeds that both finished.
+
+    Returns:
+        The mean effect as in `Comparison` (None without a shared seed), and what is tested: a difference for each seed,
+        of logarithms but for test accuracy.
+    """
+    a, b = (measure.values(data.finished[method]) for method in (ours, theirs))
+    if measure is TEST_ACCURACY:
+        differences = paired_differences(a, b)
+        return estimate(differences), differences
+    ratios = [ratio for ratio in paired_ratios(a, b) if ratio > 0]
+    return ratio_estimate(ratios), [math.log(ratio) for ratio in ratios]
 
 
 def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:

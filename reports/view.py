@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from results.calibration import calibrate
@@ -13,6 +13,8 @@ from results.store import ResultsError
 
 REFERENCE = "backprop"
 """The method that the others are compared with."""
+UNSTATED = "unstated"
+"""How credit reaches the weights of a method of which no row says it, where rows of others do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class DatasetView:
     """The method that ratios are taken to: None where no finished cell is backprop's."""
     calibration: CalibrationRecord | None = None
     """How much a method differs from itself where all these cells ran; None where that is not known."""
+    credits: dict[str, str] = field(default_factory=dict)
+    """How credit reaches the weights, for every planned method; empty where no row of the run says it."""
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The planned methods by how credit reaches their weights, in the order of the plan; empty as `credits`."""
+        found: dict[str, list[str]] = {}
+        for method, credit in self.credits.items():
+            found.setdefault(credit, []).append(method)
+        return found
 
     @property
     def drawn(self) -> list[str]:
@@ -108,11 +120,19 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
     for methods in finished.values():
         for group in methods.values():
             group.sort(key=lambda cell: cell.seed)
+    said = _credits(everything, results.values())
 
     return RunView(
         record=record,
         datasets=[
-            DatasetView(name, planned[name], methods, _reference(methods, record), _calibration(methods, record))
+            DatasetView(
+                name,
+                planned[name],
+                methods,
+                _reference(methods, record),
+                _calibration(methods, record),
+                {method: said[method] for method in methods if method in said},
+            )
             for name, methods in finished.items()
         ],
         missing=[
@@ -171,6 +191,15 @@ def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str |
         return next((label for label, cells in methods.items() if cells), None)
     candidates = [label for label, cells in methods.items() if cells and cells[0].method_name == REFERENCE]
     return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
+
+
+def _credits(cells: Iterable[PlannedCell | CellResult], results: Iterable[CellResult]) -> dict[str, str]:
+    """How credit reaches the weights, by method as the user named it; empty where no result says it.
+
+    It is the class's, so that any finished cell of the class says it for all, options or not.
+    """
+    said = {cell.method_name: cell.credit for cell in results if cell.credit is not None}
+    return {cell.method: said.get(cell.method_name, UNSTATED) for cell in cells} if said else {}
 
 
 def _reason(result: CellResult | None) -> str:

@@ -167,6 +167,8 @@ class CellResult(Record):
     """Parameters in the blocks shared by design between matched methods; the rest is what joins them."""
     epoch_definition: str | None = None
     """What the method does in one epoch, in its own words."""
+    credit: str | None = None
+    """How credit reaches the weights, in the method's own words; null: not recorded."""
 
     execution: str | None = None
     """Which of several ways to compute the same the method took (`in_turn`, `together`, ...); null: it has one way."""

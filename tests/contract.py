@@ -39,7 +39,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_says_what_it_is(name: str) -> None:
     cls = methods.get(name)
     assert cls.name == name
-    for text in (cls.summary, cls.epoch_definition):
+    for text in (cls.summary, cls.epoch_definition, cls.credit):
         assert text.strip()
         assert "\n" not in text
     assert cls.__doc__

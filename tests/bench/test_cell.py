@@ -51,6 +51,7 @@ class Fading(Recorder):
     """Answers 0 after the first epoch, 1 from the second on: right for half the validation images, then a quarter."""
 
     epoch_definition = "one pass that makes it worse"
+    credit = "backwards"
     built: ClassVar[list[Fading]] = []
     initial_draws = 0
 
@@ -138,6 +139,7 @@ def test_says_what_it_is() -> None:
     assert result.key == ("numbers", "Fading", 5)
     assert (result.status, result.run_id, result.error) == ("ok", "the run", None)
     assert result.epoch_definition == "one pass that makes it worse"
+    assert result.credit == "backwards"
     assert CellResult.model_validate_json(result.model_dump_json()) == result
 
 

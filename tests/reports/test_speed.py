@@ -32,7 +32,7 @@ def slowness(cells: Path) -> float:
 
 def write_ten_thousand(folder: Path) -> Path:
     some = [
-        make_cell(method, dataset, seed, diagnostics=True)
+        make_cell(method, dataset, seed, diagnostics=True, credit="gradients")
         for dataset in DATASETS
         for method in METHODS
         for seed in range(DIFFERENT)

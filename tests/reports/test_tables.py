@@ -38,6 +38,18 @@ def test_one_seed_is_named_and_has_no_interval() -> None:
     assert all("±" not in str(text) for text in (table, tables.memory_and_size(data), tables.ratios(data)))
 
 
+def test_methods_stand_below_how_credit_reaches_their_weights() -> None:
+    cells = [
+        make_cell("noprop", credit="inside"),
+        make_cell(credit="whole"),
+        make_cell("noprop[T=20]", credit="inside"),
+    ]
+    _, _, *lines = tables.accuracy_and_time(view_of(cells)).splitlines()
+    first = [line.strip("|").split("|")[0].strip() for line in lines]
+    assert first == ["*inside*", "`noprop`", "`noprop[T=20]`", "*whole*", "`backprop`"]
+    assert {line.count("|") for line in lines} == {lines[0].count("|")}
+
+
 def test_ratios_pair_by_seed_in_shuffled_order_and_with_a_missing_seed() -> None:
     base = {0: 10.0, 1: 20.0, 2: 40.0}
     cells = [make_cell("backprop", seed=seed, train_seconds=seconds) for seed, seconds in base.items()]

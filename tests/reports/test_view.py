@@ -36,6 +36,19 @@ def test_a_result_that_was_not_planned_is_kept_and_counted() -> None:
     assert not view.missing
 
 
+def test_methods_are_grouped_by_how_credit_reaches_their_weights_in_the_order_of_the_plan() -> None:
+    cells = [make_cell("noprop", credit="inside"), make_cell(credit="whole"), make_failed_cell("noprop[T=20]")]
+    cells += [make_failed_cell("forward"), make_cell("noprop", "digits", credit="inside")]
+    mnist, digits = arrange(make_run(cells), cells).datasets
+    # What one cell of a class says holds for all of its cells, failed ones and those with options too.
+    assert mnist.groups == {"inside": ["noprop", "noprop[T=20]"], "whole": ["backprop"], "unstated": ["forward"]}
+    assert digits.groups == {"inside": ["noprop"]}
+
+
+def test_rows_that_say_nothing_of_credit_are_in_no_groups() -> None:
+    assert arrange(make_run(make_cells()), make_cells()).datasets[0].groups == {}
+
+
 @pytest.mark.parametrize("text", ["2026-03-01T10:00:00Z", "2026-03-01T10:00:00", "2026-03-01T12:00:00+02:00"])
 def test_times_are_utc(text: str) -> None:
     assert parse_utc(text) == datetime(2026, 3, 1, 10, tzinfo=UTC)
