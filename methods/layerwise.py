@@ -1,0 +1,95 @@
+"""What every rival on `backprop-cnn`'s network has whose layers are told apart: the network cut between its layers.
+
+Such a method is a list of losses, one or more for each layer, no two of which have a part of their graphs in common.
+Their backward passes come one after another, and what one of them holds is let go of before the next one's layer
+computes, unless the method itself keeps it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+from methods.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath
+from methods.backward import backward
+from methods.layers import Dropout
+from methods.method import TaskShape
+from methods.one_optimizer import OneOptimizer
+from methods.options import Options
+
+Layer = Callable[[Tensor], Tensor]
+LAYERS = len(CONV_CHANNELS) + 1
+"""Hidden layers: the convolutions and the linear layer."""
+
+
+class LayerwiseCNN(OneOptimizer):
+    """Base of such methods: one image path and a linear head, from the numbers that `backprop-cnn` starts from.
+
+    Hidden layer k = 1..3 is a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer,
+    batch norm and ReLU; dropout is at the beginning of the layer that it feeds. A subclass gives its `losses`.
+
+    One optimiser has all parameters. It works number by number, so that it does what one for each layer would.
+    """
+
+    paper = PAPER  # inferred: those of `backprop`
+
+    def __init__(self, shape: TaskShape, options: Options, *, batch_norm: bool = True) -> None:
+        super().__init__(shape, options)
+        self.image_path = ImagePath(shape, batch_norm=batch_norm)
+        self.head = nn.Linear(HIDDEN, shape.num_classes)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The hidden layers: from images, or the layer before's output, to this one's."""
+        path = self.image_path
+        modules = list(path.convolutions)
+        cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
+        dropout = modules[cuts[-1]]
+
+        def last(h: Tensor) -> Tensor:
+            features: Tensor = path.norm(path.linear(dropout(h).mean(dim=(2, 3))))
+            return features.relu()
+
+        return [*(nn.Sequential(*modules[start:end]) for start, end in pairwise(cuts)), last]
+
+    @abstractmethod
+    def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+        """The losses on a batch as in `train_step`, means over its images: scalars with graphs that do not meet."""
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Their sum, which has the gradients of all."""
+        return torch.stack(list(self.losses(x, y))).sum()
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """One backward pass for each loss, as soon as it is there, and one update."""
+        total = torch.zeros((), device=x.device)
+        for loss in self.losses(x, y):
+            backward(loss)
+            total += loss.detach()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return total
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """The head's logits; nothing random in it."""
+        h = x
+        for layer in self.layers:
+            h = layer(h)
+        logits: Tensor = self.head(h)
+        return logits
+
+    def stack(self) -> Iterable[nn.Module]:
+        """The image path."""
+        return [self.image_path]
+
+
+def hidden_shapes(shape: TaskShape) -> list[tuple[int, ...]]:
+    """Of the hidden layers' outputs for one image: (channels, height, width) three times, then (256,)."""
+    halved = [2**k for k in range(1, LAYERS)]
+    sizes = ((shape.height // factor, shape.width // factor) for factor in halved)
+    return [*((channels, *size) for channels, size in zip(CONV_CHANNELS, sizes, strict=True)), (HIDDEN,)]

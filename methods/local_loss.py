@@ -1,0 +1,137 @@
+"""Greedy layer-wise training with local classifiers (Nøkland and Eidnes 2019, arXiv 1901.06656).
+
+Every hidden layer has a loss of its own at its output H, and no gradient passes from a layer to the one before it
+(section 2). With `loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
+
+L_pred = CrossEntropy(Y, W^T H): a linear classifier of H, of convolutions' outputs after average pooling;
+L_sim = |S(NeuralNet(H)) - S(Y)|^2 / N^2: the adjusted cosine similarities S of all pairs of the batch's N images; those
+of their features, one convolution or linear layer away from H, are to be those of their labels.
+
+The head is trained by cross-entropy on the last hidden layer's output, with no gradient into that layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.backbone import MAX_DIM
+from methods.layers import Conv2d
+from methods.layerwise import LayerwiseCNN, hidden_shapes
+from methods.method import TaskShape
+from methods.options import Options
+from methods.registry import register
+
+_EPSILON = 1e-8
+"""Keeps the gradient of a square root finite where the features of an image are all the same."""
+
+
+@dataclass(frozen=True)
+class LocalLossOptions(Options):
+    """Options of training with local losses."""
+
+    loss: Literal["predsim", "pred", "sim"] = "predsim"
+    """Of a hidden layer: both losses, its classifier's alone, or similarity matching alone."""
+    beta: float = 0.99
+    """Share of similarity matching in `predsim` (0.99 is the paper's value)."""
+    classifier_dim: int = 1024
+    """A convolution's output is averaged over positions until a classifier has at most so many inputs, or one position
+    is left (1,024 is what the authors' code takes for MNIST)."""
+
+    def __post_init__(self) -> None:
+        self.require(0 < self.beta < 1, "beta", "between 0 and 1; loss=pred and loss=sim have one of the two losses")
+        accepted = f"a whole number from 1 to {MAX_DIM:,}"
+        self.require(1 <= self.classifier_dim <= MAX_DIM, "classifier_dim", accepted)
+
+
+class LocalLoss(nn.Module):
+    """A hidden layer's own loss, from its output and the labels: a scalar."""
+
+    def __init__(self, hidden: tuple[int, ...], num_classes: int, options: LocalLossOptions) -> None:
+        """Build what is trained with the layer, and not used in inference.
+
+        Args:
+            hidden: Shape of the layer's output for one image: (channels, height, width) or (features,).
+            num_classes: Of the labels.
+            options: Which losses, and how they are weighted.
+        """
+        super().__init__()
+        self._num_classes = num_classes
+        self._of_similarity = {"predsim": options.beta, "pred": 0.0, "sim": 1.0}[options.loss]
+        channels, *size = hidden
+        if options.loss != "sim":
+            pooled = [min(length, math.isqrt(options.classifier_dim // channels) or 1) for length in size]
+            self._pooling: nn.Module = nn.AdaptiveAvgPool2d((pooled[0], pooled[1])) if size else nn.Identity()
+            self._classifier = nn.Linear(channels * math.prod(pooled), num_classes)
+        if options.loss != "pred":
+            self._features: nn.Module = nn.Linear(channels, channels, bias=False)
+            if size:
+                self._features = Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+        """Of the layer's output, (batch, *hidden), and labels, (batch,)."""
+        loss = torch.zeros((), device=h.device)
+        if self._of_similarity < 1:
+            logits = self._classifier(self._pooling(h).flatten(start_dim=1))
+            loss = loss + (1 - self._of_similarity) * F.cross_entropy(logits, y)
+        if self._of_similarity > 0:
+            labels = similarities(F.one_hot(y, self._num_classes))
+            loss = loss + self._of_similarity * F.mse_loss(similarities(self._features(h)), labels)
+        return loss
+
+
+@register("local-loss")
+class LocalLossCNN(LayerwiseCNN):
+    """Every layer of `backprop-cnn`'s network by its own loss. See the module's docstring.
+
+    The same network, start, dropout and batch norm as `backprop-cnn`. What differs: each hidden layer has besides a
+    linear classifier and the features of similarity matching, which inference does not use. The paper's networks have
+    batch norm after every convolution and leaky ReLU; this one is the benchmark's.
+    """
+
+    summary = "greedy layer-wise training: every layer of one image path by its own local classifier and similarities"
+    epoch_definition = (
+        "one pass over the training images; each batch trains every layer once, in turn, each on its own loss"
+    )
+    credit = "gradients inside a layer"
+    Options = LocalLossOptions
+    options: LocalLossOptions
+
+    def __init__(self, shape: TaskShape, options: LocalLossOptions) -> None:
+        super().__init__(shape, options)
+        self.local_losses = nn.ModuleList(
+            LocalLoss(hidden, shape.num_classes, options) for hidden in hidden_shapes(shape)
+        )
+
+    def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+        """Each hidden layer's, then the head's cross-entropy."""
+        h = x
+        for layer, local_loss in zip(self.layers, self.local_losses, strict=True):
+            h = layer(h)
+            yield local_loss(h, y)
+            h = h.detach()
+        yield F.cross_entropy(self.head(h), y)
+
+
+def similarities(features: Tensor) -> Tensor:
+    """Adjusted cosine similarity of every pair of images, (batch, batch), in [-1, 1] (section 2.2).
+
+    Args:
+        features: (batch, features), or (batch, channels, height, width), of which the standard deviations over
+            positions are compared (where there is one position only, its values).
+    """
+    with torch.autocast(features.device.type, enabled=False):  # near 1, bfloat16 knows two digits
+        values = features.to(torch.promote_types(features.dtype, torch.float32))
+        if values.dim() == 4:
+            positions = values.flatten(start_dim=2)  # (batch, channels, height * width)
+            spread = positions.shape[2] > 1
+            values = (positions.var(dim=2) + _EPSILON).sqrt() if spread else positions.squeeze(2)
+        unit = F.normalize(values - values.mean(dim=1, keepdim=True), eps=_EPSILON)
+        return unit @ unit.T
