@@ -53,7 +53,7 @@ class DFA(LayerwiseCNN):
         return [self.get_buffer(f"feedback_{k}") for k in range(1, 1 + len(hidden_shapes(self.shape)))]
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-        """The head's cross-entropy, then for each hidden layer a term of value 0 with the gradient B_k e at its output."""
+        """The head's cross-entropy, then for each hidden layer a term of value 0 whose gradient there is B_k e."""
         outputs = []
         h = x
         for layer in self.layers:
