@@ -21,6 +21,7 @@ import methods
 from bench.allowance import Allowance, AllowanceError
 from bench.errors import UserError
 from methods.method import Method, TaskShape
+from results.names import file_stem
 
 FOLDER = "models"
 """Of a run's folder."""
@@ -89,7 +90,7 @@ def model_path(dataset: str, method: str, seed: int) -> Path:
     label = re.sub(r"[^A-Za-z0-9=,_-]+", "-", method).strip("-")[:100]
     if label != method.lower():
         label += f"-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
-    return Path(FOLDER) / f"{dataset}.{label}.seed{seed}.safetensors"
+    return Path(FOLDER) / f"{file_stem(dataset)}.{label}.seed{seed}.safetensors"
 
 
 def save_model(path: Path, method: Method, card: ModelCard) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from bench.lists import split_list
+
 
 class CommaList(click.ParamType[tuple[Any, ...]]):
     """`a,b,c`: at least one item, each converted by `item`."""
@@ -18,7 +20,7 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         """Text to a tuple."""
         if isinstance(value, tuple):
             return value
-        items = [part.strip() for part in value.split(",")]
+        items = split_list(value)
         if not all(items):
             self.fail(f"{value!r} has an empty item: give a list such as a,b,c with commas between items", param, ctx)
         return tuple(self.item.convert(part, param, ctx) for part in items)

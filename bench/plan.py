@@ -63,7 +63,8 @@ def make_plan(request: Request) -> list[PlannedCell]:
     specs = parse_methods(
         request.methods, request.settings, paper=request.preset == PAPER, low_memory=request.low_memory
     )
-    chosen = [datasets.get(name) for name in _distinct("data set", request.datasets)]
+    chosen = [datasets.get(name) for name in request.datasets]
+    _distinct("data set", [dataset.name for dataset in chosen])
     seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
     device = resolve_device(request.device)
     cells: list[PlannedCell] = []

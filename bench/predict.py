@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -15,18 +14,16 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.errors import UserError
+from bench.pictures import MODES, read_picture, stretched
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
     from torch import Tensor
 
     from bench.models import ModelCard, TrainedModel
 
 MOST_NUMBERS = 2**28
 """What a method may make to predict one image, noise say: 1 GiB. A file may ask for any number of steps."""
-_MODES = {1: "L", 3: "RGB"}
-"""Pillow's names of grey and colour, by channels."""
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -51,7 +48,7 @@ def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str,
     used = torch.device(resolve_device(device))
     trained = load_model(model, used)
     card = trained.card
-    if card.shape.channels not in _MODES:
+    if card.shape.channels not in MODES:
         raise UserError(f"{model} needs {card.shape.channels} channels; pictures have 1 (grey) or 3 (colour)")
     pictures = [_read(path, card) for path in images]
     if resized := sum(was_resized for _, was_resized in pictures):
@@ -101,38 +98,11 @@ def _read(path: Path, card: ModelCard) -> tuple[Tensor, bool]:
     """
     import numpy as np
     import torch
-    from PIL import Image
 
-    if not path.is_file():
-        raise UserError(f"there is no image file {str(path)!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                deep = opened.mode[0] in "IF"  # Pillow's names of 16 and 32 bits; it would cut them off at 255
-                picture = opened if deep else _plain(opened, _MODES[card.shape.channels])
-    except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
-        raise UserError(f"{path} is not an image that can be read: {error}") from None
-    if deep:
-        raise UserError(f"{path} has pixels of more than 8 bits a channel: convert it to 8 bits")
+    picture = read_picture(path, card.shape.channels)
     size = (card.shape.width, card.shape.height)
-    resized = picture.size != size
-    if resized:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)  # Pillow's filters take in all pixels when shrinking
-    values = np.array(picture).reshape(card.shape.height, card.shape.width, -1)
-    return torch.from_numpy(values).permute(2, 0, 1), resized
-
-
-def _plain(picture: Image, mode: str) -> Image:
-    """The picture as a viewer shows it on black: turned as its camera says, nothing transparent, of that mode."""
-    from PIL import Image, ImageOps
-
-    picture = ImageOps.exif_transpose(picture)
-    if picture.has_transparency_data:
-        black = Image.new("RGBA", picture.size, "black")
-        picture = Image.alpha_composite(black, picture.convert("RGBA"))
-    return picture.convert(mode)
+    values = np.array(stretched(picture, size)).reshape(card.shape.height, card.shape.width, -1)
+    return torch.from_numpy(values).permute(2, 0, 1), picture.size != size
 
 
 def _printable(text: str) -> str:

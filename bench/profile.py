@@ -64,6 +64,7 @@ def cli(
     from bench.environment import available_cores
     from bench.folders import new_folder
     from bench.plan import Request, plan_one_method
+    from results.names import file_stem
 
     data_dir = datasets.data_root(data_dir)
     request = Request(
@@ -79,7 +80,7 @@ def cli(
         data_dir=data_dir,
     )
     (cell,) = plan_one_method(request, "a profile is of one")
-    folder = new_folder(out, f"{cell.dataset}-{cell.method}")
+    folder = new_folder(out, f"{file_stem(cell.dataset)}-{cell.method}")
     profiled = profile_cell(cell, steps, data_dir)
     by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"
     operations = profiled.key_averages()

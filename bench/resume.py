@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import methods
+from bench import datasets
 from bench.errors import UserError
 from bench.plan import resolve_device
 from bench.presets import PAPER
@@ -79,8 +80,10 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
     for name, value in given.items():
         if name in _OF_THE_RUN:
             found.append((name, getattr(record, _OF_THE_RUN[name]), value))
-        elif name in ("datasets", "seeds"):
-            found.append((name, {getattr(cell, name[:-1]) for cell in record.cells}, set(value)))
+        elif name == "datasets":
+            found.append((name, {cell.dataset for cell in record.cells}, {datasets.get(each).name for each in value}))
+        elif name == "seeds":
+            found.append((name, {cell.seed for cell in record.cells}, set(value)))
         elif name in _WHAT_METHODS:
             continue  # they decide together what a cell's method is
         else:

@@ -156,6 +156,8 @@ def _list() -> None:
     print("data sets:")
     for name, dataset in datasets.available().items():
         print(f"  {name:<22}{dataset.summary}")
+    for scheme in datasets.schemes().values():
+        print(f"  {scheme.usage:<22}{scheme.summary}")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import methods
 from bench.errors import UserError
+from bench.lists import split_list
 from methods.method import Method
 
 _ITEM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
@@ -40,7 +41,7 @@ def parse_methods(
         UserError: an unknown method or option, a value that is not accepted, a method named twice, a setting that no
             method of the list has, or none that can be trained part after part.
     """
-    items = _split(text)
+    items = split_list(text)
     if not any(items):
         raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
     if not all(items):
@@ -88,11 +89,6 @@ def parse_settings(items: Iterable[str]) -> dict[str, str]:
             raise UserError(f"option {name!r} is given more than once: give it once")
         settings[name] = value
     return settings
-
-
-def _split(text: str) -> list[str]:
-    """Split at the commas outside brackets."""
-    return [item.strip() for item in re.split(r",(?![^\[]*\])", text)]
 
 
 def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str]]]:

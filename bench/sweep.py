@@ -19,6 +19,7 @@ from bench.launch import end_all, run_in_process
 from bench.parallel.team import team
 from bench.progress import Display
 from results.calibration import find_calibration
+from results.names import file_stem
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
 from results.store import append_cell, create_run, read_run
 
@@ -43,7 +44,7 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
     calibration, unreadable = find_calibration(out, describe_environment(config.device), config.threads, config.device)
     for path in unreadable:
         print(f"note: {path} cannot be read, so it is passed over", file=sys.stderr)
-    names = "+".join(dict.fromkeys(cell.dataset for cell in cells))
+    names = "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells))
     # The last part keeps two runs of the same second apart.
     run_id = f"{now:%Y%m%d-%H%M%S}-{names}-{cells[0].config.preset}-{secrets.token_hex(2)}"
     folder = out / run_id

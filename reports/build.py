@@ -17,6 +17,7 @@ import click
 from reports.tables import short_table
 from reports.view import RunView, arrange, parse_utc
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
+from results.names import file_stem
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
 __all__ = ["build_report", "main", "newest_run", "short_table"]
@@ -138,7 +139,7 @@ def _prefixes(names: list[str]) -> list[str]:
     """Names of data sets as plain file names, each of its own."""
     plain: list[str] = []
     for name in names:
-        stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "data"
+        stem = re.sub(r"[^a-z0-9]+", "-", file_stem(name).lower()).strip("-") or "data"
         plain.append(
             next(
                 each

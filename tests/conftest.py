@@ -11,7 +11,7 @@ from bench.datasets import download, sources
 def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No system folder, an empty cache, no data variable, no network."""
 
-    def no_network(torchvision_class: str, folder: Path) -> None:
+    def no_network(recipe: sources.Recipe, folder: Path) -> None:
         raise OSError("no network in tests")
 
     monkeypatch.setattr(sources, "SYSTEM_ROOT", tmp_path / "system")

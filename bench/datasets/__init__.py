@@ -1,6 +1,6 @@
 """Data sets: what can be trained on, where its files are found, and how they are split.
 
-    dataset = get("mnist")
+    dataset = get("mnist")                        # or get("npz:photos.npz"), get("folder:photos[size=32]")
     raw = dataset.load(None)                      # uint8 images as published, training and test part
     splits = make_splits(raw, num_classes=dataset.num_classes, train_size=10_000, split_seed=0)
 
@@ -11,7 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets.registry import ENTRY_POINT_GROUP, PRESETS, Dataset, RawData, available, get, register
+from bench.datasets.registry import (
+    ENTRY_POINT_GROUP,
+    PRESETS,
+    Dataset,
+    RawData,
+    Scheme,
+    available,
+    get,
+    register,
+    register_scheme,
+    schemes,
+)
 from bench.datasets.sources import DATA_VARIABLE, data_root
 
 if TYPE_CHECKING:
@@ -23,12 +34,15 @@ __all__ = [
     "PRESETS",
     "Dataset",
     "RawData",
+    "Scheme",
     "Splits",
     "available",
     "data_root",
     "get",
     "make_splits",
     "register",
+    "register_scheme",
+    "schemes",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The last resort: torchvision's download, into the user's cache, all or nothing."""
+"""The last resort: a download by torchvision, into the user's cache, all or nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ def download(recipe: Recipe, cache: Path) -> RawData:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=cache, ignore_cleanup_errors=True) as name:
-            fetch(recipe.torchvision_class, Path(name))
+            fetch(recipe, Path(name))
             raw = recipe.read(Path(name))
             if raw is None or not raw.verified:
                 raise DownloadError("what came does not match the published checksums")
@@ -48,16 +48,25 @@ def download(recipe: Recipe, cache: Path) -> RawData:
         raise DownloadError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def fetch(torchvision_class: str, folder: Path) -> None:
-    """Let torchvision download a data set into a folder, its progress bar on standard error.
+def fetch(recipe: Recipe, folder: Path) -> None:
+    """Download a data set into a folder, the progress bar on standard error.
 
     Raises:
         Exception: whatever torchvision and urllib raise.
     """
-    import torchvision.datasets
-
     with _timeout(), contextlib.redirect_stdout(sys.stderr):
-        getattr(torchvision.datasets, torchvision_class)(folder, train=False, download=True)
+        recipe.fetch(folder)
+
+
+def by_class(name: str) -> Callable[[Path], None]:
+    """A `Recipe.fetch` that lets a class of `torchvision.datasets` download into a folder."""
+
+    def fetch_into(folder: Path) -> None:
+        import torchvision.datasets
+
+        getattr(torchvision.datasets, name)(folder, train=False, download=True)
+
+    return fetch_into
 
 
 @contextlib.contextmanager

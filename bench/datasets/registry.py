@@ -1,7 +1,8 @@
 """The data sets there are, by name.
 
-A data set is one function that returns its images, registered under a name. Every module of this package is
-imported at the first look-up, so a new data set is one new file here and nothing else; other people's packages
+A data set is one function that returns its images, registered under a name. A scheme is one function that makes a
+data set of what follows the colon in `npz:PATH`, registered under what comes before it. Every module of this package is
+imported at the first look-up, so a new one of either is one new file here and nothing else; other people's packages
 add theirs through the entry-point group `noprop_bench.datasets`. Modules of this package must therefore be cheap
 to import: readers live in `formats/`, and libraries are imported where they are used.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "noprop_bench.datasets"
 PRESETS = ("quick", "standard", "paper")
 """The presets that every data set gives a number of epochs for."""
+_NAME = r"[a-z0-9][a-z0-9_-]*"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,8 @@ class Dataset:
     load: Callable[[Path | None], RawData]
     epochs: Mapping[str, int]
     """Epochs by the name of the preset; one for each of `PRESETS`."""
+    flip: bool = False
+    """Whether images mirrored left to right are still of their class, so that augmentation may do that."""
 
     @property
     def num_classes(self) -> int:
@@ -87,11 +91,28 @@ class Dataset:
         return len(self.class_names)
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """Data sets that nobody has to register, since their names say where they lie. `open(text)` makes one of them.
+
+    `open` is given what follows the colon, reads no more than it must to say what the classes are, and raises
+    `UserError` where that cannot be done. The name that it gives its data set stands for the same one everywhere on
+    the machine: `npz:` and an absolute path.
+    """
+
+    usage: str
+    """What people type: `npz:PATH`."""
+    summary: str
+    """One line for people."""
+    open: Callable[[str], Dataset]
+
+
 _registered: dict[str, Dataset] = {}
+_schemes: dict[str, Scheme] = {}
 
 
 def register(
-    name: str, *, summary: str, class_names: tuple[str, ...], epochs: Mapping[str, int]
+    name: str, *, summary: str, class_names: tuple[str, ...], epochs: Mapping[str, int], flip: bool = False
 ) -> Callable[[Callable[[Path | None], RawData]], Callable[[Path | None], RawData]]:
     """Register the decorated function as the loader of a data set.
 
@@ -100,11 +121,12 @@ def register(
         summary: One line for people.
         class_names: In the order of the class numbers; at least two.
         epochs: Epochs for each of `PRESETS`, 1 or more.
+        flip: Whether images mirrored left to right are still of their class.
 
     Raises:
         ValueError: the name is taken or malformed, there are fewer than two classes, or a preset has no epochs.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+    if not re.fullmatch(_NAME, name):
         raise ValueError(f"{name!r} cannot name a data set: use lower-case letters, digits, '-' and '_'")
     if len(class_names) < 2:
         raise ValueError(f"data set {name!r} has {len(class_names)} class names; at least 2 are needed")
@@ -115,18 +137,47 @@ def register(
     def decorate(load: Callable[[Path | None], RawData]) -> Callable[[Path | None], RawData]:
         if name in _registered:
             raise ValueError(f"data set {name!r} is registered already, by {_registered[name].load.__module__}")
-        _registered[name] = Dataset(name, summary, tuple(class_names), load, MappingProxyType(dict(epochs)))
+        _registered[name] = Dataset(name, summary, tuple(class_names), load, MappingProxyType(dict(epochs)), flip)
         return load
 
     return decorate
 
 
-def get(name: str) -> Dataset:
-    """Return the data set of that name.
+def register_scheme(
+    name: str, *, usage: str, summary: str
+) -> Callable[[Callable[[str], Dataset]], Callable[[str], Dataset]]:
+    """Register the decorated function as what opens the data sets whose names begin with `name` and a colon.
+
+    Args:
+        name: Lower-case letters, digits, `-` and `_`.
+        usage: What people type: `npz:PATH`.
+        summary: One line for people.
 
     Raises:
-        UserError: there is none; the message names the nearest one and all that are accepted.
+        ValueError: the name is taken or malformed.
     """
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(f"{name!r} cannot name a scheme: use lower-case letters, digits, '-' and '_'")
+
+    def decorate(open_one: Callable[[str], Dataset]) -> Callable[[str], Dataset]:
+        if name in _schemes:
+            raise ValueError(f"scheme {name!r} is registered already, by {_schemes[name].open.__module__}")
+        _schemes[name] = Scheme(usage, summary, open_one)
+        return open_one
+
+    return decorate
+
+
+def get(name: str) -> Dataset:
+    """Return the data set of that name, or the one that a scheme makes of it.
+
+    Raises:
+        UserError: there is none (the message names the nearest one and all that are accepted), or the scheme cannot
+            open it.
+    """
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in schemes():
+        return schemes()[prefix].open(rest)
     known = available()
     if name in known:
         return known[name]
@@ -134,13 +185,20 @@ def get(name: str) -> Dataset:
 
     near = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise UserError(f"unknown data set {name!r}{hint}; accepted: {', '.join(known)}")
+    accepted = [*known, *(scheme.usage for scheme in schemes().values())]
+    raise UserError(f"unknown data set {name!r}{hint}; accepted: {', '.join(accepted)}")
 
 
 def available() -> dict[str, Dataset]:
     """Return every data set by name, sorted: the built-in ones and those of installed plug-ins."""
     _discover()
     return dict(sorted(_registered.items()))
+
+
+def schemes() -> dict[str, Scheme]:
+    """Return every scheme by name, sorted."""
+    _discover()
+    return dict(sorted(_schemes.items()))
 
 
 @functools.cache

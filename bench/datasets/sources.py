@@ -32,10 +32,10 @@ class Recipe:
     """As published: `Fashion-MNIST`."""
     read: Callable[[Path], RawData | None]
     """Reads the data set from a data folder; None where it is not there, `UserError` where it is damaged."""
-    torchvision_class: str
-    """The class in `torchvision.datasets` that can download it."""
+    fetch: Callable[[Path], None]
+    """Downloads it into a folder, where `read` then finds it; raises whatever torchvision and urllib raise."""
     downloaded_folder: str
-    """The folder, inside the root given to torchvision, that holds the files."""
+    """The folder, inside that one, that holds the files."""
     advice: str
     """What a user without it can do: `put its four IDX files ...`."""
 

@@ -1,18 +1,22 @@
-"""What holds for every registered data set, whoever wrote it."""
+"""What holds for every registered data set, and for those that schemes make, whoever wrote them."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.datasets import PRESETS, Dataset, RawData, available, make_splits
+from bench.datasets import PRESETS, Dataset, RawData, available, get, make_splits, schemes
 from bench.errors import UserError
 from tests.datasets import files
 
 
-@pytest.fixture(params=sorted(available()))
-def dataset(request: pytest.FixtureRequest) -> Dataset:
-    return available()[request.param]
+@pytest.fixture(params=sorted({*available(), *schemes()}))
+def dataset(request: pytest.FixtureRequest, root: Path) -> Dataset:
+    if request.param not in schemes():
+        return available()[request.param]
+    if request.param not in files.SCHEMES:
+        pytest.skip("nothing is known of what it opens")
+    return get(files.SCHEMES[request.param](root))
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def raw(dataset: Dataset, root: Path) -> RawData:
     try:
         return dataset.load(root)
     except UserError as error:
-        if dataset.name in {"digits", *files.CONTRACT}:
+        if dataset.name.partition(":")[0] in {"digits", *files.CONTRACT, *files.SCHEMES}:
             raise
         pytest.skip(f"cannot be loaded offline: {error}")
 
@@ -34,6 +38,11 @@ def test_describes_itself(dataset: Dataset) -> None:
     assert len(set(dataset.class_names)) == dataset.num_classes >= 2
     assert set(PRESETS) <= set(dataset.epochs)
     assert dataset.epochs["quick"] <= dataset.epochs["standard"] <= dataset.epochs["paper"]
+
+
+def test_its_name_stands_for_it_again(dataset: Dataset) -> None:
+    again = get(dataset.name)
+    assert (again.name, again.class_names, again.epochs) == (dataset.name, dataset.class_names, dataset.epochs)
 
 
 def test_has_every_class_in_both_parts(dataset: Dataset, raw: RawData) -> None:

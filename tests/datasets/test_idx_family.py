@@ -1,5 +1,6 @@
 import dataclasses
 import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ from bench.errors import UserError
 from tests.datasets import files
 
 MNIST_FOLDERS = ["MNIST/raw", "MNIST", "mnist", "mnist/raw"]
+KMNIST_FOLDERS = ["KMNIST/raw", "KMNIST", "kmnist"]
 FASHION_FOLDERS = ["FashionMNIST/raw", "FashionMNIST", "fashion-mnist", "fashion-mnist/raw", "fashion_mnist"]
 
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [*(("mnist", folder) for folder in MNIST_FOLDERS), *(("fashion-mnist", folder) for folder in FASHION_FOLDERS)],
+    [
+        *(("mnist", folder) for folder in MNIST_FOLDERS),
+        *(("fashion-mnist", folder) for folder in FASHION_FOLDERS),
+        *(("kmnist", folder) for folder in KMNIST_FOLDERS),
+    ],
 )
 @pytest.mark.parametrize("gz", [True, False])
 def test_recognised_folders(name: str, folder: str, gz: bool, root: Path) -> None:
@@ -26,8 +32,8 @@ def test_recognised_folders(name: str, folder: str, gz: bool, root: Path) -> Non
     assert raw.source == f"IDX files in {folder} (data folder)"
 
 
-@pytest.mark.parametrize("folder", FASHION_FOLDERS)
-def test_fashion_files_are_never_taken_for_mnist(folder: str, root: Path) -> None:
+@pytest.mark.parametrize("folder", [*FASHION_FOLDERS, *KMNIST_FOLDERS])
+def test_other_files_are_never_taken_for_mnist(folder: str, root: Path) -> None:
     files.write_idx_files(root / folder, files.grey())
     for place in {root, root / folder}:
         with pytest.raises(UserError, match="MNIST is not in"):
@@ -84,6 +90,40 @@ def test_verified_says_whether_contents_are_the_published_ones(
     data[2][0, 0, 0, 0] ^= 1
     files.write_idx_files(root / "mnist", data, gz=gz)
     assert get("mnist").load(root).verified is False
+
+
+def test_kmnist_is_verified_by_the_gzipped_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checksums are published for these alone, so that nothing is known of unpacked ones."""
+    data = files.grey()
+    folder = root / "KMNIST" / "raw"
+    files.write_idx_files(folder, data)
+    digests = {name: hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest() for name in files.MNIST_FILES}
+    published = dataclasses.replace(idx_family.KMNIST, gzip_md5=digests)
+    monkeypatch.setattr(idx_family, "KMNIST", published)
+    monkeypatch.setattr(idx_family, "FAMILIES", (idx_family.MNIST, published))
+    load = get("kmnist").load
+    assert load(root).verified is True
+    files.write_idx_files(root / "MNIST" / "raw", data)
+    with pytest.raises(UserError, match=r"is KMNIST's file; expected MNIST in a folder of this name"):
+        get("mnist").load(root)
+
+    data[2][0, 0, 0, 0] ^= 1
+    files.write_idx_files(folder, data)
+    assert load(root).verified is False
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    (folder / "train-labels-idx1-ubyte").write_bytes(files.idx_bytes(data[1]))
+    assert load(root).verified is False
+    data[2][0, 0, 0, 0] ^= 1
+    files.write_idx_files(folder, data)
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    assert load(root).verified is None
+
+
+def test_kmnists_checksums_are_torchvisions() -> None:
+    from torchvision.datasets import KMNIST
+
+    assert {f"{name}.gz": md5 for name, md5 in idx_family.KMNIST.gzip_md5.items()} == dict(KMNIST.resources)
+    assert idx_family.KMNIST.class_names == tuple(KMNIST.classes)
 
 
 @pytest.mark.skipif(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.datasets import Dataset, RawData, available, get, register, registry
+from bench.datasets import Dataset, RawData, available, get, register, register_scheme, registry, schemes
 from bench.errors import UserError
 
 EPOCHS = {"quick": 1, "standard": 2, "paper": 3}
@@ -56,7 +56,7 @@ def load(data_dir):
 def test_available_is_sorted_and_has_the_built_in_ones() -> None:
     names = list(available())
     assert names == sorted(names)
-    assert {"digits", "mnist", "fashion-mnist", "cifar10"} <= set(names)
+    assert {"digits", "mnist", "fashion-mnist", "kmnist", "emnist", "svhn", "cifar10", "cifar100"} <= set(names)
 
 
 def test_available_is_a_copy() -> None:
@@ -64,7 +64,7 @@ def test_available_is_a_copy() -> None:
     assert available()
 
 
-@pytest.mark.parametrize(("name", "epochs"), [("mnist", 100), ("cifar10", 150)])
+@pytest.mark.parametrize(("name", "epochs"), [("mnist", 100), ("cifar10", 150), ("cifar100", 150)])
 def test_epochs_of_the_paper(name: str, epochs: int) -> None:
     """As in table 3 of arXiv 2503.24322; the other presets are ours to tune."""
     assert get(name).epochs["paper"] == epochs
@@ -81,7 +81,7 @@ def test_unknown_name_hints_at_the_nearest_and_lists_all(typed: str) -> None:
     with pytest.raises(UserError) as caught:
         get(typed)
     assert f"{typed!r} (did you mean 'mnist'?)" in str(caught.value)
-    assert "cifar10, digits, fashion-mnist, mnist" in str(caught.value)
+    assert "cifar10, cifar100, digits, emnist, fashion-mnist, kmnist, mnist, svhn" in str(caught.value)
 
 
 def test_unknown_name_with_nothing_near_gives_no_hint() -> None:
@@ -129,6 +129,29 @@ def test_raw_data_refuses_malformed_arrays(change: dict[str, np.ndarray], messag
         RawData(**(sound | change), source="test", verified=None, partial=False)
 
 
+SCHEME = {"usage": "many:WHAT", "summary": "As many as one likes."}
+
+
+@pytest.fixture
+def schemes_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_schemes", dict(schemes()))
+
+
+def test_register_scheme_adds_names(schemes_put_back: None) -> None:
+    def open_one(text: str) -> Dataset:
+        return Dataset(f"many:{text}", text, ("a", "b"), load_nothing, EPOCHS)
+
+    register_scheme("many", **SCHEME)(open_one)
+    assert get("many:a:b").summary == "a:b"
+    assert "many" not in available()
+    with pytest.raises(UserError, match=r"unknown data set 'few:x'; accepted: .*, many:WHAT, npz:PATH"):
+        get("few:x")
+    with pytest.raises(ValueError, match="scheme 'many' is registered already"):
+        register_scheme("many", **SCHEME)(open_one)
+    with pytest.raises(ValueError, match="'Many of' cannot name a scheme"):
+        register_scheme("Many of", **SCHEME)
+
+
 def test_looking_up_imports_no_heavy_library() -> None:
     heavy = {"torch", "torchvision", "sklearn", "numpy", "pandas"}
     code = f"import sys, bench.datasets as d; d.available(); print({heavy} & set(sys.modules))"
@@ -139,7 +162,7 @@ def test_looking_up_imports_no_heavy_library() -> None:
 def test_a_third_party_data_set_is_found(tmp_path: Path, target: str) -> None:
     install_plugin(tmp_path, "plugin", target, PLUGIN)
     done = run_python("from bench.datasets import get, available; print(get('theirs').summary, *available())", tmp_path)
-    assert done.stdout.startswith("Not ours. cifar10 digits")
+    assert done.stdout.startswith("Not ours. cifar10 cifar100 digits")
     assert "left out" not in done.stderr
 
 

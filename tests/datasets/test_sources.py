@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.datasets import data_root, download, get, idx_family, sources
+from bench.datasets.sources import Recipe
 from bench.errors import UserError
 from tests.datasets import files
 
@@ -74,7 +75,7 @@ def test_damage_is_never_passed_over(root: Path, tmp_path: Path) -> None:
         get("fashion-mnist").load(root)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+@pytest.mark.parametrize("name", sorted(files.CONTRACT))
 def test_missing_data_name_every_place_and_a_way_out(name: str, root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         get(name).load(root)
@@ -89,7 +90,7 @@ def test_missing_data_name_every_place_and_a_way_out(name: str, root: Path, tmp_
 
 @pytest.mark.parametrize("error", [RuntimeError("many\nlines " * 50), EOFError(), ValueError("odd")])
 def test_whatever_a_download_raises_becomes_one_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(torchvision_class: str, folder: Path) -> None:
+    def fail(recipe: Recipe, folder: Path) -> None:
         raise error
 
     monkeypatch.setattr(download, "fetch", fail)
@@ -109,11 +110,11 @@ def published(monkeypatch: pytest.MonkeyPatch) -> files.Arrays:
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, data: files.Arrays) -> list[str]:
-    """Let the download give these images; returns the list of the classes asked for."""
+    """Let the download give these images; returns the list of the data sets asked for."""
     asked: list[str] = []
 
-    def fetch(torchvision_class: str, folder: Path) -> None:
-        asked.append(torchvision_class)
+    def fetch(recipe: Recipe, folder: Path) -> None:
+        asked.append(recipe.title)
         files.write_idx_files(folder / "MNIST" / "raw", data)
 
     monkeypatch.setattr(download, "fetch", fetch)
@@ -147,7 +148,7 @@ def test_a_download_that_is_not_what_was_published_is_thrown_away(
 def test_an_interrupted_download_leaves_nothing(
     published: files.Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    def interrupted(torchvision_class: str, folder: Path) -> None:
+    def interrupted(recipe: Recipe, folder: Path) -> None:
         files.write_idx_files(folder / "MNIST" / "raw", published)
         raise error
 
@@ -157,10 +158,42 @@ def test_an_interrupted_download_leaves_nothing(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", sorted(files.CONTRACT))
+@pytest.mark.parametrize(
+    "end", [OSError("connection reset"), KeyboardInterrupt(), None], ids=["broken", "stopped", "wrong"]
+)
+def test_no_data_set_is_taken_from_a_download_that_broke_off_or_brought_other_files(
+    name: str, end: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the files are all there by then."""
+    make, write = files.CONTRACT[name]
+
+    def fetch(recipe: Recipe, folder: Path) -> None:
+        write(folder, make())
+        if end is not None:
+            raise end
+
+    with monkeypatch.context() as patched:
+        patched.setattr(download, "fetch", fetch)
+        with pytest.raises(type(end) if isinstance(end, KeyboardInterrupt) else UserError):
+            get(name).load(None)
+    assert list((tmp_path / "cache").iterdir()) == []
+    with pytest.raises(UserError, match=r"is not in .* could not be downloaded"):
+        get(name).load(None)
+
+
+@pytest.mark.parametrize("name", sorted(files.CONTRACT))
+def test_what_a_killed_download_leaves_is_not_looked_at(name: str, tmp_path: Path) -> None:
+    make, write = files.CONTRACT[name]
+    write(tmp_path / "cache" / ".download-abcdefgh", make())
+    with pytest.raises(UserError, match=r"is not in .* could not be downloaded"):
+        get(name).load(None)
+
+
 def test_a_download_that_another_process_finished_first_is_left_alone(
     published: files.Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(torchvision_class: str, folder: Path) -> None:
+    def fetch(recipe: Recipe, folder: Path) -> None:
         files.write_idx_files(tmp_path / "cache" / "MNIST" / "raw", published)
         files.write_idx_files(folder / "MNIST" / "raw", published)
 
@@ -194,7 +227,7 @@ def test_fetch_bounds_the_wait_and_keeps_standard_output_clean(
     monkeypatch.undo()  # the real fetch
     monkeypatch.setattr(torchvision.datasets, "MNIST", Chatty)
     before = socket.getdefaulttimeout()
-    download.fetch("MNIST", tmp_path)
+    download.fetch(Recipe("MNIST", lambda root: None, download.by_class("MNIST"), "MNIST", "look for it"), tmp_path)
     assert seen[0] is not None
     assert 0 < seen[0] <= 60
     assert socket.getdefaulttimeout() == before

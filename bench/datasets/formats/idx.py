@@ -7,20 +7,25 @@ Source: the description of the format on the MNIST page, http://yann.lecun.com/e
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.formats.checksums import md5_of
+from bench.datasets.formats.labels import check_every_class, checked_labels
 from bench.errors import UserError
 
 _UNSIGNED_BYTES = 0x08
+_SIDE = 28
+"""Pixels of an image's side, in all the data sets that are published in this format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,8 @@ class IdxFile:
     """In the shape of the header; writable."""
     sha256: str
     """Of the unpacked file, header included: the same whether and however the file was gzipped."""
+    gzip_md5: str | None = None
+    """Of the gzipped file as it is; None where it is not gzipped."""
 
 
 def find_idx(folder: Path, stem: str) -> Path | None:
@@ -39,17 +46,26 @@ def find_idx(folder: Path, stem: str) -> Path | None:
     return next((path for path in (folder / f"{stem}.gz", folder / stem) if path.is_file()), None)
 
 
-def read_idx(path: Path, *, ndim: int) -> IdxFile:
+def read_idx(path: Path, *, ndim: int, stream: IO[bytes] | None = None) -> IdxFile:
     """Read a whole IDX file of unsigned bytes with `ndim` dimensions, gzipped if its name ends in `.gz`.
+
+    Args:
+        path: The file.
+        ndim: How many dimensions it has.
+        stream: Its bytes, where it lies in an archive; `path` then only names it.
 
     Raises:
         UserError: the file cannot be read, is not a sound gzip file, is of another type or number of dimensions, or
             is longer or shorter than its header says.
     """
     try:
-        # gzip.open's own type is wider than what "rb" gives
-        with cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb") as file:
-            return _read(path, file, ndim)
+        with contextlib.nullcontext(stream) if stream else path.open("rb") as file:
+            if path.suffix != ".gz":
+                return _read(path, file, ndim)
+            # gzip.open's own type is wider than what "rb" gives
+            with cast(BinaryIO, gzip.open(file, "rb")) as unpacked:
+                found = _read(path, unpacked, ndim)
+            return found if stream else replace(found, gzip_md5=md5_of(path))
     except EOFError:
         raise UserError(f"{path} is cut short: its gzip stream ends early; replace it with a complete copy") from None
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -58,7 +74,30 @@ def read_idx(path: Path, *, ndim: int) -> IdxFile:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _read(path: Path, file: BinaryIO, ndim: int) -> IdxFile:
+def paired(
+    images: IdxFile, labels: IdxFile, *, title: str, num_classes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Check one part (training or test) of a data set, and return its images (N, 1, 28, 28) and labels (N,).
+
+    Args:
+        images: (N, 28, 28).
+        labels: (N,).
+        title: The data set, as published.
+        num_classes: Labels must be 0 .. num_classes - 1, and none of them may be without an image.
+
+    Raises:
+        UserError: the images have another size, or labels and images do not fit one another or the classes.
+    """
+    if images.values.shape[1:] != (_SIDE, _SIDE):
+        size = " x ".join(map(str, images.values.shape[1:]))
+        raise UserError(f"{images.path} holds images of {size} pixels; those of {title} are {_SIDE} x {_SIDE}")
+    where = str(labels.path)
+    y = checked_labels(labels.values, images=len(images.values), num_classes=num_classes, where=where)
+    check_every_class(y, num_classes=num_classes, where=where)
+    return images.values[:, None], y
+
+
+def _read(path: Path, file: IO[bytes], ndim: int) -> IdxFile:
     expected_magic = bytes([0, 0, _UNSIGNED_BYTES, ndim])
     magic = file.read(4)
     if magic != expected_magic:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import pickle
 from collections.abc import Callable
@@ -6,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets import get
-from bench.datasets.formats import cifar
+from bench.datasets import cifar_family, get
 from bench.errors import UserError
 from tests.datasets import files
 from tests.datasets.formats.test_pickles import Touch
@@ -59,16 +59,18 @@ def test_verified_python_batches(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     files.write_cifar_python(root, files.colour())
     folder = root / "cifar-10-batches-py"
     digests = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    monkeypatch.setattr(cifar, "PYTHON_MD5", digests)
+    published = dataclasses.replace(cifar_family.CIFAR10, python_md5=dict(sorted(digests.items())))
+    monkeypatch.setattr(cifar_family, "CIFAR10", published)
     assert load(root).verified is True
-    monkeypatch.setitem(digests, "data_batch_5", "0" * 32)
+    monkeypatch.setitem(published.python_md5, "data_batch_5", "0" * 32)
     assert load(root).verified is False
 
 
 def test_checksums_are_torchvisions() -> None:
-    from torchvision.datasets import CIFAR10
+    from torchvision.datasets import CIFAR10, CIFAR100
 
-    assert dict(CIFAR10.train_list + CIFAR10.test_list) == cifar.PYTHON_MD5
+    assert dict(CIFAR10.train_list + CIFAR10.test_list) == cifar_family.CIFAR10.python_md5
+    assert dict(CIFAR100.train_list + CIFAR100.test_list) == cifar_family.CIFAR100.python_md5
 
 
 def test_a_malicious_pickle_is_refused_and_not_run(root: Path, tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ COLOUR = np.zeros((2, 3072), np.uint8)
         (pickled("data_batch_2", data=COLOUR, labels=[1]), "data_batch_2 holds 1 labels for 2 images"),
         (pickled("data_batch_2", data=COLOUR, labels=[1, 10]), "data_batch_2 holds the label 10; labels are 0 to 9"),
         (pickled("data_batch_2", data=COLOUR, labels=[1, "2"]), "data_batch_2 holds labels of type <U"),
-        (pickled("test_batch", data=COLOUR, labels=[0, 1]), "test batch in .* holds no image of class 2"),
+        (pickled("test_batch", data=COLOUR, labels=[0, 1]), "test part in .* holds no image of class 2"),
     ],
 )
 def test_damaged_python_batches_are_named(change: Change, message: str, root: Path) -> None:
@@ -125,7 +127,7 @@ def test_damaged_python_batches_are_named(change: Change, message: str, root: Pa
         (rewrite("data_batch_1.bin", lambda data: data[:-1]), r"data_batch_1\.bin is \d+ bytes long; .* of 3073"),
         (rewrite("data_batch_1.bin", lambda data: b""), r"data_batch_1\.bin is 0 bytes long"),
         (rewrite("test_batch.bin", lambda data: b"\x0a" + data[1:]), r"test_batch\.bin holds the label 10"),
-        (rewrite("test_batch.bin", lambda data: data[:3073]), "test batch in .* holds no image of class"),
+        (rewrite("test_batch.bin", lambda data: data[:3073]), "test part in .* holds no image of class"),
     ],
 )
 def test_damaged_binary_batches_are_named(change: Change, message: str, root: Path) -> None:
@@ -197,3 +199,53 @@ def test_no_batches_is_not_a_damaged_data_set(root: Path) -> None:
     (root / "cifar-10-batches-py" / "readme.html").touch()
     with pytest.raises(UserError, match="CIFAR-10 is not in"):
         load(root)
+
+
+CIFAR100_FORMS = {
+    "batches in cifar-100-python": files.write_cifar100_python,
+    "batches in cifar-100-binary": files.write_cifar100_binary,
+    "cifar100.npz": lambda root, data: files.write_cifar_archive(root, data, "cifar100.npz"),
+}
+
+
+@pytest.mark.parametrize("source", CIFAR100_FORMS)
+def test_every_form_of_cifar100_gives_the_same_images_and_the_fine_classes(source: str, root: Path) -> None:
+    data = files.hundred()
+    CIFAR100_FORMS[source](root, data)
+    raw = get("cifar100").load(root)
+    for loaded, written in zip((raw.x_train, raw.y_train, raw.x_test, raw.y_test), data, strict=True):
+        assert np.array_equal(loaded, written)
+    assert raw.source == f"{source} (data folder)"
+    assert raw.partial
+    assert raw.verified is (False if source.endswith("-python") else None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "test").unlink(), "test is missing; CIFAR-100 is 2 files, train, test"),
+        (
+            lambda folder: (folder / "train").write_bytes(files.python2_pickle({"data": COLOUR, "labels": [1, 2]})),
+            "train is not a sound CIFAR-100 batch .*'fine_labels'",
+        ),
+        (
+            lambda folder: (folder / "train").write_bytes(
+                files.python2_pickle({"data": COLOUR, "fine_labels": [1, 100]})
+            ),
+            "train holds the label 100; labels are 0 to 99",
+        ),
+    ],
+)
+def test_damaged_batches_of_cifar100_are_named(change: Callable[[Path], object], message: str, root: Path) -> None:
+    files.write_cifar100_python(root, files.hundred())
+    change(root / "cifar-100-python")
+    with pytest.raises(UserError, match=message):
+        get("cifar100").load(root)
+
+
+def test_a_malicious_batch_of_cifar100_is_not_run(root: Path, tmp_path: Path) -> None:
+    files.write_cifar100_python(root, files.hundred())
+    (root / "cifar-100-python" / "test").write_bytes(pickle.dumps(Touch(tmp_path / "made")))
+    with pytest.raises(UserError, match="test is refused and nothing in it was run"):
+        get("cifar100").load(root)
+    assert not (tmp_path / "made").exists()

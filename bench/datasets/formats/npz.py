@@ -1,0 +1,111 @@
+"""NumPy's archives (`.npz`) of `x_train`, `y_train`, `x_test` and `y_test`. Nothing in them is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.formats.labels import checked_labels
+from bench.datasets.registry import RawData
+from bench.errors import UserError
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+_CHANNELS = (1, 3)
+
+
+def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[Any]]:
+    """Read arrays by name, and nothing else of the file.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, is no archive, lacks an array, or holds one as a pickle.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
+        with archive:
+            for name in names:
+                if name not in archive:
+                    raise UserError(f"{path} holds no {name}; expected {', '.join(NAMES)}")
+            return {name: archive[name] for name in names}
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
+    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not a sound .npz archive of plain arrays ({reason}); replace it") from None
+
+
+def count_classes(path: Path) -> int:
+    """The number of classes K of an archive: training and test labels must both be 0 to K - 1, none of them missing.
+
+    Raises:
+        UserError: they are not, there are fewer than two classes, or the archive cannot be used.
+    """
+    arrays = read_arrays(path, ("y_train", "y_test"))
+    classes: list[NDArray[Any]] = []
+    for name, labels in arrays.items():
+        where = f"{name} in {path}"
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels):
+            raise UserError(f"{where} is {describe(labels)}; expected whole numbers of shape (N,), the class numbers")
+        classes.append(np.unique(labels))
+        gaps = np.flatnonzero(classes[-1] != np.arange(len(classes[-1])))
+        if len(gaps):
+            raise UserError(
+                f"{where} holds the label {classes[-1][gaps[0]]}, but not {gaps[0]}; expected 0 to K - 1 for K "
+                "classes, each with an image"
+            )
+    train, test = map(len, classes)
+    if train != test or train < 2:
+        raise UserError(
+            f"y_train in {path} has {train} class(es) and y_test {test}; expected the same number, at least 2"
+        )
+    return train
+
+
+def read_images(path: Path, num_classes: int) -> RawData:
+    """Read an archive's images, uint8, (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels, and its labels.
+
+    Raises:
+        UserError: the archive cannot be used, the images are not such, those of the two parts differ in shape, or
+            labels do not fit the images.
+    """
+    arrays = read_arrays(path)
+
+    def part(name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        images, where = _channels_first(arrays[f"x_{name}"], f"x_{name} in {path}"), f"y_{name} in {path}"
+        return images, checked_labels(arrays[f"y_{name}"], images=len(images), num_classes=num_classes, where=where)
+
+    train, test = part("train"), part("test")
+    if train[0].shape[1:] != test[0].shape[1:]:
+        shapes = (" x ".join(map(str, images.shape[1:])) for images, _ in (train, test))
+        raise UserError(
+            f"{path} holds training images of {' and test images of '.join(shapes)} (channels x height x width); "
+            "expected the same shape"
+        )
+    return RawData(*train, *test, source=f"NumPy archive {path.name}", verified=None, partial=False)
+
+
+def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    """Images as (N, C, H, W)."""
+    accepted = "expected uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W), with 1 (grey) or 3 (colour) channels"
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
+        raise UserError(f"{where} is {describe(images)}; {accepted}")
+    if images.ndim == 3:
+        return images[:, None]
+    first, last = (images.shape[axis] in _CHANNELS for axis in (1, 3))
+    if first and last:
+        raise UserError(f"{where} is {describe(images)}, whose channels may be first or last; {accepted}, but not both")
+    if not first and not last:
+        raise UserError(f"{where} is {describe(images)}; {accepted}")
+    return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def describe(value: object) -> str:
+    """An array's type and shape, or the type of what is no array, for people."""
+    return f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

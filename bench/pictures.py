@@ -1,0 +1,68 @@
+"""Pictures in files as pixels: read alike wherever they are read, for training and for prediction."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODES = {1: "L", 3: "RGB"}
+"""Pillow's names of grey and colour, by channels."""
+_GREY = ("1", "L", "LA")
+"""Its names of all that has no colour."""
+
+
+def read_picture(path: Path, channels: int | None = None) -> Image:
+    """Read a picture as a viewer shows it on black: turned as its camera says, nothing transparent.
+
+    Args:
+        path: The file.
+        channels: 1 to have it grey, 3 to have it in colour, None to have it as it is.
+
+    Returns:
+        A picture of one of `MODES`.
+
+    Raises:
+        UserError: there is none, it is damaged or too large, or its pixels have more than 8 bits a channel.
+    """
+    from PIL import Image
+
+    if not path.is_file():
+        raise UserError(f"there is no image file {str(path)!r}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                deep = opened.mode[0] in "IF"  # Pillow's names of 16 and 32 bits; it would cut them off at 255
+                mode = MODES[channels or (1 if opened.mode in _GREY else 3)]
+                picture = opened if deep else _plain(opened, mode)
+    except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
+        raise UserError(f"{path} is not an image that can be read: {error}") from None
+    if deep:
+        raise UserError(f"{path} has pixels of more than 8 bits a channel: convert it to 8 bits")
+    return picture
+
+
+def stretched(picture: Image, size: tuple[int, int]) -> Image:
+    """The picture at (width, height), whatever its own proportions."""
+    from PIL import Image
+
+    if picture.size == size:
+        return picture
+    return picture.resize(size, Image.Resampling.BILINEAR)  # Pillow's filters take in all pixels when shrinking
+
+
+def _plain(picture: Image, mode: str) -> Image:
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        black = Image.new("RGBA", picture.size, "black")
+        picture = Image.alpha_composite(black, picture.convert("RGBA"))
+    return picture.convert(mode)

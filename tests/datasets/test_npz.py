@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.datasets import get
+from bench.errors import UserError
+from tests.datasets import files
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 2, 1, 0], np.uint8)
+SOUND = {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:3], "y_test": LABELS[:3]}
+
+
+def save(root: Path, **changes: object) -> str:
+    np.savez(root / "mine.npz", **(SOUND | changes))
+    return f"npz:{root / 'mine.npz'}"
+
+
+@pytest.mark.parametrize(
+    ("x", "as_loaded"),
+    [
+        (GREY, GREY[:, None]),
+        (GREY[..., None], GREY[:, None]),
+        (GREY[:, None], GREY[:, None]),
+        (COLOUR, COLOUR.transpose(0, 3, 1, 2)),
+        (COLOUR.transpose(0, 3, 1, 2), COLOUR.transpose(0, 3, 1, 2)),
+    ],
+    ids=["NHW", "NHW1", "N1HW", "NHW3", "N3HW"],
+)
+def test_images_in_every_order(x: np.ndarray, as_loaded: np.ndarray, root: Path) -> None:
+    dataset = get(save(root, x_train=x, x_test=x[:3]))
+    raw = dataset.load(None)
+    assert np.array_equal(raw.x_train, as_loaded)
+    assert np.array_equal(raw.x_test, as_loaded[:3])
+    assert raw.y_train.tolist() == LABELS.tolist()
+    assert (raw.source, raw.verified, raw.partial) == ("NumPy archive mine.npz", None, False)
+    assert dataset.class_names == ("0", "1", "2")
+
+
+def test_the_name_holds_from_everywhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(root)
+    monkeypatch.chdir(root)
+    name = get("npz:mine.npz").name
+    assert name == f"npz:{root / 'mine.npz'}"
+    monkeypatch.chdir("/")
+    assert np.array_equal(get(name).load(None).x_train[:, 0], GREY)
+
+
+def test_the_data_folder_is_not_asked(root: Path) -> None:
+    assert len(get(save(root)).load(root / "nowhere").x_train) == 6
+
+
+@pytest.mark.parametrize(("text", "flip"), [("", False), ("[flip=true]", True)])
+def test_flips_only_if_asked(text: str, flip: bool, root: Path) -> None:
+    assert get(save(root) + text).flip is flip
+
+
+def test_images_are_not_read_before_they_are_needed(root: Path) -> None:
+    name = save(root, x_train=np.array([None]))  # a pickle, which reading would refuse
+    assert get(name).num_classes == 3
+    with pytest.raises(UserError, match=r"not a sound \.npz archive of plain arrays"):
+        get(name).load(None)
+
+
+NOT_THERE = np.array([0, 1, 3, 3, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": NOT_THERE}, r"y_train in .*mine\.npz holds the label 3, but not 2; expected 0 to K - 1"),
+        ({"y_test": LABELS[:3] + 1}, r"y_test in .* holds the label 1, but not 0"),
+        ({"y_train": LABELS.astype(int) - 1}, "holds the label -1, but not 0"),
+        ({"y_test": LABELS[:2]}, r"y_train in .* has 3 class\(es\) and y_test 2; expected the same number"),
+        ({"y_train": LABELS * 0, "y_test": LABELS[:3] * 0}, r"has 1 class\(es\) and y_test 1; .* at least 2"),
+        ({"y_train": LABELS * 1.0}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
+        ({"y_train": LABELS[:, None]}, r"y_train in .* is uint8 of shape \(6, 1\)"),
+        ({"y_train": LABELS[:0]}, r"y_train in .* is uint8 of shape \(0,\)"),
+        ({"y_train": LABELS.astype(object)}, "is not a sound .npz archive of plain arrays"),
+        ({"y_train": np.array([0, 1, 2**62])}, f"holds the label {2**62}, but not 2"),
+        ({"x_train": GREY / 255}, r"x_train in .* is float64 of shape \(6, 5, 7\); expected uint8"),
+        ({"x_train": GREY[:, :, 0]}, r"x_train in .* is uint8 of shape \(6, 5\)"),
+        ({"x_train": COLOUR[..., :2]}, r"is uint8 of shape \(6, 5, 7, 2\); .* 1 \(grey\) or 3 \(colour\) channels"),
+        ({"x_train": COLOUR[:, :3]}, r"whose channels may be first or last"),
+        ({"x_train": GREY[:5]}, r"y_train in .* holds 6 labels for 5 images"),
+        (
+            {"x_train": COLOUR},
+            r"training images of 3 x 5 x 7 and test images of 1 x 5 x 7 \(channels x height x width\)",
+        ),
+        ({"x_test": GREY[:3, :4]}, r"training images of 1 x 5 x 7 and test images of 1 x 4 x 7"),
+        ({"x_train": np.array([None] * 6)}, "is not a sound .npz archive of plain arrays"),
+    ],
+)
+def test_what_cannot_be_used_is_named(changes: dict[str, object], message: str, root: Path) -> None:
+    name = save(root, **changes)
+    with pytest.raises(UserError, match=message) as caught:
+        get(name).load(None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", sorted(SOUND))
+def test_a_missing_array_is_named(missing: str, root: Path) -> None:
+    np.savez(root / "mine.npz", **{name: array for name, array in SOUND.items() if name != missing})
+    with pytest.raises(UserError, match=rf"mine\.npz holds no {missing}; expected x_train, y_train, x_test, y_test"):
+        get(f"npz:{root / 'mine.npz'}").load(None)
+
+
+def test_a_missing_file_is_named(root: Path) -> None:
+    with pytest.raises(UserError, match=rf"there is no file {root / 'no.npz'}"):
+        get(f"npz:{root / 'no.npz'}")
+
+
+@pytest.mark.parametrize("length", [0, 40, 400])
+def test_a_file_that_was_cut_short_is_named(length: int, root: Path) -> None:
+    files.write_cifar_archive(root, files.colour(), "mine.npz")
+    path = root / "mine.npz"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(UserError, match=r"mine\.npz is not a sound \.npz archive"):
+        get(f"npz:{path}")
+
+
+def test_a_folder_is_no_archive(root: Path) -> None:
+    with pytest.raises(UserError, match=r"is not a sound \.npz archive"):
+        get(f"npz:{root}")
