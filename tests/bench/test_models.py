@@ -118,6 +118,7 @@ def test_every_cell_has_a_file_of_its_own() -> None:
 def test_cells_that_look_alike_have_files_of_their_own() -> None:
     cells = [("a", "b-c"), ("a-b", "c"), ("a", "b_c"), ("a", "b c"), ("a", "b/c"), ("a", "B-C"), ("a", "b-C")]
     cells += [("a", "m" * 200), ("a", "m" * 201), ("a", "../../b")]
+    cells += [(f"npz:/{folder}/x.npz", "b") for folder in ("a", "A", "a" * 300, "../..")]
     paths = [model_path(data, label, 0) for data, label in cells]
     assert len({path.name.lower() for path in paths}) == len(cells)
     assert all(path.parent.name == "models" and len(path.name) < 150 for path in paths)

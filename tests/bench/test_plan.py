@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from bench.presets import PRESETS
 from methods.method import Method, TaskShape
 from methods.options import Options
 from results.schema import PlannedCell
+from tests.datasets.files import arrays, write_folders
 
 
 def request(**changes: Any) -> Request:
@@ -63,6 +65,27 @@ def test_every_combination_once(second_dataset: str) -> None:
         for seed in range(4)
     )
     assert [cell.dataset for cell in cells] == ["digits"] * 12 + ["other"] * 12
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """A data set in the layout of ImageFolder."""
+    write_folders(tmp_path / "photos", arrays((1, 8, 8), num_classes=3))
+    return tmp_path / "photos"
+
+
+def test_a_path_is_planned_so_that_it_holds_from_everywhere(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders.parent)
+    cells = make_plan(request(datasets=("folder:photos[size=9]", "digits")))
+    assert list(dict.fromkeys(cell.dataset for cell in cells)) == [f"folder:{folders}[size=9]", "digits"]
+    monkeypatch.chdir("/")
+    check_cells(cells, None)
+
+
+def test_two_spellings_of_a_path_are_one_data_set(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders.parent)
+    with pytest.raises(UserError, match=rf"data set 'folder:{folders}' is given more than once"):
+        make_plan(request(datasets=("folder:photos", f"folder:{folders}")))
 
 
 def test_each_seed_begins_with_another_method() -> None:

@@ -11,6 +11,7 @@ from results.schema import CellResult
 from results.store import CELLS_FILE, RUN_FILE, read_cells
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
+from tests.datasets.files import colour, write_cifar_archive
 from tests.factories import make_cell, make_config, make_failed_cell, make_run, write_run
 
 CONFIG = make_config(
@@ -152,6 +153,23 @@ def test_refuses_a_plan_that_was_changed_under_finished_cells(
 ) -> None:
     run = a_run(tmp_path, planned=[row(0, **change), row(1, **change)], rows=[row(0)])
     refused(command, cells, run, quotes=f"(differing: {field})")
+
+
+@pytest.mark.parametrize("spelling", ["npz:mine.npz", "npz:../data/mine.npz", "npz:HERE/mine.npz[flip=false]"])
+def test_a_path_may_be_spelled_in_another_way(
+    command: Command, cells: FakeCells, tmp_path: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cifar_archive(tmp_path / "data", colour(num_classes=3, train_per_class=30), "mine.npz")
+    own = [row(seed).model_copy(update={"dataset": f"npz:{tmp_path / 'data' / 'mine.npz'}"}) for seed in (0, 1)]
+    run = a_run(tmp_path, planned=own, rows=own[:1])
+    monkeypatch.chdir(tmp_path / "data")
+    given = spelling.replace("HERE", str(tmp_path / "data"))
+    assert command("--resume", run, "--datasets", given).code == 0
+    assert cells.started == [own[1].key]
+    cells.started.clear()
+    refused(
+        command, cells, run, "--datasets", f"{given.partition('[')[0]}[flip=true]", quotes="--datasets (the run has"
+    )
 
 
 def test_refuses_to_start_saving(command: Command, cells: FakeCells, half_done: Path) -> None:

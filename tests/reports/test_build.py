@@ -44,6 +44,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(write_run(tmp_path_factory.mktemp("runs") / "run", cells, make_run(planned)))
 
 
+def test_data_sets_that_are_paths_have_pictures_of_their_own(tmp_path: Path) -> None:
+    names = [f"folder:/home/{who}/photos[size=32,flip=true]" for who in ("anne", "bert", "x" * 300)]
+    cells = make_cells(datasets=names, seeds=range(2))
+    report = build_report(write_run(tmp_path / "run", cells, make_run(cells)))
+    pictures = re.findall(r"^!\[.*\]\(figures/(.+)-memory\.png\)$", report.read_text(), re.MULTILINE)
+    assert len(set(pictures)) == 3
+    for picture in pictures:
+        assert re.fullmatch(r"folder-[a-z0-9-]{1,60}", picture)
+        assert (report.parent / "figures" / f"{picture}-memory.png").is_file()
+
+
 def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -> None:
     headings = re.findall(r"^## (.+)$", report.read_text(), re.MULTILINE)
     assert headings == [
