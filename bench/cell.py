@@ -14,6 +14,7 @@ from torch import Generator
 
 import methods
 from bench import datasets
+from bench.augment import Augmentation, augmentation, record_of
 from bench.job import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.maker import Maker
 from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
@@ -75,7 +76,8 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         raw, num_classes=dataset.num_classes, train_size=config.train_size, split_seed=config.split_seed
     )
     data = DeviceData.place(splits, device)
-    record = splits.record
+    augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
+    record = splits.record.model_copy(update={"augmentation": augmented})
     del raw, splits
     data_seconds = time.perf_counter() - clock
     maker = Maker.on(data, record, cell.method_name, config, cell.seed)
@@ -87,7 +89,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     baseline = current_rss()
 
     method = maker.make()
-    epochs, images = _train(method, data, config, cell.seed, emit, ranks)
+    epochs, images = _train(method, data, config, cell.seed, emit, ranks, augmentation(augmented, cell.seed, device))
     peak = peak_rss()
     emit(PhaseEvent(phase="probes"))
     gpu = read_gpu_memory(device)
@@ -154,7 +156,13 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
 
 
 def _train(
-    method: Method, data: DeviceData, config: CellConfig, seed: int, emit: Callable[[Event], None], ranks: Ranks
+    method: Method,
+    data: DeviceData,
+    config: CellConfig,
+    seed: int,
+    emit: Callable[[Event], None],
+    ranks: Ranks,
+    augmented: Augmentation | None,
 ) -> tuple[list[EpochRecord], int]:
     """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
     learner = ranks.share(method)
@@ -170,7 +178,7 @@ def _train(
 
         ranks.meet()
         emit(PhaseEvent(phase="training"))
-        trained = train_epoch(learner, data, config.batch_size, order, report)
+        trained = train_epoch(learner, data, config.batch_size, order, report, augmented)
         emit(PhaseEvent(phase="evaluation"))
         due = number % config.eval_every == 0 or number == config.epochs
         trained = ranks.collect(trained, with_parts=due)

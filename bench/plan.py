@@ -16,6 +16,7 @@ from bench.parallel.ranks import share_of
 from bench.presets import OPTIMIZER, PAPER, PRESETS
 from bench.spec import MethodSpec, parse_methods
 from methods.method import TaskShape
+from results.conditions import Augment
 from results.schema import CellConfig, PlannedCell
 
 _Item = TypeVar("_Item", int, str)
@@ -41,6 +42,7 @@ class Request:
     threads: int
     settings: dict[str, str] = field(default_factory=dict)
     data_dir: Path | None
+    augment: Augment = "none"
     amp: bool = False
     low_memory: bool = False
     """Whether methods that can be trained part after part are trained that way, too."""
@@ -87,6 +89,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     amp=request.amp,
                     parallel=request.parallel,
                     eval_every=request.eval_every,
+                    augment=request.augment,
                 )
                 cells.append(
                     PlannedCell(

@@ -47,6 +47,12 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
+@click.option(
+    "--augment",
+    type=click.Choice(["none", "standard"]),
+    default="none",
+    help="standard: training images shifted and, where classes allow it, mirrored at random, alike for all methods.",
+)
 @click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
 @click.option(
     "--low-memory",

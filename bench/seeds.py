@@ -17,6 +17,8 @@ class Stream(IntEnum):
     """Of the training images: the same batches for every method."""
     EVALUATION = 3
     DIAGNOSTICS = 4
+    AUGMENTATION = 5
+    """Of the training images: the same for every method."""
 
 
 def seed_of(seed: int, stream: Stream) -> int:

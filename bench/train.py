@@ -1,8 +1,8 @@
 """The one training loop and the one evaluation, for every method.
 
 Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every
-method sees the same images in the same batches at the same seed. A last incomplete batch is left out of its epoch (the
-order is new each epoch), since batch norm cannot use a batch of one.
+method sees the same images, augmented alike, in the same batches at the same seed. A last incomplete batch is left out
+of its epoch (the order is new each epoch), since batch norm cannot use a batch of one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
+from bench.augment import Augmentation, Changes
 from bench.datasets.split import Splits
 from methods.method import MakeOptimizer, Method, ParameterGroups
 from results.schema import CellConfig
@@ -98,14 +99,16 @@ def draw_order(part: Part, generator: Generator) -> Tensor:
     return torch.randperm(len(part), generator=generator).to(part.y.device)
 
 
-def batches(part: Part, batch_size: int, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch's batches in that order: stored images and labels.
+def batches(
+    part: Part, batch_size: int, order: Tensor, changes: Changes | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch's batches in that order: images as they are stored, or changed, and labels.
 
     With fewer images than `batch_size` there is one batch, of all of them.
     """
     for number in range(batch_count(len(part), batch_size)):
         index = order[number * batch_size : (number + 1) * batch_size]
-        yield part.x[index], part.y[index]
+        yield part.x[index] if changes is None else changes.cut(part.x, index), part.y[index]
 
 
 def first_batch(data: DeviceData, batch_size: int) -> tuple[Tensor, Tensor]:
@@ -149,6 +152,7 @@ def train_epoch(
     batch_size: int,
     generator: Generator,
     on_progress: Callable[[int, float, float], None],
+    augmentation: Augmentation | None = None,
 ) -> TrainedEpoch:
     """Train for one epoch; the clock covers the batches' preparation, the steps, and reports of progress four a second.
 
@@ -159,6 +163,7 @@ def train_epoch(
         generator: Draws the order of the images.
         on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch;
             of a method that goes through the batches several times, an image counts in parts.
+        augmentation: Draws what becomes of the images, once for all passes; None: they stay as they are.
 
     Raises:
         TrainingError: the loss is not a finite number.
@@ -170,9 +175,10 @@ def train_epoch(
     synchronize(device)
     start = last = time.perf_counter()
     order = draw_order(data.train, generator)
+    changes = None if augmentation is None else augmentation(len(data.train))
     for number in range(passes):
         learner.start_pass(number)
-        for x, y in batches(data.train, batch_size, order):
+        for x, y in batches(data.train, batch_size, order, changes):
             total += learner.train_step(data.images(x), y) * len(y)
             given += len(y)
             now = time.perf_counter()

@@ -53,13 +53,19 @@ def section(data: DatasetView) -> Iterator[str]:
         "*Difference* is ours minus the paper's mean: below 0 is less accurate than the paper. Ours is after the last "
         f"epoch, a mean over seeds. The paper's ({paper.source} {paper.version}, table 1; epochs: table 3) is a mean "
         "of 15 values, 3 seeds × 5 inference runs; the spread that it prints, and calls a standard error, is not the "
-        "interval shown for ours, and is left out. No augmentation, in the paper or here. How many images it trained "
+        f"interval shown for ours, and is left out. {_augmentation(found)} How many images it trained "
         "on is not in those tables, nor is every option: those used here are under "
         "[Options of the methods](#options-of-the-methods)."
     )
     yield "\n".join(f"- {sentence}" for sentence in differences(found))
     if context := without_ours(data):
         yield context
+
+
+def _augmentation(found: Iterable[Comparison]) -> str:
+    if all(cell.config.augment == "none" for each in found for cell in each.cells):
+        return "No augmentation, in the paper or here."
+    return "No augmentation in the paper; what was done here is under [Data](#data)."
 
 
 def table(data: DatasetView, found: Iterable[Comparison]) -> str:
@@ -154,7 +160,7 @@ def _difference(each: Comparison) -> str:
 
 
 def _settings(each: Comparison) -> Iterator[str]:
-    """`steps 40 against 1,000` for everything that table 3 has and that was another here, epochs apart."""
+    """`steps 40 against 1,000` for augmentation and all that table 3 has, epochs apart, that was another here."""
     configs = [cell.config for cell in each.cells]
     shared = published().training_of_all
     training = published().training_of(each.entry.method)
@@ -164,6 +170,7 @@ def _settings(each: Comparison) -> Iterator[str]:
         ("batch size", shared.batch_size, [config.batch_size for config in configs]),
         ("learning rate", shared.lr, [config.lr for config in configs]),
         ("weight decay", shared.weight_decay, [config.weight_decay for config in configs]),
+        ("augmentation", "none", [config.augment for config in configs]),
     ]
     settings += [
         (name, value, [config.options[name] for config in configs if name in config.options])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reports import matching
+from reports import augmentation, matching
 from reports.execution import ways_taken
 from reports.text import MISSING, code, markdown_table, plural
 from reports.view import RunView
@@ -105,6 +105,9 @@ def _data(view: RunView) -> Iterator[str]:
         "SD": lambda record: _floats(record.std),
         "fingerprint": lambda record: code(record.fingerprint[: matching.FINGERPRINT_DIGITS]),
     }
+    augmented = any(record.augmentation for record in columns.values())
+    if augmented:
+        lines["augmentation"] = lambda record: augmentation.in_words(record.augmentation)
     rows = [[name, *(value(record) for record in columns.values())] for name, value in lines.items()]
     yield markdown_table(["", *columns], rows, text_columns=1 + len(columns))
     yield (
@@ -113,6 +116,8 @@ def _data(view: RunView) -> Iterator[str]:
         "training part, in [0, 1] units. *Fingerprint* begins the SHA-256 of all tensors as used: equal fingerprints "
         "are equal data in equal order."
     )
+    if augmented:
+        yield augmentation.EXPLANATION
 
 
 def _environment(view: RunView) -> Iterator[str]:

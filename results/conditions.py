@@ -9,6 +9,17 @@ from pydantic import Field
 
 from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
 
+Augment = Literal["none", "standard"]
+
+
+class AugmentationRecord(Record):
+    """How training images were changed at random, anew in each epoch; validation and test images never are."""
+
+    shift: tuple[Count, Count]
+    """Most pixels by which an image was shifted, up or down and left or right; what came in from outside was 0."""
+    flip: bool
+    """Whether half of the images, drawn at random, were mirrored left to right."""
+
 
 class CellConfig(Record):
     """Everything that decides what a cell computes. Two cells that differ here are not the same experiment."""
@@ -35,6 +46,8 @@ class CellConfig(Record):
     """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are each rank's."""
     eval_every: Annotated[int, Field(ge=1)] = 1
     """Epochs from one evaluation to the next. The last epoch is always evaluated."""
+    augment: Augment = "none"
+    """Augmentation of the training images; `DataRecord.augmentation` says what it came to."""
 
 
 class DataRecord(Record):
@@ -59,6 +72,8 @@ class DataRecord(Record):
     mean: tuple[float, ...]
     """Per-channel mean of the training part, in [0, 1] pixel units: what images are normalised with."""
     std: tuple[float, ...]
+    augmentation: AugmentationRecord | None = None
+    """Null: training images were used as they are."""
 
 
 class Environment(Record):

@@ -14,11 +14,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from results.conditions import CalibrationRecord, CellConfig, DataRecord, Environment, MachineRecord
+from results.conditions import AugmentationRecord, CalibrationRecord, CellConfig, DataRecord, Environment, MachineRecord
 from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AugmentationRecord",
     "BlockRecord",
     "CalibrationRecord",
     "CellConfig",

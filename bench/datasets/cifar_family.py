@@ -83,6 +83,7 @@ CIFAR100 = Family(
     summary="50,000 + 10,000 pictures of animals and vehicles, 32x32 colour",
     class_names=CIFAR10.class_names,
     epochs={"quick": 2, "standard": 20, "paper": 150},
+    flip=True,
 )
 def load_cifar10(data_dir: Path | None) -> RawData:
     """Load CIFAR-10, (N, 3, 32, 32), from its batches, an `.npz`, or torchvision's download.
@@ -98,6 +99,7 @@ def load_cifar10(data_dir: Path | None) -> RawData:
     summary="50,000 + 10,000 pictures of a hundred kinds of things, 32x32 colour",
     class_names=CIFAR100.class_names,
     epochs={"quick": 2, "standard": 20, "paper": 150},
+    flip=True,
 )
 def load_cifar100(data_dir: Path | None) -> RawData:
     """Load CIFAR-100 with its hundred fine classes, (N, 3, 32, 32), from the forms that CIFAR-10 has.

@@ -118,6 +118,7 @@ def load_mnist(data_dir: Path | None) -> RawData:
     class_names=FASHION_MNIST.class_names,
     # "paper" is inferred from MNIST's: the paper does not use this data set.
     epochs={"quick": 2, "standard": 10, "paper": 100},
+    flip=True,
 )
 def load_fashion_mnist(data_dir: Path | None) -> RawData:
     """Load Fashion-MNIST, (N, 1, 28, 28), from IDX files (Debian's package included) or torchvision's download.

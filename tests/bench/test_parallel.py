@@ -43,7 +43,7 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     out = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
-    common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--save", *SMALL)
+    common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--augment", "standard", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},backprop-cnn", "--out", str(out[0]))
     two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common])

@@ -114,6 +114,12 @@ def test_user_wins_over_the_preset() -> None:
     assert (config.train_size, config.threads, config.device, config.preset) == (50, 6, "cpu", "paper")
 
 
+@pytest.mark.parametrize("augment", ["none", "standard"])
+def test_augmentation_is_the_same_for_all_methods(augment: str) -> None:
+    assert {cell.config.augment for cell in make_plan(request(augment=augment, methods="all"))} == {augment}
+    assert make_plan(request())[0].config.augment == "none"
+
+
 def test_conditions_are_equal_for_all_methods() -> None:
     """Fairness: nothing but a method's own options differs inside a data set."""
     cells = make_plan(request(methods="all", seeds=(0, 1)))

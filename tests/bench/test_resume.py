@@ -101,6 +101,7 @@ OWN = [
     ("--threads", "1"),
     ("--jobs", "1"),
     ("--retries", "0"),
+    ("--augment", "none"),
 ]
 OTHER = [
     ("--methods", "backprop-cnn,backprop", "--methods (the run has backprop-cnn, given is backprop, backprop-cnn)"),
@@ -119,6 +120,7 @@ OTHER = [
     ("--retries", "2", "--retries (the run has 0, given is 2)"),
     ("--low-memory", "--jobs=1", "--low-memory (the run has off, given is on)"),
     ("--low-memory", "--methods=noprop", "--methods (the run has backprop-cnn, given is noprop, noprop[execution="),
+    ("--augment", "standard", "--augment (the run has none, given is standard)"),
     ("--amp", "--jobs=1", "--amp (the run has off, given is on)"),
 ]
 
@@ -146,7 +148,13 @@ def test_names_all_that_differs(command: Command, cells: FakeCells, half_done: P
 
 
 @pytest.mark.parametrize(
-    ("change", "field"), [({"epochs": 6}, "epochs"), ({"lr": 0.5}, "lr"), ({"options": {"width": 3}}, "options.width")]
+    ("change", "field"),
+    [
+        ({"epochs": 6}, "epochs"),
+        ({"lr": 0.5}, "lr"),
+        ({"options": {"width": 3}}, "options.width"),
+        ({"augment": "standard"}, "augment"),
+    ],
 )
 def test_refuses_a_plan_that_was_changed_under_finished_cells(
     command: Command, cells: FakeCells, tmp_path: Path, change: dict[str, Any], field: str

@@ -1,7 +1,9 @@
-"""A cell's ways to carry out its training, from the request to the row, on real digits."""
+"""A cell's ways to carry out its training, from the request to the row, on real digits, augmented."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,34 +14,40 @@ from bench.cell import run_cell
 from bench.job import Job
 from bench.plan import Request, make_plan
 from reports.build import build_report
-from results.schema import CellResult
+from results.schema import AugmentationRecord, CellResult
 from tests.factories import make_environment, make_run, write_run
 
+REQUEST = Request(
+    methods="noprop,noprop[execution=together],backprop",
+    datasets=("digits",),
+    preset="quick",
+    seeds=(0,),
+    epochs=2,
+    batch_size=20,
+    train_size=60,
+    device="cpu",
+    threads=torch.get_num_threads(),
+    settings={"T": "2"},
+    data_dir=None,
+    low_memory=True,
+    augment="standard",
+)
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
-    """By label: `noprop` in each way, and `backprop`; models kept."""
-    folder = tmp_path_factory.mktemp("models")
-    request = Request(
-        methods="noprop,noprop[execution=together],backprop",
-        datasets=("digits",),
-        preset="quick",
-        seeds=(0,),
-        epochs=2,
-        batch_size=20,
-        train_size=60,
-        device="cpu",
-        threads=torch.get_num_threads(),
-        settings={"T": "2"},
-        data_dir=None,
-        low_memory=True,
-    )
+
+def rows_of(request: Request, folder: Path) -> dict[str, CellResult]:
+    """Run the cells here, models kept in a folder; by label."""
     found = {}
     for cell in make_plan(request):
         job = Job(run_id="run", cell=cell, data_dir=None, save_in=str(folder), environment=make_environment())
         row = run_cell(job, lambda event: None)
         found[row.method] = row.model_copy(update={"model_file": str(folder / (row.model_file or ""))})
     return found
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellResult]:
+    """`noprop` in each way, and `backprop`."""
+    return rows_of(REQUEST, tmp_path_factory.mktemp("models"))
 
 
 def test_each_way_is_a_row_that_says_which(rows: dict[str, CellResult]) -> None:
@@ -82,3 +90,28 @@ def test_the_report_says_which_way_was_taken(rows: dict[str, CellResult], tmp_pa
     report = build_report(write_run(tmp_path / "run", cells, planned)).read_text()
     assert "`noprop[T=2]`: `in_turn`; `noprop[T=2,execution=low_memory]`: `low_memory`" in report
     assert "| amp " in report
+
+
+def test_augmentation_is_in_the_row_and_in_the_report_and_makes_a_difference(
+    rows: dict[str, CellResult], tmp_path: Path
+) -> None:
+    augmented = {label: row.data.augmentation for label, row in rows.items() if row.data}
+    assert augmented == dict.fromkeys(rows, AugmentationRecord(shift=(1, 1), flip=False))
+    (plain,) = rows_of(replace(REQUEST, methods="backprop", low_memory=False, augment="none"), tmp_path).values()
+    assert plain.data is not None
+    assert plain.data.augmentation is None
+    ours = rows["backprop[T=2]"]
+    assert ours.data is not None
+    assert ours.data.fingerprint == plain.data.fingerprint
+    assert ours.epochs[0].train_loss != plain.epochs[0].train_loss
+
+    def report_of(row: CellResult) -> str:
+        cell = row.model_copy(update={"model_file": None})
+        return build_report(write_run(tmp_path / row.config.augment, [cell], make_run([cell]))).read_text()
+
+    with_it, without = report_of(ours), report_of(plain)
+    assert re.search(r"^\| augmentation +\| shifts of up to 1 × 1 pixels +\|$", with_it, re.MULTILINE)
+    assert re.search(r"^\| augment +\| standard +\|$", with_it, re.MULTILINE)
+    assert "Augmentation" in with_it
+    assert "ugmentation" not in without
+    assert re.search(r"^\| augment +\| none +\|$", without, re.MULTILINE)

@@ -70,6 +70,12 @@ def test_epochs_of_the_paper(name: str, epochs: int) -> None:
     assert get(name).epochs["paper"] == epochs
 
 
+def test_only_classes_without_left_and_right_may_be_mirrored() -> None:
+    """A mirrored digit or letter is none; a mirrored ship is a ship."""
+    ours = {"digits", "mnist", "fashion-mnist", "kmnist", "emnist", "svhn", "cifar10", "cifar100"}
+    assert {name for name in ours if get(name).flip} == {"fashion-mnist", "cifar10", "cifar100"}
+
+
 def test_register_adds_a_data_set() -> None:
     register("new", summary="A new one.", class_names=("a", "b", "c"), epochs=EPOCHS)(load_nothing)
     assert get("new") == Dataset("new", "A new one.", ("a", "b", "c"), load_nothing, EPOCHS)

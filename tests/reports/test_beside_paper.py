@@ -101,11 +101,19 @@ def test_without_a_matching_row_there_is_no_section() -> None:
         ({"config": {"optimizer": "Adam"}}, "54,000 images; optimiser Adam against AdamW: not a reproduction."),
         ({"config": {"lr": 0.01, "batch_size": 64}}, "; batch size 64 against 128, learning rate 0.01 against 0.001:"),
         ({"config": {"weight_decay": 0.0}}, "; weight decay 0 against 0.001:"),
+        ({"config": {"augment": "standard"}}, "; augmentation standard against none: not a reproduction."),
     ],
 )
 def test_what_differs_from_the_papers_training_is_said(overrides: dict[str, Any], said: str) -> None:
     (sentence,) = differences(cell(**overrides))
     assert said in sentence
+
+
+def test_whether_images_were_augmented_is_said() -> None:
+    assert "No augmentation, in the paper or here." in section(cell())
+    augmented = section(cell(), cell("backprop", config={"augment": "standard"}))
+    assert "No augmentation in the paper; what was done here is under [Data](#data)." in augmented
+    assert "in the paper or here" not in augmented
 
 
 def test_training_as_in_table_3_is_not_called_something_else() -> None:
