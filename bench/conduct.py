@@ -11,25 +11,27 @@ from bench.command import stop_code
 from bench.parallel.launch import command_start, find_place
 from bench.progress import make_display
 from bench.sweep import run_cells
+from bench.tracking.tracking import Tracking
 from reports import build
 from results.calibration import calibrate, write_calibration
 from results.schema import PlannedCell, name_of
 from results.store import read_cells, read_run
 
 
-def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> int:
+def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None = None) -> int:
     """Run the cells and report on them; if stopped, say what is kept and how to go on.
 
     Args:
         run: The run's folder, held by this process.
         cells: Those of its cells that are still to be done.
         data_dir: The user's data folder, if any.
+        track: The tracker that finished cells are handed to, if any.
 
     Returns:
         The exit code of the command.
     """
     try:
-        return _run_and_report(run, cells, data_dir)
+        return _run_and_report(run, cells, data_dir, track)
     except KeyboardInterrupt as stop:
         kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
         again = [*command_start(find_place()), "--resume", str(run)]
@@ -41,11 +43,12 @@ def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> i
         return stop_code(stop)
 
 
-def _run_and_report(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None) -> int:
+def _run_and_report(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None) -> int:
     """Run the cells, build the report, and print its table and path."""
     record = read_run(run)
     total = len(record.cells)
-    results = run_cells(run, cells, data_dir, make_display(total, total - len(cells), record.jobs), record.jobs)
+    display, tracking = make_display(total, total - len(cells), record.jobs), Tracking(track, run) if track else None
+    results = run_cells(run, cells, data_dir, display, record.jobs, tracking)
     rows = read_cells(run)
     if record.purpose == "calibration":
         write_calibration(run, calibrate(record, rows))

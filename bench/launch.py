@@ -50,7 +50,7 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         result: CellResult | None = None
         _running.add(process)
         try:
-            with _time_limit(process, job.timeout_seconds, late), Watch(process.pid, job.cell.config.device) as watch:
+            with time_limit(process, job.timeout_seconds, late), Watch(process.pid, job.cell.config.device) as watch:
                 result = _follow(process, job, watch, on_event)
         finally:
             _running.discard(process)
@@ -63,13 +63,24 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
 
 
 def end_all() -> None:
-    """End the processes of all cells that other threads are following; each of those then gets a row that says so."""
+    """End the processes that other threads are following; each cell among them then gets a row that says so."""
     for process in list(_running):
         _kill_group(process)
 
 
 @contextlib.contextmanager
-def _time_limit(process: subprocess.Popen[str], seconds: float | None, late: threading.Event) -> Iterator[None]:
+def ended_with_cells(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let `end_all` end this process, too, the leader of its group; afterwards nothing of it is left."""
+    _running.add(process)
+    try:
+        yield
+    finally:
+        _running.discard(process)
+        _kill_group(process)
+
+
+@contextlib.contextmanager
+def time_limit(process: subprocess.Popen[str], seconds: float | None, late: threading.Event) -> Iterator[None]:
     """End the process, children and all, when its time is up, and say so in `late`."""
 
     def end() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import click
 
 from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PRESETS
+from bench.tracking import registry as trackers
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
 
 DEFAULT_OUT = Path("results/runs")
-_NOT_FOR_RESUME = {"resume", "out", "data_dir"}
+_NOT_FOR_RESUME = {"resume", "out", "data_dir", "track"}
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -71,22 +73,17 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir"}
 @click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
 @click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
+@click.option(
+    "--track",
+    type=click.Choice([*trackers.names(), "none"]),
+    help="Hand each finished cell to this experiment tracker.  [default: none; with --resume the run's]",
+)
 @click.option("--save", is_flag=True, help="Keep the trained models in the run's folder, for python -m bench.predict.")
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
 )
 @click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
-def cli(
-    list_all: bool,
-    resume: str | None,
-    out: Path,
-    data_dir: Path | None,
-    save: bool,
-    jobs: int,
-    timeout: float | None,
-    retries: int,
-    **given: Any,
-) -> int:
+def cli(list_all: bool, **given: Any) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
     Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
@@ -94,6 +91,35 @@ def cli(
     if list_all:
         _list()
         return 0
+    from bench.parallel.launch import find_place
+
+    place = find_place()
+    if place is not None and place.rank > 0:
+        return _follow()
+    return carry_out(sys.argv[1:], **given)[1]
+
+
+def carry_out(
+    arguments: Sequence[str],
+    *,
+    resume: str | None,
+    out: Path,
+    data_dir: Path | None,
+    track: str | None,
+    save: bool,
+    jobs: int,
+    timeout: float | None,
+    retries: int,
+    **given: Any,
+) -> tuple[Path, int]:
+    """Do what the options of `cli` say, inside its context: `arguments` as they are typed, the others by their values.
+
+    Returns:
+        The run's folder and the exit code.
+
+    Raises:
+        UserError, ResultsError: something given cannot be used; nothing was written.
+    """
     from bench import datasets
     from bench.conduct import conduct
     from bench.environment import available_cores
@@ -107,8 +133,6 @@ def cli(
     from results.store import read_cells, read_run
 
     place = find_place()
-    if place is not None and place.rank > 0:
-        return _follow()
     data_dir = datasets.data_root(data_dir)
     ranks = place.ranks if place else 1
     if resume is not None:
@@ -118,17 +142,27 @@ def cli(
         check_launch(place, [cell.config for cell in record.cells], record.jobs)
         check_ranks(place, rows)
         check_cells(unfinished(run, record, rows), data_dir, ranks)
+        tracker = _tracker(record.track if track is None else track)
         with held(run), leading(place):
             # Read again: until now, another process may have added rows.
-            return conduct(run, unfinished(run, record, read_cells(run)), data_dir)
+            return run, conduct(run, unfinished(run, record, read_cells(run)), data_dir, tracker)
     given["threads"] = given["threads"] or max(1, available_cores() // (jobs * (place.local_ranks if place else 1)))
     given["settings"] = parse_settings(given["settings"])
     cells = make_plan(Request(data_dir=data_dir, ranks=ranks, **given))
     check_launch(place, [cell.config for cell in cells], jobs)
-    command = shlex.join([*command_start(place), *sys.argv[1:]])
-    run = start_run(out, cells, command, save_models=save, jobs=jobs, timeout_seconds=timeout, retries=retries)
+    tracker = _tracker(track)
+    how = {"save_models": save, "jobs": jobs, "timeout_seconds": timeout, "retries": retries, "track": tracker}
+    run = start_run(out, cells, shlex.join([*command_start(place), *arguments]), **how)
     with held(run), leading(place):
-        return conduct(run, cells, data_dir)
+        return run, conduct(run, cells, data_dir, tracker)
+
+
+def _tracker(name: str | None) -> str | None:
+    """The name of a tracker that can be used, or None where none is asked for."""
+    if name in (None, "none"):
+        return None
+    trackers.get(name)
+    return name
 
 
 def _follow() -> int:

@@ -18,6 +18,7 @@ from bench.job import Job, WarningEvent
 from bench.launch import end_all, run_in_process
 from bench.parallel.team import team
 from bench.progress import Display
+from bench.tracking.tracking import Tracking
 from results.calibration import find_calibration
 from results.names import file_stem
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
@@ -31,7 +32,7 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         out: Where the folder is made.
         cells: What is to be done.
         command: The command line that does it.
-        how: `save_models`, `jobs`, `timeout_seconds`, `retries` and `purpose`, as in `RunRecord`.
+        how: `save_models`, `jobs`, `timeout_seconds`, `retries`, `track` and `purpose`, as in `RunRecord`.
 
     Returns:
         The run's folder, named by time, data sets and preset.
@@ -73,7 +74,12 @@ def find_run(name: str, out: Path) -> Path:
 
 
 def run_cells(
-    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, display: Display, jobs: int = 1
+    run: Path,
+    cells: Sequence[PlannedCell],
+    data_dir: Path | None,
+    display: Display,
+    jobs: int = 1,
+    tracking: Tracking | None = None,
 ) -> list[CellResult]:
     """Run the cells in order, each in its own process; each row is on disk before the next cell starts.
 
@@ -83,6 +89,8 @@ def run_cells(
         data_dir: The user's data folder, if any.
         display: Shows how it goes.
         jobs: How many cells run at a time. More than one share the machine: their times are not those of a cell alone.
+        tracking: Is given each cell's last row when it is on disk, before the next cell starts (in its place, where
+            cells run side by side).
 
     Returns:
         The last row of each of these cells, failures included, without what it says of its epochs and the machine.
@@ -121,9 +129,11 @@ def run_cells(
                     # Its epochs are on disk; kept here too, they would make a long sweep's harness fat.
                     results.append(result.model_copy(update={"epochs": [], "machine": None}))
                     display.cell_ended(result)
-                    return
+                    break
                 again = f"{name_of(cell)}: {result.error}; trying again, attempt {attempt + 1} of {record.retries + 1}"
                 display.event(cell, WarningEvent(sentence=again))
+        if tracking is not None:
+            tracking.log(result)
 
     with display:
         if jobs == 1:

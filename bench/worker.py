@@ -23,7 +23,7 @@ def main() -> int:
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get among the events
     job = Job.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=_leave_with_the_harness, daemon=True).start()
+    threading.Thread(target=leave_with_the_harness, daemon=True).start()
 
     def emit(event: Event) -> None:
         events.write(event.model_dump_json() + "\n")
@@ -68,7 +68,8 @@ def describe(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _leave_with_the_harness(lifeline: TextIO = sys.stdin) -> None:
+def leave_with_the_harness(lifeline: TextIO = sys.stdin) -> None:
+    """End this process when its standard input does: the harness holds the other end."""
     lifeline.read()
     os._exit(1)
 

@@ -229,6 +229,8 @@ class RunRecord(Record):
     """How long one attempt at a cell may take (`--timeout`); null: no limit."""
     retries: Count = 0
     """How often a cell that failed is tried again before the next one."""
+    track: str | None = None
+    """The experiment tracker that finished cells are handed to (`--track`); null: none."""
     purpose: Literal["comparison", "calibration"] = "comparison"
     """A calibration runs one method under two names: the second name's cells are compared with the first's."""
     calibration: CalibrationRecord | None = None

@@ -73,8 +73,10 @@ class Plugin:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noprop-rogues\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(
             "[noprop_bench.methods]\nrogues = noprop_rogues\n[noprop_bench.datasets]\nrogues = noprop_rogues\n"
+            "[noprop_bench.trackers]\nrogues = noprop_rogue_trackers\n"
         )
         shutil.copy(Path(__file__).with_name("rogue_methods.py"), self._site / "noprop_rogues.py")
+        shutil.copy(Path(__file__).with_name("rogue_trackers.py"), self._site / "noprop_rogue_trackers.py")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,45 @@
+"""What every tracker is told of a cell, under the names of the results' schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from results.schema import CellResult
+
+_OF_AN_EPOCH = ("train_loss", "val_accuracy", "test_accuracy", "train_seconds", "eval_seconds")
+_AT_THE_END = (
+    "test_accuracy",
+    "val_accuracy",
+    "train_seconds",
+    "eval_seconds",
+    "wall_seconds",
+    "peak_rss_bytes",
+    "rss_rise_bytes",
+    "activation_bytes",
+    "gpu_peak_allocated_bytes",
+    "parameters",
+)
+
+
+def title(result: CellResult) -> str:
+    """`digits/noprop[T=20]/seed0`."""
+    return f"{result.dataset}/{result.method}/seed{result.seed}"
+
+
+def settings(result: CellResult) -> dict[str, Any]:
+    """What names the cell, and its whole configuration; the method's options under `options.`."""
+    values = result.config.model_dump()
+    options = values.pop("options")
+    key = {"dataset": result.dataset, "method": result.method, "method_name": result.method_name, "seed": result.seed}
+    return key | values | {f"options.{name}": value for name, value in options.items()}
+
+
+def history(result: CellResult) -> dict[int, dict[str, float]]:
+    """The figures after each epoch, by its number."""
+    return {epoch.epoch: {name: getattr(epoch, name) for name in _OF_AN_EPOCH} for epoch in result.epochs}
+
+
+def ending(result: CellResult) -> dict[str, float]:
+    """The figures of the whole cell that it has: accuracy, time and memory."""
+    values = {name: getattr(result, name) for name in _AT_THE_END}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,76 @@
+"""The harness's side of a tracker: hand over each finished cell, wait for it, and go on whatever happens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bench.launch import ended_with_cells, time_limit
+from bench.tracking.sender import Answer, Task
+from results.schema import CellResult, name_of
+
+LIMIT_SECONDS = 120.0
+"""How long logging a cell may take."""
+
+
+class Tracking:
+    """Logs a run's cells with one tracker, until that fails for the first time."""
+
+    def __init__(self, tracker: str, run: Path, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+        self._tracker, self._run, self._limit = tracker, run.resolve(), limit_seconds
+        self._said: set[str] = set()
+        self._failed = False
+        self._lock = threading.Lock()
+
+    def log(self, result: CellResult) -> None:
+        """Log a cell, in a process of its own. Comes back when that has ended; never raises for a fault of it."""
+        if self._failed:
+            return
+        try:
+            answer = self._ask(Task(tracker=self._tracker, run=self._run, result=result))
+        except OSError as error:
+            answer = Answer(error=str(error))
+        with self._lock:
+            if answer.said is not None and answer.said not in self._said:
+                self._said.add(answer.said)
+                print(f"note: {answer.said}", file=sys.stderr, flush=True)
+            if answer.error is not None and not self._failed:
+                self._failed = True
+                print(
+                    f"warning: {self._tracker} could not log {name_of(result)} ({answer.error}), and is given no more "
+                    "cells; the run goes on",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+    def _ask(self, task: Task) -> Answer:
+        late = threading.Event()
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bench.tracking.sender"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,  # no terminal to ask on, and Ctrl-C reaches the harness alone
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with process, ended_with_cells(process), time_limit(process, self._limit, late):
+                process.stdin.write(task.model_dump_json() + "\n")
+                process.stdin.flush()
+                out = process.stdout.read()
+                process.wait()
+            if late.is_set():
+                return Answer(error=f"it took longer than {self._limit:g} s")
+            try:
+                return Answer.model_validate_json(out)
+            except ValidationError:
+                errors.seek(0)
+                *_, last = ["", *errors.read().split("\n")[:-1]]
+                return Answer(error=f"its process ended with exit code {process.returncode}: {last}")
