@@ -27,11 +27,23 @@ MAX_MARKED_EPOCHS = 24
 BRIGHTEST = 0.92
 """Of viridis: its last yellow cannot be seen on white."""
 LOG_SPREAD = 30.0
+_OVER_SEEDS = {"mean": "mean_of_seeds", "min": "least_of_seeds", "max": "most_of_seeds"}
+_BLOCKS = {name: name for name in ("method", "quantity", "unit", "time")} | _OVER_SEEDS
+_BY_EPOCH = {
+    "method": "method",
+    "number": "block",
+    "time": "time",
+    "epoch": "epoch",
+    "own_accuracy": "own_accuracy_mean_of_seeds_percent",
+    "denoising_error": "denoising_error_mean_of_seeds",
+}
+_BY_STEP = {"method": "method", "time": "time"} | {key: f"accuracy_{name}_percent" for key, name in _OVER_SEEDS.items()}
+"""Columns of the numbers that are drawn, by their names in the file; times have no unit: inference goes from 0 to 1."""
 _BAND = "Lines: mean over seeds; bands: from the least to the most (not a confidence interval)."
 
 
 def draw_blocks(data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str) -> dict[str, Picture]:
-    """Draw what the data set's diagnostics have numbers for, as `folder/<prefix>-<name>.png`.
+    """Draw what the data set's diagnostics have numbers for, as `folder/<prefix>-<name>.png`, `.svg` and `.csv`.
 
     Returns:
         The pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
@@ -51,11 +63,17 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
     rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (accuracy, error, weight) = panels(3, 4.1)
-        _curves(accuracy, rows, methods, "own_accuracy", looks, "-")
-        _curves(accuracy, rows, methods, "image_accuracy", looks, "--")
-        _curves(error, rows, methods, "denoising_error", looks, "-")
         weighted = rows[rows["snr_weight"].notna()]
-        _curves(weight, weighted, methods_in(weighted), "snr_weight", looks, "-")
+        drawn = [
+            _curves(panel, shown, methods_in(shown), column, looks, linestyle).assign(quantity=column, unit=unit)
+            for panel, shown, column, unit, linestyle in (
+                (accuracy, rows, "own_accuracy", "percent", "-"),
+                (accuracy, rows, "image_accuracy", "percent", "--"),
+                (error, rows, "denoising_error", "1", "-"),
+                (weight, weighted, "snr_weight", "1", "-"),
+            )
+            if not shown.empty
+        ]
         accuracy.set(title="Accuracy of each block", ylabel="accuracy (%)", ylim=(-2, 102))
         error.set(title="Denoising error", ylabel="|û − u|² / |u|²")
         weight.set(title="Weight of the block's loss", ylabel="SNR weight")
@@ -71,7 +89,7 @@ def _blocks(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: st
         image = Line2D([], [], color="0.3", linestyle="--", label="accuracy from image and pure noise")
         figure.legend(handles=[own, image], loc="outside upper left", ncols=2, frameon=False, fontsize="small")
         legend(figure, looks, methods)
-        save(figure, path)
+        save(figure, path, pd.concat(drawn), _BLOCKS)
     accuracies = rows.groupby(["method", "time"])["own_accuracy"].mean()
     said = ", ".join(f"{method} {accuracies[method].iloc[0]:.2f}%" for method in methods)
     scales = (
@@ -98,13 +116,15 @@ def _by_epoch(data: DatasetView, path: Path) -> Picture | None:
     with themed():
         figure = Figure(figsize=(WIDTH_INCHES, 0.5 + 3.2 * len(methods)), layout="constrained")
         axes = figure.subplots(len(methods), 2, squeeze=False, sharex=True)
+        drawn = []
         for row, method in zip(axes, methods, strict=True):
             of_method = frame[frame["method"] == method]
             numbers = sorted(of_method["number"].unique())
             shades = mpl.colormaps["viridis"](np.linspace(0, BRIGHTEST, len(numbers)))
             marker = "o" if of_method["epoch"].nunique() <= MAX_MARKED_EPOCHS else ""
             columns = ["own_accuracy", "denoising_error"]
-            means = of_method.groupby(["number", "epoch"])[columns].mean()
+            means = of_method.groupby(["number", "epoch"])[["time", *columns]].mean()
+            drawn.append(means.reset_index().assign(method=method))
             for panel, column in zip(row, columns, strict=True):
                 for index, block in enumerate(numbers):
                     curve = means.loc[block][column]
@@ -117,7 +137,7 @@ def _by_epoch(data: DatasetView, path: Path) -> Picture | None:
         for panel in axes[-1]:
             panel.set_xlabel("epoch")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        save(figure, path)
+        save(figure, path, pd.concat(drawn), _BY_EPOCH)
     return Picture(
         path.name,
         f"Line charts of each block's accuracy and denoising error against the epoch on {data.name}, for "
@@ -150,14 +170,14 @@ def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str
     rows = frame[frame["method"].isin(methods)]
     with themed():
         figure, (panel,) = panels(1, 4.1)
-        _curves(panel, rows, methods, "accuracy", looks, "-")
+        drawn = _curves(panel, rows, methods, "accuracy", looks, "-")
         panel.set(
             xlabel="time at which inference is stopped (0: noise, 1: its end)",
             ylabel="validation accuracy (%)",
             ylim=(-2, 102),
         )
         legend(figure, looks, methods)
-        save(figure, path)
+        save(figure, path, drawn, _BY_STEP)
     halves = rows[(rows["time"] - 0.5).abs() < 1e-6].groupby("method", sort=False)["accuracy"].mean()
     said = ", ".join(f"{method} {value:.2f}%" for method, value in halves.items())
     return Picture(
@@ -171,8 +191,8 @@ def _steps(frame: pd.DataFrame, looks: Mapping[str, Look], path: Path, name: str
 
 def _curves(
     panel: Axes, rows: pd.DataFrame, methods: Sequence[str], column: str, looks: Mapping[str, Look], linestyle: str
-) -> None:
-    """Each method's mean over seeds against time, and a band from the least to the most."""
+) -> pd.DataFrame:
+    """Draw each method's mean over seeds against time, and a band from the least to the most; what is drawn."""
     over_seeds = rows.groupby(["method", "time"])[column].agg(["mean", "min", "max"])
     curves = {method: over_seeds.loc[[method]].droplevel("method") for method in methods}
     bands(panel, curves, looks)
@@ -188,6 +208,7 @@ def _curves(
             markeredgecolor="white",
             markeredgewidth=0.6,
         )
+    return pd.concat([curve.reset_index().assign(method=method) for method, curve in curves.items()])
 
 
 def _maybe_log(panel: Axes, values: pd.Series) -> None:

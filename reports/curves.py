@@ -12,10 +12,27 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from reports.style import MAX_DOTS, Look, Picture, accuracy_limits, bands, legend, panels, save, scale_x, themed
+from reports.style import MAX_DOTS, MEAN, Look, Picture, accuracy_limits, bands, legend, panels, save, scale_x, themed
 from reports.view import DatasetView
 
 MAX_MARKERS = 12
+_BY_EPOCH = {
+    "method": "method",
+    "accuracy_of": "accuracy_of",
+    "seed": "seed",
+    "epoch": "epoch",
+    "accuracy": "accuracy_percent",
+    "min": "least_of_seeds_percent",
+    "max": "most_of_seeds_percent",
+}
+_BY_TIME = {
+    "method": "method",
+    "seed": "seed",
+    "epoch": "epoch",
+    "elapsed_seconds": "training_time_seconds",
+    "val_accuracy": "validation_accuracy_percent",
+}
+"""Columns of the numbers that are drawn, by their names in the file."""
 
 
 def epoch_means(data: DatasetView, methods: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,6 +65,7 @@ def accuracy_by_epoch(
     fields = {"val_accuracy": "validation", "test_accuracy": "test"}
     with themed():
         figure, axes = panels(2, 4.1, sharey=True)
+        drawn = []
         for panel, (field, title) in zip(axes, fields.items(), strict=True):
             of_field = means[field]
             curves = {method: of_field.loc[method] for method in methods}
@@ -55,16 +73,19 @@ def accuracy_by_epoch(
             for method, curve in curves.items():
                 look = looks[method]
                 _marked_line(panel, curve.index, curve["mean"], look, markersize=6)
+                marks = [curve.reset_index().rename(columns={"mean": field}).assign(seed=MEAN)]
                 seeds = rows[rows["method"] == method]
                 if seeds["seed"].nunique() in range(2, MAX_DOTS + 1) and len(curve) <= 2 * MAX_MARKERS:
                     panel.scatter(seeds["epoch"], seeds[field], s=9, color=look.color, alpha=0.6, lw=0, zorder=2)
+                    marks.append(seeds)
+                drawn += [each.assign(method=method, accuracy_of=title, accuracy=each[field]) for each in marks]
             panel.set(title=f"{title.capitalize()} accuracy", xlabel="epoch")
             panel.set_xlim(0.5, rows["epoch"].max() + 0.5)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         low, high, cropped = _limits(means, list(fields))
         axes[0].set(ylabel="accuracy (%)", ylim=(low, high))
         legend(figure, looks, methods)
-        save(figure, path)
+        save(figure, path, pd.concat(drawn), _BY_EPOCH)
     ends = _last(means, methods, "test_accuracy")
     return Picture(
         path.name,
@@ -80,13 +101,18 @@ def accuracy_by_time(
     """Validation accuracy against training seconds: the mean of both over seeds, and thin lines for the seeds."""
     with themed():
         figure, (panel,) = panels(1, 4.1)
+        drawn = []
         for method in methods:
             curve, look = means.loc[method], looks[method]
+            line = pd.DataFrame({field: curve[field, "mean"] for field in ("elapsed_seconds", "val_accuracy")})
+            marks = [line.reset_index().assign(method=method, seed=MEAN)]
             seeds = rows[rows["method"] == method]
             if seeds["seed"].nunique() in range(2, MAX_DOTS + 1):
                 paths = [seed[["elapsed_seconds", "val_accuracy"]].to_numpy() for _, seed in seeds.groupby("seed")]
                 panel.add_collection(LineCollection(paths, colors=[look.color], linewidths=0.8, alpha=0.45))
-            _marked_line(panel, curve["elapsed_seconds", "mean"], curve["val_accuracy", "mean"], look, markersize=6.5)
+                marks.append(seeds)
+            _marked_line(panel, line["elapsed_seconds"], line["val_accuracy"], look, markersize=6.5)
+            drawn += marks
         totals = means["elapsed_seconds", "mean"].groupby(level="method").max()
         if scale_x(panel, rows.groupby(["method", "seed"])["elapsed_seconds"].max()):
             firsts = means["elapsed_seconds", "mean"]
@@ -94,7 +120,7 @@ def accuracy_by_time(
         low, high, cropped = _limits(means, ["val_accuracy"])
         panel.set(xlabel="training time (s)", ylabel="validation accuracy (%)", ylim=(low, high))
         legend(figure, looks, methods)
-        save(figure, path)
+        save(figure, path, pd.concat(drawn), _BY_TIME)
     spent = ", ".join(f"{method} {totals[method]:,.3g} s" for method in methods)
     lines = (
         "One seed for each method."

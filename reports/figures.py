@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -16,6 +19,7 @@ from reports.memory_curve import memory_over_time
 from reports.style import (
     MAX_DOTS,
     MAX_DRAWN,
+    MEAN,
     ROUND_STEPS,
     Look,
     Picture,
@@ -32,10 +36,32 @@ from reports.trade_off import trade_off
 from reports.view import DatasetView
 
 
+class Bar(NamedTuple):
+    """The mean of a method with its range over seeds, or one seed's value, which has none; all in MiB."""
+
+    method: str
+    seed: int | str
+    held: float
+    least: float = math.nan
+    most: float = math.nan
+
+
+_MEMORY = {
+    "memory": "memory",
+    "method": "method",
+    "seed": "seed",
+    "held": "mib",
+    "least": "least_of_seeds_mib",
+    "most": "most_of_seeds_mib",
+}
+_BY_DEPTH = {"method": "method", "depth": "T", "held": "activations_mean_of_seeds_mib"}
+"""Columns of the numbers that are drawn, by their names in the file."""
+
+
 def draw(
     data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str, *, times: bool = True
 ) -> dict[str, Picture]:
-    """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`.
+    """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`, `.svg` and `.csv`.
 
     Times may be compared unless cells shared the machine; if not, `times` is False and no method is ahead in them.
 
@@ -77,25 +103,25 @@ def memory(data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look],
     # The peak stands in only where the rise is not known: beside it, it would say the same with less contrast.
     if values[RSS_RISE]:
         del values[PEAK_RSS]
-    values = {measure: by_method for measure, by_method in values.items() if by_method}
+    values = {measure: bars for measure, bars in values.items() if bars}
     if not values:
         return None
     with themed():
         figure, axes = panels(len(values), 1.3 + 0.42 * len(methods), sharey=True)
         axes[0].set_yticks(range(len(methods)), methods)
-        for panel, (measure, by_method) in zip(axes, values.items(), strict=True):
-            _bars(panel, by_method, methods, looks)
-            most = max(float(seeds.max()) for seeds in by_method.values())
+        for panel, (measure, bars) in zip(axes, values.items(), strict=True):
+            _bars(panel, bars, methods, looks)
+            most = max(bar.most for bar in _means(bars))
             scale = {"xlim": (0, most * (1.1 + 0.07 * len(values)) or 1), "ylim": (len(methods) - 0.4, -0.6)}
             panel.set(title=wrapped(titles[measure], len(values)), xlabel="MiB", **scale)
             panel.yaxis.grid(visible=False)
             panel.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS))
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        save(figure, path)
+        drawn = [pd.DataFrame(bars).assign(memory=titles[measure]) for measure, bars in values.items()]
+        save(figure, path, pd.concat(drawn), _MEMORY)
     lengths = "; ".join(
-        f"{titles[measure]}: "
-        + ", ".join(f"{method} {number(float(seeds.mean()))} MiB" for method, seeds in by_method.items())
-        for measure, by_method in values.items()
+        f"{titles[measure]}: " + ", ".join(f"{bar.method} {number(bar.held)} MiB" for bar in _means(bars))
+        for measure, bars in values.items()
     )
     return Picture(
         path.name,
@@ -123,6 +149,7 @@ def activations_by_depth(
     with themed():
         figure, (panel,) = panels(1, 4.1)
         heights = {m: [statistics.fmean(held) / MIB for held in profile.values()] for m, profile in profiles.items()}
+        drawn = [(m, *point) for m, held in heights.items() for point in zip(profiles[m], held, strict=True)]
         order = list(profiles)
         for index, method in enumerate(order):
             above = sum(heights[other] == heights[method] for other in order[index + 1 :])
@@ -140,7 +167,7 @@ def activations_by_depth(
         panel.set_ylim(bottom=0)
         panel.set_xticks(depths)
         legend(figure, looks, list(profiles))
-        save(figure, path)
+        save(figure, path, pd.DataFrame(drawn, columns=list(_BY_DEPTH)), _BY_DEPTH)
     ends = ", ".join(
         f"{method} from {number(statistics.fmean(profile[min(profile)]) / MIB)} MiB at T = {min(profile)} "
         f"to {number(statistics.fmean(profile[max(profile)]) / MIB)} MiB at T = {max(profile)}"
@@ -154,28 +181,40 @@ def activations_by_depth(
     )
 
 
-def _by_method(data: DatasetView, methods: Sequence[str], measure: Measure) -> dict[str, np.ndarray]:
-    """The values of the methods that have the measure, one a seed."""
-    found = {method: list(measure.values(data.finished[method]).values()) for method in methods}
-    return {method: np.array(values) for method, values in found.items() if values}
+def _by_method(data: DatasetView, methods: Sequence[str], measure: Measure) -> list[Bar]:
+    """The mean of each method that has the measure and, where they are few and differ, its seeds."""
+    bars = []
+    for method in methods:
+        by_seed = measure.values(data.finished[method])
+        if not by_seed:
+            continue
+        seeds = np.array(list(by_seed.values()))
+        bars.append(Bar(method, MEAN, seeds.mean(), seeds.min(), seeds.max()))
+        if len(seeds) <= MAX_DOTS and seeds.max() > seeds.min():
+            bars += [Bar(method, seed, held) for seed, held in by_seed.items()]
+    return bars
 
 
-def _bars(panel: Axes, values: Mapping[str, np.ndarray], methods: Sequence[str], looks: Mapping[str, Look]) -> None:
+def _means(bars: Sequence[Bar]) -> list[Bar]:
+    return [bar for bar in bars if bar.seed == MEAN]
+
+
+def _bars(panel: Axes, bars: Sequence[Bar], methods: Sequence[str], looks: Mapping[str, Look]) -> None:
     """A method's mean as a bar with its number at the end, the range over seeds as a line, a few seeds as dots."""
-    most = max(float(seeds.max()) for seeds in values.values())
-    at = {method: position for position, method in enumerate(methods) if method in values}
+    means = _means(bars)
+    at = {method: position for position, method in enumerate(methods)}
     panel.barh(
-        list(at.values()),
-        [values[method].mean() for method in at],
-        color=[looks[method].color for method in at],
+        [at[mean.method] for mean in means],
+        [mean.held for mean in means],
+        color=[looks[mean.method].color for mean in means],
         linewidth=0,
     )
-    spread = {method: values[method] for method in at if values[method].max() > values[method].min()}
-    lines = [[(seeds.min(), at[method]), (seeds.max(), at[method])] for method, seeds in spread.items()]
+    lines = [[(mean.least, at[mean.method]), (mean.most, at[mean.method])] for mean in means if mean.most > mean.least]
     panel.add_collection(LineCollection(lines, colors="0.15", linewidths=1.4, zorder=3))
-    for method, seeds in spread.items():
-        if len(seeds) <= MAX_DOTS:
-            panel.scatter(seeds, [at[method]] * len(seeds), s=14, color="0.15", edgecolor="white", lw=0.5, zorder=4)
-    for method, position in at.items():
-        seeds = values[method]
-        panel.text(seeds.max() + 0.025 * most, position, number(float(seeds.mean())), va="center", fontsize="small")
+    end = max(mean.most for mean in means)
+    for mean in means:
+        y = at[mean.method]
+        dots = [bar.held for bar in bars if bar.method == mean.method and bar.seed != MEAN]
+        if dots:
+            panel.scatter(dots, [y] * len(dots), s=14, color="0.15", edgecolor="white", lw=0.5, zorder=4)
+        panel.text(mean.most + 0.025 * end, y, number(mean.held), va="center", fontsize="small")

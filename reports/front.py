@@ -32,20 +32,20 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return sorted((name for name, point in points.items() if not is_beaten(point)), key=lambda name: points[name])
 
 
-def seed_points(data: DatasetView, methods: Iterable[str], cost: Measure) -> dict[str, list[tuple[float, float]]]:
-    """(cost, test accuracy in percent) of each seed that has both, in order of seed, by method; none without any."""
+def seed_points(data: DatasetView, methods: Iterable[str], cost: Measure) -> dict[str, dict[int, tuple[float, float]]]:
+    """(cost, test accuracy in percent) by method and seed, in order of seed; only what has both."""
     points = {}
     for method in methods:
         costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
         if seeds := sorted(costs.keys() & accuracies.keys()):
-            points[method] = [(costs[seed], accuracies[seed]) for seed in seeds]
+            points[method] = {seed: (costs[seed], accuracies[seed]) for seed in seeds}
     return points
 
 
 def mean_points(data: DatasetView, cost: Measure) -> dict[str, tuple[float, float]]:
     """(mean cost, mean test accuracy in percent) by method, over the seeds that have both."""
     return {
-        method: (fmean(cost for cost, _ in seeds), fmean(accuracy for _, accuracy in seeds))
+        method: (fmean(cost for cost, _ in seeds.values()), fmean(accuracy for _, accuracy in seeds.values()))
         for method, seeds in seed_points(data, data.drawn, cost).items()
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
@@ -15,10 +16,13 @@ from reports.text import MIB, number
 from results.scale import Axis, ScalePoint, ScaleRecord
 
 Value = Callable[[ScalePoint], float | None]
+_POINT = {"method": "method", "axis": "varied", "value": "value"}
+_TIME = _POINT | {"line": "line", "y": "seconds", "half_bar": "half_of_interquartile_range_seconds"}
+"""Columns of the numbers that are drawn, by their names in the file."""
 
 
 def growth_pictures(record: ScaleRecord, folder: Path) -> list[Picture]:
-    """Draw the sweep into a folder.
+    """Draw the sweep into a folder, each picture as PNG and SVG with its numbers as CSV.
 
     Raises:
         OSError: the folder cannot be written to.
@@ -30,7 +34,7 @@ def growth_pictures(record: ScaleRecord, folder: Path) -> list[Picture]:
 def _time(record: ScaleRecord, path: Path) -> Picture:
     axes = axes_of(record)
     with themed():
-        _draw(record, axes, lambda point: point.seconds.median, path, _log_seconds, bars=True)
+        _draw(record, axes, lambda point: point.seconds.median, path, _log_seconds, _TIME, bars=True)
     growth = "; ".join(
         f"{method}: " + ", ".join(f"{NAMES[axis]} {number(power, decimals=2)}" for axis, power in powers.items())
         for method in methods_of(record)
@@ -49,8 +53,9 @@ def _time(record: ScaleRecord, path: Path) -> Picture:
 
 def _share(record: ScaleRecord, path: Path) -> Picture:
     axes = axes_of(record)
+    columns = _POINT | {"y": "share_of_ceiling"}
     with themed():
-        _draw(record, axes, lambda point: share_of_ceiling(record, point), path, _percent)
+        _draw(record, axes, lambda point: share_of_ceiling(record, point), path, _percent, columns)
     at = [point for point in record.points if point.value == record.fixed[point.axis] and point.axis != "images"]
     shares = {point.method: share for point in at if (share := share_of_ceiling(record, point)) is not None}
     said = ", ".join(f"{method} {share:.0%}" for method, share in shares.items())
@@ -65,8 +70,9 @@ def _share(record: ScaleRecord, path: Path) -> Picture:
 
 def _activations(record: ScaleRecord, path: Path) -> Picture:
     axes = [axis for axis in axes_of(record) if axis != "images"]
+    columns = _POINT | {"y": "activations_mib"}
     with themed():
-        _draw(record, axes, lambda point: point.activation_bytes / MIB, path, _log_mib)
+        _draw(record, axes, lambda point: point.activation_bytes / MIB, path, _log_mib, columns)
     most = {
         method: max(point.activation_bytes for point in record.points if point.method == method) / MIB
         for method in methods_of(record)
@@ -90,19 +96,22 @@ def _draw(
     value: Value,
     path: Path,
     scale_y: Callable[[Axes, Axis], None],
+    columns: Mapping[str, str],
     *,
     bars: bool = False,
 ) -> None:
-    """One panel for each axis, two in a row, and one legend."""
+    """One panel for each axis, two in a row, and one legend; `columns` as in `save`."""
     rows = -(-len(axes) // 2)
     figure = Figure(figsize=(WIDTH_INCHES, 0.6 + 3.0 * rows), layout="constrained")
     grid = figure.subplots(rows, min(2, len(axes)), squeeze=False)
     methods = methods_of(record)
     look = looks(methods)
+    drawn = []
     for axis, panel in zip(axes, grid.flat, strict=False):
-        _lines(panel, {method: points_of(record, axis, method) for method in methods}, value, look, bars=bars)
+        curves = {method: points_of(record, axis, method) for method in methods}
+        drawn.append(_lines(panel, curves, value, look, bars=bars).assign(axis=axis, line="measured"))
         if bars:
-            _bounds(panel, record, axis)
+            drawn.append(_bounds(panel, record, axis).assign(axis=axis, line="at a matrix product's speed"))
         ticks = sorted({point.value for point in record.points if point.axis == axis})
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(ticks))
@@ -113,7 +122,7 @@ def _draw(
     for panel in grid.flat[len(axes) :]:
         panel.set_axis_off()
     legend(figure, look, methods)
-    save(figure, path)
+    save(figure, path, pd.concat(drawn), columns)
 
 
 def _lines(
@@ -123,15 +132,23 @@ def _lines(
     look: Mapping[str, Look],
     *,
     bars: bool,
-) -> None:
-    for method, points in curves.items():
-        shown = [(point, y) for point in points if (y := value(point)) is not None]
-        if not shown:
+) -> pd.DataFrame:
+    """Draw a line a method; what is drawn."""
+    shown = [
+        (method, point.value, y, point.seconds.iqr / 2)
+        for method, points in curves.items()
+        for point in points
+        if (y := value(point)) is not None
+    ]
+    lines = pd.DataFrame(shown, columns=["method", "value", "y", "half_bar"])
+    for method in curves:
+        line = lines[lines["method"] == method]
+        if line.empty:
             continue
         panel.errorbar(
-            [point.value for point, _ in shown],
-            [y for _, y in shown],
-            yerr=[point.seconds.iqr / 2 for point, _ in shown] if bars else None,
+            line["value"],
+            line["y"],
+            yerr=line["half_bar"] if bars else None,
             color=look[method].color,
             marker=look[method].marker,
             markersize=6,
@@ -139,17 +156,20 @@ def _lines(
             linewidth=1.6,
             capsize=3,
         )
+    return lines
 
 
-def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> None:
+def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> pd.DataFrame:
     """The counted operations at the ceiling's speed: one dotted line for each method whose count is another."""
-    drawn: set[tuple[tuple[int, float], ...]] = set()
+    drawn: dict[tuple[tuple[int, float], ...], str] = {}
     for method in methods_of(record):
         points = [point for point in points_of(record, axis, method) if point.flops is not None]
         line = tuple((point.value, float(point.flops or 0) / record.ceiling.flops_per_second) for point in points)
         if line and line not in drawn:
             panel.plot(*zip(*line, strict=True), color="0.35", linestyle=":", linewidth=1.3)
-            drawn.add(line)
+            drawn[line] = method
+    shown = [(method, *point) for line, method in drawn.items() for point in line]
+    return pd.DataFrame(shown, columns=["method", "value", "y"])
 
 
 def _log_seconds(panel: Axes, axis: Axis) -> None:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from reports.style import Look, Picture, legend, panels, save, scale_x, themed
 from reports.text import MIB, number
 from reports.view import DatasetView
 from results.schema import CellResult
+
+_COLUMNS = {
+    "method": "method",
+    "seed": "seed",
+    "seconds": "time_since_training_began_seconds",
+    "rise": "memory_above_baseline_mib",
+}
+"""Columns of the numbers that are drawn, by their names in the file."""
 
 
 def memory_over_time(
@@ -24,27 +34,27 @@ def memory_over_time(
     series = {method: _series(cell) for method, cell in cells.items()}
     with themed():
         figure, (panel,) = panels(1, 3.8)
-        for method, (times, rises) in series.items():
+        for method, samples in series.items():
             look = looks[method]
             panel.plot(
-                times,
-                rises,
+                samples["seconds"],
+                samples["rise"],
                 color=look.color,
                 marker=look.marker,
-                markevery=max(1, len(times) // 8),
+                markevery=max(1, len(samples) // 8),
                 markersize=6,
                 markeredgecolor="white",
                 markeredgewidth=0.6,
                 linewidth=1.4,
             )
-        ends = [times[-1] for times, _ in series.values()]
+        ends = [float(samples["seconds"].iloc[-1]) for samples in series.values()]
         logarithmic = scale_x(panel, ends)
         if logarithmic:
             panel.set_xlim(left=min(ends) / 20)
         panel.set(xlabel="time since training began (s)", ylabel="memory above baseline (MiB)")
         legend(figure, looks, list(cells))
-        save(figure, path)
-    most = ", ".join(f"{method} {number(max(rises))} MiB" for method, (_, rises) in series.items())
+        save(figure, path, pd.concat(series.values()), _COLUMNS)
+    most = ", ".join(f"{method} {number(float(samples['rise'].max()))} MiB" for method, samples in series.items())
     seeds = sorted({cell.seed for cell in cells.values()})
     which = f"seed {seeds[0]}" if len(seeds) == 1 else "the first seed of each method"
     return Picture(
@@ -64,9 +74,9 @@ def _first_sampled(cells: Sequence[CellResult]) -> CellResult | None:
     return None
 
 
-def _series(cell: CellResult) -> tuple[list[float], list[float]]:
-    """Seconds, and MiB above the baseline."""
+def _series(cell: CellResult) -> pd.DataFrame:
+    """A row a sample: seconds, and rise in MiB above the baseline."""
     assert cell.machine is not None
     assert cell.baseline_rss_bytes is not None
-    times, resident = zip(*cell.machine.rss_series, strict=True)
-    return list(times), [(held - cell.baseline_rss_bytes) / MIB for held in resident]
+    samples = [(seconds, (held - cell.baseline_rss_bytes) / MIB) for seconds, held in cell.machine.rss_series]
+    return pd.DataFrame(samples, columns=["seconds", "rise"]).assign(method=cell.method, seed=cell.seed)

@@ -24,7 +24,7 @@ from reports.caveats import caveats
 from reports.matching import Mismatch, mismatches
 from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.style import Picture
-from reports.text import MISSING, code, codes, listed, number, plural
+from reports.text import MISSING, PICTURE_FILES, code, codes, listed, number, plural, ranges
 from reports.view import REFERENCE, DatasetView, RunView, moment
 
 
@@ -58,7 +58,7 @@ def _opening(view: RunView) -> Iterator[str]:
         f"This run trained {plural(len(view.methods), 'method')} ({codes(view.methods)}) on "
         f"{plural(len(names), 'data set')} ({', '.join(names)}) for {' or '.join(map(str, epochs))} "
         f"{'epoch' if epochs == [1] else 'epochs'} with {plural(len(seeds), 'seed')} "
-        f"({_ranges(seeds)}), and measured accuracy, wall-clock time and peak memory. Each method, data set and seed "
+        f"({ranges(seeds)}), and measured accuracy, wall-clock time and peak memory. Each method, data set and seed "
         f"is one cell; {finished:,} of {plural(len(record.cells), 'cell')} finished. What differs between the methods "
         "apart from the training rule is listed under [Configuration](#configuration), and what cannot be concluded "
         "under [What this does not show](#what-this-does-not-show)."
@@ -73,6 +73,7 @@ def _opening(view: RunView) -> Iterator[str]:
         "single seed has no interval. Standard deviations have a table of their own. "
         f"{MISSING} stands for a figure that was not measured."
     )
+    yield PICTURE_FILES
 
 
 def _dataset(
@@ -222,14 +223,3 @@ def _picture(picture: Picture | None, folder: str) -> Iterator[str]:
 def _limits(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
     yield "## What this does not show"
     yield "\n".join(f"- {sentence}" for sentence in caveats(view, unmatched))
-
-
-def _ranges(numbers: list[int]) -> str:
-    """`0-4, 7` for 0, 1, 2, 3, 4, 7."""
-    spans: list[list[int]] = []
-    for value in numbers:
-        if spans and value == spans[-1][1] + 1:
-            spans[-1][1] = value
-        else:
-            spans.append([value, value])
-    return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in spans)

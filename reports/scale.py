@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.execution import ways_taken
 from reports.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.growth_figures import growth_pictures
-from reports.text import MIB, MISSING, code, listed, markdown_table, number, plural
+from reports.text import MIB, MISSING, PICTURE_FILES, code, listed, markdown_table, number, plural
 from reports.view import moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file
@@ -32,6 +32,7 @@ def build_scale_report(folder: Path) -> Path:
     blocks = [*_top(record)]
     for picture in pictures:
         blocks += [f"![{picture.alt}]({FIGURES}/{picture.file})", picture.caption]
+    blocks.append(PICTURE_FILES)
     for axis in axes_of(record):
         blocks += _axis(record, axis)
     blocks += _conditions(record)

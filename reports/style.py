@@ -1,4 +1,4 @@
-"""One look for every picture: a colour and a marker for each method, axes, legend, and the file that is written.
+"""One look for every picture: a colour and a marker for each method, axes, legend, and the files that are written.
 
 Pictures are drawn on figures of their own with no global state, so that a report can be built from any program.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -34,6 +35,10 @@ CROP_SPAN, CROP_MARGIN = 30.0, 10.0
 ROUND_STEPS = [1, 2, 2.5, 5, 10]
 LOG_SPREAD = 10.0
 """An axis of times or bytes is logarithmic where the largest value is this many times the smallest."""
+MEAN = "mean"
+"""In the column `seed` of the numbers that are drawn: a mean over seeds, where the others are of one seed."""
+_SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "noprop-bench"}
+"""Text stays text, and the names of parts follow from what they are, not from chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +121,26 @@ def legend(figure: Figure, looks: Mapping[str, Look], methods: Sequence[str], *,
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG without the version of the library in it, so that the same results give the same file.
+def save(figure: Figure, path: Path, drawn: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    """Write a picture as PNG and SVG, and the numbers that are drawn in it as CSV beside them.
 
+    No file has a date or the version of a library in it, so that the same results give the same files.
     Not by `savefig`, which goes through everything twice, the first time only to lay it out.
+
+    Args:
+        figure: the picture.
+        path: of the PNG; the others differ in the suffix.
+        drawn: one row a mark.
+        columns: those that are written, in this order, and their names in the file, with units. Numbers are written
+            with eight digits.
     """
     figure.set_dpi(DPI)
     FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # it is laid out by now
+    with mpl.rc_context(_SVG):
+        FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
+    table = drawn[list(columns)].rename(columns=dict(columns))
+    table.to_csv(path.with_suffix(".csv"), index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8")
 
 
 def accuracy_limits(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> tuple[float, float, bool]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 
 from tabulate import tabulate
 
@@ -12,6 +13,9 @@ from reports.stats import Estimate, RatioEstimate
 MISSING = "–"
 MIB = 2**20
 ONE_SEED = " (one seed)"
+PICTURE_FILES = (
+    "Each picture is there as SVG, too, and the numbers drawn in it as CSV: in the same folder, under the same name."
+)
 MAX_DECIMALS = 4
 MAX_COLUMN_DECIMALS = 6
 
@@ -103,6 +107,23 @@ def listed(texts: Sequence[str]) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`, `1,000 cells`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """`0–4, 7` for 0, 1, 2, 3, 4, 7."""
+    spans: list[list[int]] = []
+    for value in numbers:
+        if spans and value == spans[-1][1] + 1:
+            spans[-1][1] = value
+        else:
+            spans.append([value, value])
+    return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in spans)
+
+
+def first_free(name: str, taken: Container[str], *, start: int = 2) -> str:
+    """The name if it is not taken, else the first that is not of `name-2`, `name-3`, ..., from `start` on."""
+    numbered = (f"{name}-{number}" for number in itertools.count(start))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:

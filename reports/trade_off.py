@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import FuncFormatter
@@ -15,6 +18,7 @@ from reports.stats import estimate
 from reports.style import (
     CROP_SPAN,
     MAX_DOTS,
+    MEAN,
     Look,
     Picture,
     legend,
@@ -33,8 +37,37 @@ LEAST_ERROR = 0.1
 """Percent, added to every error where they are drawn by their logarithms, so that one of 0 has a place."""
 ERROR_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 100)
 
-Seeds = dict[str, tuple[np.ndarray, np.ndarray]]
-"""By method: costs and test accuracies in percent, one a seed."""
+
+class Mark(NamedTuple):
+    """The mean of a method with its range over seeds in both directions, or one seed's point, which has none."""
+
+    method: str
+    seed: int | str
+    seeds: int
+    cost: float
+    accuracy: float
+    """In percent."""
+    cost_least: float = math.nan
+    cost_most: float = math.nan
+    accuracy_least: float = math.nan
+    accuracy_most: float = math.nan
+
+
+_COLUMNS = {
+    "name": "cost_of",
+    "unit": "cost_unit",
+    "method": "method",
+    "seed": "seed",
+    "seeds": "seeds",
+    "cost": "cost",
+    "cost_least": "cost_least_of_seeds",
+    "cost_most": "cost_most_of_seeds",
+    "accuracy": "test_accuracy_percent",
+    "accuracy_least": "test_accuracy_least_of_seeds_percent",
+    "accuracy_most": "test_accuracy_most_of_seeds_percent",
+    "on_front": "on_pareto_front",
+}
+"""Columns of the numbers that are drawn, by their names in the file."""
 
 
 def trade_off(
@@ -44,7 +77,7 @@ def trade_off(
 
     Where times may not be compared (`times` is False), there is no front in them.
     """
-    costs = {cost: seeds for cost in COSTS if (seeds := _seeds(data, methods, cost))}
+    costs = {cost: marks for cost in COSTS if (marks := _marks(data, methods, cost))}
     if not costs:
         return None
     units = {cost: "s" if cost is TRAIN_SECONDS else "MiB" for cost in costs}
@@ -52,19 +85,23 @@ def trade_off(
     fronts = {cost: pareto_front(each) for cost, each in points.items() if times or cost is not TRAIN_SECONDS}
     with themed():
         figure, axes = panels(len(costs), 4.1, sharey=True)
-        accuracies = np.concatenate([y for seeds in costs.values() for _, y in seeds.values()])
-        by_errors = _scale_y(axes[0], float(accuracies.min()), float(accuracies.max()))
+        means = [mean for marks in costs.values() for mean in _means(marks)]
+        lowest, highest = min(mean.accuracy_least for mean in means), max(mean.accuracy_most for mean in means)
+        by_errors = _scale_y(axes[0], lowest, highest)
         axes[0].set_ylabel("test accuracy (%)")
         logarithmic = []
-        for panel, (cost, seeds) in zip(axes, costs.items(), strict=True):
-            _crosses(panel, seeds, looks, fronts.get(cost, []))
-            if scale_x(panel, np.concatenate([x for x, _ in seeds.values()])):
+        for panel, (cost, marks) in zip(axes, costs.items(), strict=True):
+            _crosses(panel, marks, looks, fronts.get(cost, []))
+            if scale_x(panel, [end for mean in _means(marks) for end in (mean.cost_least, mean.cost_most)]):
                 logarithmic.append(COSTS[cost])
             if cost in fronts:
                 _steps(panel, [points[cost][method] for method in fronts[cost]])
             panel.set_xlabel(wrapped(f"{COSTS[cost]} ({units[cost]})", len(costs)))
         legend(figure, looks, methods, line=False)
-        save(figure, path)
+        drawn = [
+            _frame(marks, fronts.get(cost)).assign(name=COSTS[cost], unit=units[cost]) for cost, marks in costs.items()
+        ]
+        save(figure, path, pd.concat(drawn), _COLUMNS)
     described = "; ".join(
         f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(data.finished[method]).values()), decimals=2)}% in "
         f"{plus_minus(estimate(TRAIN_SECONDS.values(data.finished[method]).values()))} s with "
@@ -99,10 +136,24 @@ def trade_off(
     )
 
 
-def _seeds(data: DatasetView, methods: Sequence[str], cost: Measure) -> Seeds:
-    """Methods that have the cost and an accuracy for a seed."""
-    points = {method: np.array(seeds).T for method, seeds in seed_points(data, methods, cost).items()}
-    return {method: (x, y) for method, (x, y) in points.items()}
+def _marks(data: DatasetView, methods: Sequence[str], cost: Measure) -> list[Mark]:
+    """Each method's mean and, where they are few, its seeds; of methods with the cost and an accuracy for a seed."""
+    marks = []
+    for method, seeds in seed_points(data, methods, cost).items():
+        x, y = np.array(list(seeds.values())).T
+        marks.append(Mark(method, MEAN, len(seeds), x.mean(), y.mean(), x.min(), x.max(), y.min(), y.max()))
+        if 1 < len(seeds) <= MAX_DOTS:
+            marks += [Mark(method, seed, 1, *point) for seed, point in seeds.items()]
+    return marks
+
+
+def _means(marks: Sequence[Mark]) -> list[Mark]:
+    return [mark for mark in marks if mark.seed == MEAN]
+
+
+def _frame(marks: Sequence[Mark], front: Sequence[str] | None) -> pd.DataFrame:
+    """The marks, and whether each one's method is on the front; None where none is drawn."""
+    return pd.DataFrame(marks).assign(on_front=None if front is None else [mark.method in front for mark in marks])
 
 
 def _scale_y(panel: Axes, low: float, high: float) -> bool:
@@ -130,22 +181,29 @@ def _scale_y(panel: Axes, low: float, high: float) -> bool:
     return True
 
 
-def _crosses(panel: Axes, seeds: Seeds, looks: Mapping[str, Look], front: Sequence[str]) -> None:
+def _crosses(panel: Axes, marks: Sequence[Mark], looks: Mapping[str, Look], front: Sequence[str]) -> None:
     """Each method's mean, its range over seeds in both directions, and each of a few seeds as a dot."""
-    several = {method: (x, y) for method, (x, y) in seeds.items() if len(x) > 1}
+    several = [mean for mean in _means(marks) if mean.seeds > 1]
     lines = [
         line
-        for x, y in several.values()
-        for line in ([(x.min(), y.mean()), (x.max(), y.mean())], [(x.mean(), y.min()), (x.mean(), y.max())])
+        for mean in several
+        for line in (
+            [(mean.cost_least, mean.accuracy), (mean.cost_most, mean.accuracy)],
+            [(mean.cost, mean.accuracy_least), (mean.cost, mean.accuracy_most)],
+        )
     ]
-    colors = [looks[method].color for method in several for _ in range(2)]
+    colors = [looks[mean.method].color for mean in several for _ in range(2)]
     panel.add_collection(LineCollection(lines, colors=colors, linewidths=1.2, alpha=0.8))
-    for method, (x, y) in seeds.items():
-        look = looks[method]
-        if 1 < len(x) <= MAX_DOTS:
+    for mean in _means(marks):
+        look = looks[mean.method]
+        dots = [mark for mark in marks if mark.method == mean.method and mark.seed != MEAN]
+        if dots:
+            x, y = [dot.cost for dot in dots], [dot.accuracy for dot in dots]
             panel.scatter(x, y, s=14, color=look.color, alpha=0.6, lw=0)
-        edge, level = ("0.1", 6) if method in front else ("white", 5)
-        panel.plot(x.mean(), y.mean(), color=look.color, marker=look.marker, ms=9, markeredgecolor=edge, zorder=level)
+        edge, level = ("0.1", 6) if mean.method in front else ("white", 5)
+        panel.plot(
+            mean.cost, mean.accuracy, color=look.color, marker=look.marker, ms=9, markeredgecolor=edge, zorder=level
+        )
 
 
 def _steps(panel: Axes, front: Sequence[tuple[float, float]]) -> None:

@@ -87,7 +87,8 @@ def test_every_link_resolves_and_every_picture_is_a_png_with_alt_text(report: Pa
     for alt, link in images:
         assert len(alt) > 40
         assert (report.parent / link).read_bytes().startswith(PNG)
-    assert files_in(report.parent / "figures") == {Path(link).name for _, link in images}
+    names = {Path(link).with_suffix(suffix).name for _, link in images for suffix in (".png", ".svg", ".csv")}
+    assert files_in(report.parent / "figures") == names
     anchors = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.M)}
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
 
