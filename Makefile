@@ -4,6 +4,7 @@ DATASET ?= digits
 METHODS ?= all
 METHOD ?= noprop
 PRESET ?= quick
+TRIALS ?= 20
 SEEDS ?=
 EPOCHS ?=
 RUN ?=
@@ -14,12 +15,13 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report microbench profile test lint clean
+.PHONY: help setup bench tune report microbench profile test lint clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
 	@echo "variables of bench: DATASET=$(DATASET) METHODS=$(METHODS) PRESET=$(PRESET) SEEDS=0,1,2 EPOCHS=7"
+	@echo "of tune: the same but SEEDS, and TRIALS=$(TRIALS)"
 	@echo "and ARGS for any other flag of 'python -m bench.run --help', e.g. ARGS='--train-size 10000'"
 
 setup: $(STAMP)  ## make the virtual environment (.venv) and install everything into it
@@ -32,6 +34,10 @@ $(STAMP): pyproject.toml
 bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=noprop,backprop SEEDS=0,1,2
 	@$(BIN)/python -m bench.run --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' \
 		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
+
+tune: $(STAMP)  ## search hyperparameters, as many trials for each method: make tune DATASET=mnist METHODS=noprop,backprop
+	@$(BIN)/python -m bench.tune --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' --trials '$(TRIALS)' \
+		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
 
 report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest)
 	@$(BIN)/python -m reports.build $(RUN)

@@ -89,7 +89,12 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     baseline = current_rss()
 
     method = maker.make()
-    epochs, images = _train(method, data, config, cell.seed, emit, ranks, augmentation(augmented, cell.seed, device))
+    augmented_by = augmentation(augmented, cell.seed, device)
+    epochs, images = _train(method, data, job, emit, ranks, augmented_by)
+    if job.trial:
+        seconds = sum(epoch.train_seconds for epoch in epochs)
+        found = {"val_accuracy": epochs[-1].val_accuracy, "train_seconds": seconds, "data": record.model_dump()}
+        return row_of(job, status="ok", wall_seconds=time.perf_counter() - clock, **found)
     peak = peak_rss()
     emit(PhaseEvent(phase="probes"))
     gpu = read_gpu_memory(device)
@@ -158,13 +163,13 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
 def _train(
     method: Method,
     data: DeviceData,
-    config: CellConfig,
-    seed: int,
+    job: Job,
     emit: Callable[[Event], None],
     ranks: Ranks,
     augmented: Augmentation | None,
 ) -> tuple[list[EpochRecord], int]:
     """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
+    config, seed = job.cell.config, job.cell.seed
     learner = ranks.share(method)
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
     noise = seed_of(seed, Stream.EVALUATION)
@@ -188,9 +193,9 @@ def _train(
             continue
         start = time.perf_counter()
         val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
-        test_accuracy = evaluate(method, data, data.test, config.batch_size, noise)
+        test_accuracy = None if job.trial else evaluate(method, data, data.test, config.batch_size, noise)
         eval_seconds = time.perf_counter() - start
-        diagnostics = _diagnose(method, data, config, seed)
+        diagnostics = None if job.trial else _diagnose(method, data, config, seed)
         epochs.append(
             EpochRecord(
                 epoch=number,

@@ -22,6 +22,8 @@ class Job(BaseModel):
     """Where the cell's processes meet in torchrun's store; None: there is only this one."""
     timeout_seconds: float | None = None
     """How long the cell's whole process may take; None: as long as it likes."""
+    trial: bool = False
+    """A trial of a search: trained as a cell is, but only evaluated, and on validation images alone."""
 
 
 class StepEvent(BaseModel):

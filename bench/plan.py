@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -15,11 +15,14 @@ from bench.errors import UserError
 from bench.parallel.ranks import share_of
 from bench.presets import OPTIMIZER, PAPER, PRESETS
 from bench.spec import MethodSpec, parse_methods
+from bench.tuned import SEARCHED, Winners
 from methods.method import TaskShape
 from results.conditions import Augment
 from results.schema import CellConfig, PlannedCell
+from results.tuning import untuned
 
-_Item = TypeVar("_Item", int, str)
+_Name = TypeVar("_Name", int, str)
+_Item = TypeVar("_Item")
 
 SPLIT_SEED = 0
 """One split for all seeds and methods: seeds differ in initialisation, batches and noise, not in data."""
@@ -51,6 +54,8 @@ class Request:
     """Epochs from one evaluation to the next."""
     ranks: int = 1
     """How many processes will train a cell."""
+    winners: Winners | None = None
+    """What a search has found; None: every method has the same hyperparameters."""
 
 
 def make_plan(request: Request) -> list[PlannedCell]:
@@ -63,7 +68,11 @@ def make_plan(request: Request) -> list[PlannedCell]:
         raise UserError(f"unknown preset {request.preset!r}: the presets are {', '.join(PRESETS)}")
     preset = PRESETS[request.preset]
     specs = parse_methods(
-        request.methods, request.settings, paper=request.preset == PAPER, low_memory=request.low_memory
+        request.methods,
+        request.settings,
+        paper=request.preset == PAPER,
+        low_memory=request.low_memory,
+        tuned=request.winners is not None,
     )
     chosen = [datasets.get(name) for name in request.datasets]
     _distinct("data set", [dataset.name for dataset in chosen])
@@ -71,9 +80,10 @@ def make_plan(request: Request) -> list[PlannedCell]:
     device = resolve_device(request.device)
     cells: list[PlannedCell] = []
     for dataset in chosen:
-        _check_fits(dataset, specs, request.train_size, request.data_dir, request.ranks)
+        here = [_searched(request, dataset.name, spec) for spec in specs]
+        _check_fits(dataset, [spec for spec, _ in here], request.train_size, request.data_dir, request.ranks)
         for position, seed in enumerate(seeds):
-            for spec in _rotated(specs, position):
+            for spec, searched in _rotated(here, position):
                 config = CellConfig(
                     preset=request.preset,
                     epochs=request.epochs or _preset_epochs(request.preset, dataset, spec),
@@ -90,13 +100,38 @@ def make_plan(request: Request) -> list[PlannedCell]:
                     parallel=request.parallel,
                     eval_every=request.eval_every,
                     augment=request.augment,
-                )
+                ).model_copy(update=searched)
                 cells.append(
                     PlannedCell(
                         dataset=dataset.name, method=spec.label, method_name=spec.cls.name, seed=seed, config=config
                     )
                 )
     return cells
+
+
+def _searched(request: Request, dataset: str, spec: MethodSpec) -> tuple[MethodSpec, dict[str, Any]]:
+    """A method as it is on a data set, and the fields of its configuration that a search has found.
+
+    Raises:
+        UserError: it is to be tuned and nothing was found for it, or it is told what was searched.
+    """
+    if not spec.tuned or request.winners is None:
+        return spec, {}
+    for name in SEARCHED:
+        if getattr(request, name) is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')} is not accepted with {spec.label}, whose own was found by a search: leave "
+                "it out"
+            )
+    winner = request.winners.get(dataset, untuned(spec.label))
+    try:
+        options = spec.cls.Options.parse(spec.options | winner.options).as_dict()
+    except methods.MethodError as error:
+        raise UserError(f"the tuned hyperparameters of {spec.label} on {dataset} do not fit: {error}") from None
+    return replace(spec, options=options), {
+        **{name: getattr(winner, name) for name in SEARCHED},
+        "tuning": winner.tuning,
+    }
 
 
 def plan_one_method(request: Request, why: str) -> list[PlannedCell]:
@@ -157,7 +192,7 @@ def resolve_device(name: str) -> str:
     return f"cuda:{number or 0}"
 
 
-def _distinct(kind: str, items: Sequence[_Item]) -> Sequence[_Item]:
+def _distinct(kind: str, items: Sequence[_Name]) -> Sequence[_Name]:
     if not items:
         raise UserError(f"the list of {kind}s is empty: give at least one {kind}")
     for item in items:
@@ -166,7 +201,7 @@ def _distinct(kind: str, items: Sequence[_Item]) -> Sequence[_Item]:
     return items
 
 
-def _rotated(specs: list[MethodSpec], by: int) -> Iterable[MethodSpec]:
+def _rotated(specs: list[_Item], by: int) -> Iterable[_Item]:
     """Another method first for each seed, so that a machine that slows down or warms up does so for all alike."""
     start = by % len(specs)
     return specs[start:] + specs[:start]

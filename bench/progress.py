@@ -57,8 +57,10 @@ def describe_result(result: CellResult) -> str:
     name = name_of(result)
     if result.status != "ok":
         return f"{name}: {result.status.upper()}: {result.error}"
-    assert result.test_accuracy is not None
     assert result.train_seconds is not None
+    if result.test_accuracy is None:
+        assert result.val_accuracy is not None
+        return f"{name}: validation accuracy {result.val_accuracy:.2%}, {result.train_seconds:.1f} s of training"
     assert result.peak_rss_bytes is not None
     return (
         f"{name}: test accuracy {result.test_accuracy:.2%}, {result.train_seconds:.1f} s of training, "

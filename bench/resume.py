@@ -12,7 +12,9 @@ from bench.errors import UserError
 from bench.plan import resolve_device
 from bench.presets import PAPER
 from bench.spec import parse_methods, parse_settings
+from bench.tuned import Winners
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
+from results.tuning import untuned
 
 _OF_THE_RUN = {"save": "save_models", "jobs": "jobs", "timeout": "timeout_seconds", "retries": "retries"}
 
@@ -20,18 +22,19 @@ _WHAT_METHODS = ("methods", "settings", "low_memory")
 """They decide together what the methods are."""
 
 
-def check_settings(record: RunRecord, given: Mapping[str, Any]) -> None:
+def check_settings(record: RunRecord, given: Mapping[str, Any], winners: Winners | None = None) -> None:
     """Refuse settings that are not the run's own.
 
     Args:
         record: The run.
         given: What was given beside `--resume`, by the names of the parameters of `bench.run`.
+        winners: The tuned hyperparameters that were given.
 
     Raises:
         UserError: something differs; all that does is named.
     """
     differing = []
-    for flag, ours, theirs in _compared(record, given):
+    for flag, ours, theirs in [*_compared(record, given), *_tuned(record, winners)]:
         if ours != theirs:
             differing.append(f"--{flag.replace('_', '-')} (the run has {_text(ours)}, given is {_text(theirs)})")
     if differing:
@@ -101,16 +104,31 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
         preset = given.get("preset", record.cells[0].config.preset)
         settings = parse_settings(given.get("settings", ()))
         low_memory = given.get("low_memory", False)
-        specs = parse_methods(given.get("methods", "all"), settings, paper=preset == PAPER, low_memory=low_memory)
+        specs = parse_methods(
+            given.get("methods", "all"),
+            settings,
+            paper=preset == PAPER,
+            low_memory=low_memory,
+            tuned=any(cell.config.tuning for cell in record.cells),
+        )
         flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
 
 
+def _tuned(record: RunRecord, winners: Winners | None) -> list[tuple[str, Any, Any]]:
+    """The searches that tuned hyperparameters are from: the run's, and what is given for the same methods."""
+    if winners is None:
+        return []
+    tuned = [cell for cell in record.cells if cell.config.tuning is not None]
+    theirs = {str(winners.get(cell.dataset, untuned(cell.method)).tuning) for cell in tuned}
+    return [("config", {str(cell.config.tuning) for cell in tuned}, theirs or set(winners.files))]
+
+
 def _text(value: Any) -> str:
     """A value, or the values of a set, for people."""
     if isinstance(value, set | frozenset):
-        return ", ".join(_text(each) for each in sorted(value, key=lambda each: (str(type(each)), each)))
+        return ", ".join(_text(each) for each in sorted(value, key=lambda each: (str(type(each)), each))) or "none"
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from bench.config import ASSIGNMENT, TunedSource, config_option, settings_of
+from bench.errors import UserError
 from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PRESETS
 from bench.tracking import registry as trackers
@@ -23,6 +25,8 @@ from bench.tracking import registry as trackers
 
 DEFAULT_OUT = Path("results/runs")
 _NOT_FOR_RESUME = {"resume", "out", "data_dir", "track"}
+_BY_USER = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP}
+"""Where a value is from that a person has written: the command line, or a file (`--config`)."""
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -44,7 +48,7 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir", "track"}
     "--set",
     "settings",
     multiple=True,
-    metavar="NAME=VALUE",
+    metavar=ASSIGNMENT,
     help="A method option for every method that has it: T=20. Repeatable.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
@@ -82,8 +86,15 @@ _NOT_FOR_RESUME = {"resume", "out", "data_dir", "track"}
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
 )
-@click.option("--list", "list_all", is_flag=True, help="List methods and data sets, one line each.")
-def cli(list_all: bool, **given: Any) -> int:
+@config_option()
+@click.option(
+    "--print-config",
+    is_flag=True,
+    is_eager=True,
+    help="Print the whole configuration as a file for --config, and run nothing.",
+)
+@click.option("--list", "list_all", is_flag=True, is_eager=True, help="List methods and data sets, one line each.")
+def cli(list_all: bool, print_config: bool, **given: Any) -> int:
     """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
 
     Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
@@ -95,13 +106,15 @@ def cli(list_all: bool, **given: Any) -> int:
 
     place = find_place()
     if place is not None and place.rank > 0:
-        return _follow()
-    return carry_out(sys.argv[1:], **given)[1]
+        return 0 if print_config else _follow()
+    return carry_out(sys.argv[1:], print_config=print_config, **given)[1]
 
 
 def carry_out(
     arguments: Sequence[str],
     *,
+    config: tuple[TunedSource, ...],
+    print_config: bool,
     resume: str | None,
     out: Path,
     data_dir: Path | None,
@@ -111,11 +124,11 @@ def carry_out(
     timeout: float | None,
     retries: int,
     **given: Any,
-) -> tuple[Path, int]:
+) -> tuple[Path | None, int]:
     """Do what the options of `cli` say, inside its context: `arguments` as they are typed, the others by their values.
 
     Returns:
-        The run's folder and the exit code.
+        The run's folder (None where the configuration was only printed) and the exit code.
 
     Raises:
         UserError, ResultsError: something given cannot be used; nothing was written.
@@ -130,15 +143,20 @@ def carry_out(
     from bench.resume import check_settings, unfinished
     from bench.spec import parse_settings
     from bench.sweep import find_run, start_run
+    from bench.tuned import find_winners
     from results.store import read_cells, read_run
 
+    context = click.get_current_context()
     place = find_place()
     data_dir = datasets.data_root(data_dir)
     ranks = place.ranks if place else 1
     if resume is not None:
+        if print_config:
+            raise UserError("--print-config is not accepted with --resume, which keeps what the run's run.json says")
         run = find_run(resume, out)
         record, rows = read_run(run), read_cells(run)
-        check_settings(record, _given(click.get_current_context()))
+        winners = find_winners(config, dict.fromkeys(cell.dataset for cell in record.cells))
+        check_settings(record, _given(context), winners)
         check_launch(place, [cell.config for cell in record.cells], record.jobs)
         check_ranks(place, rows)
         check_cells(unfinished(run, record, rows), data_dir, ranks)
@@ -148,7 +166,13 @@ def carry_out(
             return run, conduct(run, unfinished(run, record, read_cells(run)), data_dir, tracker)
     given["threads"] = given["threads"] or max(1, available_cores() // (jobs * (place.local_ranks if place else 1)))
     given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(Request(data_dir=data_dir, ranks=ranks, **given))
+    winners = find_winners(config, given["datasets"])
+    cells = make_plan(Request(data_dir=data_dir, ranks=ranks, winners=winners, **given))
+    if print_config:
+        from bench.effective import effective_config
+
+        print(effective_config(context, cells, winners, data_dir=data_dir), end="")
+        return None, 0
     check_launch(place, [cell.config for cell in cells], jobs)
     tracker = _tracker(track)
     how = {"save_models": save, "jobs": jobs, "timeout_seconds": timeout, "retries": retries, "track": tracker}
@@ -178,11 +202,12 @@ def _follow() -> int:
 
 
 def _given(context: click.Context) -> dict[str, Any]:
-    """What the user wrote on the command line that says what a run is."""
+    """What the user wrote, on the command line or in a file, that says what a run is."""
+    flags = {param.name for _, param in settings_of(context.command)}
     return {
         name: value
         for name, value in context.params.items()
-        if name not in _NOT_FOR_RESUME and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name in flags and name not in _NOT_FOR_RESUME and context.get_parameter_source(name) in _BY_USER
     }
 
 

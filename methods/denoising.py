@@ -6,9 +6,10 @@ What `noprop` and its control `noprop-attached` have in common. How the blocks a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +18,7 @@ from methods.backbone import PAPER, StackOptions
 from methods.diagnostics import Probe
 from methods.method import TaskShape
 from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
+from methods.search import Range
 from methods.stack import StackMethod
 
 Sampler = Literal["ancestral", "mean", "replace"]
@@ -53,6 +55,10 @@ class DenoisingStack(StackMethod):
     """Base of the two."""
 
     paper = PAPER
+    search_space: ClassVar[Mapping[str, Range]] = {
+        "eta": Range(0.01, 10.0, log=True),
+        "alpha_bar_max": Range(0.8, 0.999),
+    }
     options: NoPropOptions
 
     def __init__(self, shape: TaskShape, options: NoPropOptions) -> None:

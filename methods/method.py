@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from methods.diagnostics import Batches, Diagnosis
 from methods.options import Options as OptionsBase
 from methods.prototypes import TrainingImages
+from methods.search import Range
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 MakeOptimizer = Callable[[ParameterGroups], Optimizer]
@@ -75,6 +76,9 @@ class Method(nn.Module, ABC):
     """How credit reaches the weights, in a few words: by it, the report groups methods."""
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
+    search_space: ClassVar[Mapping[str, Range]] = {}
+    """Options that a search for hyperparameters varies, beside learning rate and weight decay, which it does for all.
+    A default lies in its range."""
     low_memory: ClassVar[Mapping[str, str]] = {}
     """Options with which it is trained part after part, so that only one part is on the device; empty: it cannot be."""
     trained_on_own_task: ClassVar[bool] = True

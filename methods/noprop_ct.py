@@ -7,7 +7,9 @@ embedding noised to a random time, alone: nothing is unrolled in training. The n
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from methods import gamma as noise_schedule
 from methods.continuous import PAPER, spread_times
 from methods.denoiser import DenoisingMethod, DenoisingOptions
 from methods.registry import register
+from methods.search import Range
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class NoPropCT(DenoisingMethod):
     credit = "gradients inside a block"
     Options = NoPropCTOptions
     paper = PAPER
+    search_space: ClassVar[Mapping[str, Range]] = {
+        "eta": Range(0.01, 10.0, log=True),
+        "alpha_bar_max": Range(0.7, 0.99),
+    }
     options: NoPropCTOptions
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:

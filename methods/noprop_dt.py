@@ -22,6 +22,7 @@ from methods.denoising import DenoisingStack, NoPropOptions
 from methods.in_place import BlocksInTurn
 from methods.method import MakeOptimizer, TaskShape
 from methods.registry import MethodError, register
+from methods.search import Range
 from methods.streams import Streams
 from methods.together import BlocksTogether
 
@@ -80,6 +81,8 @@ class NoPropDT(DenoisingStack):
     credit = "gradients inside a block"
     Options = NoPropDTOptions
     low_memory: ClassVar[Mapping[str, str]] = {"execution": "low_memory"}
+    # Not eta: each block has its own loss and optimiser, so that with Adam a loss's scale hardly acts.
+    search_space: ClassVar[Mapping[str, Range]] = {"alpha_bar_max": DenoisingStack.search_space["alpha_bar_max"]}
     options: NoPropDTOptions
 
     def __init__(self, shape: TaskShape, options: NoPropDTOptions) -> None:

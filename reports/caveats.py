@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
+from reports import hyperparameters
 from reports.machine import DISTURBED_SHARE, is_disturbed
 from reports.matching import Mismatch
 from reports.paper import paper_epochs, published
@@ -145,11 +146,8 @@ def _training(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:
                 f"{against} ({published().source}, Table 3): this is not a reproduction of its accuracies, and says "
                 "nothing about where the methods end up when trained that long."
             )
+    yield from hyperparameters.limits(view)
     if len({method for data in view.datasets for method in data.drawn}) > 1:
-        yield (
-            "The results record no search for hyperparameters: no method is shown at its own best learning rate, "
-            "weight decay or batch size, and a setting that suits one method may handicap another."
-        )
         yield "Training losses are each method's own, cannot be compared between methods, and are not shown."
     if unmatched:
         yield "The methods differ in the settings listed under Unmatched; part of any gap may come from those."

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from reports.hyperparameters import how_found
 from reports.text import MISSING, code, codes, markdown_table, number
 from reports.view import DatasetView, RunView
 from results.schema import CellConfig
 
-SETTINGS = [field for field in CellConfig.model_fields if field != "options"]
+SETTINGS = [field for field in CellConfig.model_fields if field not in ("options", "tuning")]
 FINGERPRINT_DIGITS = 12
 
 
@@ -78,6 +79,8 @@ def _in_dataset(data: DatasetView) -> Iterator[Mismatch]:
         # A run of thousands of cells has a handful of different settings: only those are put into words.
         used = dict.fromkeys((cell.method, getattr(cell.config, field)) for cell in cells)
         yield from _differing(data.name, field, ((method, _setting(field, value)) for method, value in used))
+    found = dict.fromkeys((cell.method, how_found(cell.config.tuning)) for cell in cells)
+    yield from _differing(data.name, "how hyperparameters were found", found)
     for name in dict.fromkeys(name for cell in cells for name in cell.config.options):
         options = ((cell.method, cell.config.options) for cell in cells if name in cell.config.options)
         yield from _differing(data.name, f"option {name}", ((method, shown(o[name])) for method, o in options))

@@ -29,8 +29,8 @@ MACHINE = ("cpu", "cores", "gpu")
 """Fields of `Environment` that make a machine another one."""
 CONDITIONS = ("threads", "device")
 """Fields of `CellConfig` that change what a cell costs, and not what it computes."""
-NAMES = ("preset",)
-"""Fields of `CellConfig` that only name values which other fields hold."""
+NAMES = ("preset", "tuning")
+"""Fields of `CellConfig` that only name values which other fields hold, or say how they were found."""
 COST = ("train_seconds", "rss_rise_bytes", "gpu_peak_allocated_bytes")
 """Fields of `CellResult` that hang on the machine and the number of threads."""
 

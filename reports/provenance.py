@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reports import augmentation, matching
+from reports import augmentation, hyperparameters, matching
 from reports.execution import ways_taken
 from reports.text import MISSING, code, markdown_table, plural
 from reports.view import RunView
@@ -53,6 +53,7 @@ def _missing(view: RunView) -> Iterator[str]:
 def _configuration(view: RunView, unmatched: Sequence[matching.Mismatch]) -> Iterator[str]:
     yield "## Configuration"
     yield matching.settings_table(view)
+    yield from hyperparameters.section(view)
     yield "### Options of the methods"
     yield matching.options_table(view)
     yield from _executions(view)

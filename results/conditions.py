@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Field
 
 from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
+from results.tuning import TuningRecord
 
 Augment = Literal["none", "standard"]
 
@@ -48,6 +49,9 @@ class CellConfig(Record):
     """Epochs from one evaluation to the next. The last epoch is always evaluated."""
     augment: Augment = "none"
     """Augmentation of the training images; `DataRecord.augmentation` says what it came to."""
+    tuning: TuningRecord | None = None
+    """The search that found the learning rate, the weight decay and the options it names; null: they are defaults, or
+    were given."""
 
 
 class DataRecord(Record):

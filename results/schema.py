@@ -85,7 +85,8 @@ class EpochRecord(Record):
     train_loss: float
     """Mean of the method's own training loss over the epoch's images. Not comparable between methods."""
     val_accuracy: Fraction
-    test_accuracy: Fraction
+    test_accuracy: Fraction | None
+    """Null in a trial of a search, which looks at no test image."""
     train_seconds: Seconds
     """Of this epoch, and of those before it that were not evaluated."""
     eval_seconds: Seconds

@@ -52,6 +52,15 @@ def test_options_survive_text(name: str) -> None:
     assert methods.get(name).Options.parse(as_text).as_dict() == spec.options
 
 
+def test_what_a_search_varies_are_its_options_and_their_ends_are_accepted(name: str) -> None:
+    cls = methods.get(name)
+    defaults = cls.Options.parse({}).as_dict()
+    for option, searched in cls.search_space.items():
+        assert searched.low <= defaults[option] <= searched.high
+        for end in (searched.low, searched.high):
+            assert cls.Options.parse({option: end}).as_dict()[option] == end
+
+
 def test_refuses_an_unknown_option(name: str) -> None:
     with pytest.raises(methods.MethodError, match="'no_such_option'"):
         methods.get(name).Options.parse({"no_such_option": "1"})

@@ -29,6 +29,7 @@ from results.schema import (
     StepRecord,
 )
 from results.store import CELLS_FILE, create_run
+from results.tuning import TuningRecord
 
 MIB = 2**20
 TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)
@@ -138,6 +139,27 @@ def make_calibration(**overrides: Any) -> CalibrationRecord:
         "spread": {"train_seconds": 0.01},
     }
     return CalibrationRecord(**(values | overrides))
+
+
+def make_tuning(**overrides: Any) -> TuningRecord:
+    """A search of 20 trials, of which the eighth was the best."""
+    values: dict[str, Any] = {
+        "study": "results/tuned/mnist/study.jsonl",
+        "found_at": "2026-02-20T10:00:00Z",
+        "commit": "0123456789ab",
+        "sampler": "TPESampler",
+        "trials": 20,
+        "failed": 1,
+        "space": {"lr": "0.0001 to 0.01, logarithmic", "T": "1 to 30"},
+        "seed": 0,
+        "epochs": 3,
+        "batch_size": 128,
+        "train_size": 5_000,
+        "trial": 7,
+        "val_accuracy": 0.91,
+        "default_val_accuracy": 0.89,
+    }
+    return TuningRecord(**(values | overrides))
 
 
 def make_cell(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 import methods
-from bench import cell, datasets, probes, targets
+from bench import cell, datasets, probes, targets, train
 from bench.cell import run_cell
 from bench.datasets import Dataset, RawData
 from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
@@ -24,7 +24,7 @@ from bench.meters.flops import FlopMeter
 from bench.models import ModelCard
 from bench.seeds import Stream, seed_of
 from bench.targets import images_to_targets, seconds_to_targets
-from bench.train import TrainingError
+from bench.train import DeviceData, Part, TrainingError
 from methods.method import TaskShape
 from methods.options import Options
 from results.schema import CellResult, EpochRecord
@@ -118,14 +118,16 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    method: str = "Fading", seed: int = 5, save_in: Path | None = None, **config: Any
+    method: str = "Fading", seed: int = 5, save_in: Path | None = None, *, trial: bool = False, **config: Any
 ) -> tuple[CellResult, list[Event]]:
     values = {"batch_size": BATCH, "epochs": 2, "threads": torch.get_num_threads(), "options": {}}
     values |= {"optimizer": "AdamW"} | config
     planned = make_run([make_cell(method, "numbers", seed, config=make_config(**values))]).cells[0]
     events: list[Event] = []
     folder = None if save_in is None else str(save_in)
-    job = Job(run_id="the run", cell=planned, data_dir=None, save_in=folder, environment=make_environment())
+    job = Job(
+        run_id="the run", cell=planned, data_dir=None, save_in=folder, environment=make_environment(), trial=trial
+    )
     return run_cell(job, events.append), events
 
 
@@ -159,6 +161,25 @@ def test_trains_on_training_images_alone() -> None:
     seen = {round((x * std + mean) * 255) for method in Fading.built for batch in method.exact for x in batch}
     assert max(seen) < 80
     assert len(seen) == 72
+
+
+def test_a_trial_trains_as_a_cell_does_and_looks_at_no_test_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = run()
+    noise = trained().noise
+    looked_at: list[list[int]] = []
+
+    def evaluate(method: Any, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
+        looked_at.append(part.x[:, 0, 0, 0].tolist())
+        return train.evaluate(method, data, part, batch_size, seed)
+
+    monkeypatch.setattr(cell, "evaluate", evaluate)
+    Fading.built.clear()
+    trial, _ = run(trial=True)
+    assert (trial.status, trial.val_accuracy, trial.test_accuracy) == ("ok", whole.val_accuracy, None)
+    assert trained().noise == noise
+    assert len(looked_at) == 2
+    assert all(number < FIRST_TEST_IMAGE for part in looked_at for number in part)
+    assert len(Fading.built) == 2  # none for probes
 
 
 def test_model_measured_is_fresh() -> None:

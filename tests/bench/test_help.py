@@ -9,9 +9,11 @@ import pytest
 
 from tests.bench.harness import PROJECT
 
-COMMANDS = [f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale")]
+COMMANDS = [
+    f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale", "tune")
+]
 COMMANDS.append("reports.build")
-SLOW = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
+SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
 CALL = """
 import runpy, sys
 name, *slow = sys.argv[1:]

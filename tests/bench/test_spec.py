@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import methods
 from bench.errors import UserError
 from bench.spec import parse_methods, parse_settings
+from results.tuning import untuned
 
 NAMES = sorted(methods.available())
 
@@ -83,6 +84,21 @@ def test_low_memory_that_cannot_be(text: str, said: str) -> None:
     with pytest.raises(UserError) as refused:
         parse_methods(text, {}, low_memory=True)
     assert said in str(refused.value)
+
+
+def test_tuned_is_a_word_in_brackets() -> None:
+    """It makes another row of the same method; where no method has it, it is for all."""
+    some = parse_methods("noprop,noprop[tuned],backprop[tuned, T=2]", {"eta": "2"}, tuned=True)
+    assert [spec.label for spec in some] == ["noprop[eta=2.0]", "noprop[eta=2.0,tuned]", "backprop[T=2,tuned]"]
+    assert [spec.tuned for spec in some] == [False, True, True]
+    assert [untuned(spec.label) for spec in some] == ["noprop[eta=2.0]", "noprop[eta=2.0]", "backprop[T=2]"]
+    assert [spec.label for spec in parse_methods("noprop,backprop[T=2]", {}, tuned=True)] == [
+        "noprop[tuned]",
+        "backprop[T=2,tuned]",
+    ]
+    assert [spec.label for spec in parse_methods("all[tuned],noprop", {}, tuned=True)][-1] == "noprop"
+    with pytest.raises(UserError, match="without tuned hyperparameters: add --config tuned"):
+        parse_methods("backprop[T=2,tuned]", {})
 
 
 def test_brackets_win_over_settings() -> None:

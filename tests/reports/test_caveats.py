@@ -11,7 +11,16 @@ from reports.caveats import caveats
 from reports.matching import mismatches
 from reports.view import arrange
 from results.schema import CellResult
-from tests.factories import make_cell, make_cells, make_config, make_data, make_environment, make_failed_cell, make_run
+from tests.factories import (
+    make_cell,
+    make_cells,
+    make_config,
+    make_data,
+    make_environment,
+    make_failed_cell,
+    make_run,
+    make_tuning,
+)
 
 FULL = 100
 """Epochs as in the paper, so that nothing about epochs is said of mnist."""
@@ -33,6 +42,17 @@ def accuracies(ours: float, theirs: float, seeds: int) -> list[CellResult]:
     for seed in range(seeds):
         for method, mean in (("backprop", theirs), ("noprop", ours)):
             cells.append(make_cell(method, seed=seed, test_accuracy=mean + 0.005 * (seed % 2)))
+    return cells
+
+
+def tuned(*methods: str) -> list[CellResult]:
+    """Backprop and noprop, with a search for those named."""
+    cells = []
+    for method in ("backprop", "noprop"):
+        searched = make_tuning() if method in methods else None
+        label = f"{method}[tuned]" if searched else method
+        for seed in range(5):
+            cells.append(make_cell(label, seed=seed, config=make_config(epochs=FULL, tuning=searched)))
     return cells
 
 
@@ -87,6 +107,23 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(cells_with()),
     ),
     ("no search for hyperparameters", lambda: sentences(cells_with()), lambda: sentences([make_cell()])),
+    (
+        "the best that a search of 20 trials of 3 epochs on 5,000 training images came across",
+        lambda: sentences(tuned("noprop")),
+        lambda: sentences(cells_with()),
+    ),
+    ("no search for hyperparameters", lambda: sentences(cells_with()), lambda: sentences(tuned("noprop"))),
+    ("accuracy of `noprop[tuned]` flatters", lambda: sentences(tuned("noprop")), lambda: sentences(cells_with())),
+    (
+        "a search chose the hyperparameters of `noprop[tuned]`, but none those of `backprop`",
+        lambda: sentences(tuned("noprop")),
+        lambda: sentences(tuned("noprop", "backprop")),
+    ),
+    (
+        "a search chose the hyperparameters of `backprop[tuned]`, but none those of `noprop`",
+        lambda: sentences(tuned("backprop")),
+        lambda: sentences(tuned("noprop")),
+    ),
     ("Training losses", lambda: sentences(cells_with()), lambda: sentences([make_cell()])),
     (
         "listed under Unmatched",

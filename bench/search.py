@@ -1,0 +1,197 @@
+"""A search for a method's hyperparameters on a data set: Optuna's study of it, trial by trial, and the winner.
+
+Fair by construction: every method has the same number of trials, the same kind of sampler with the same seeds, the same
+data, epochs and seed of training, and its own defaults as the first trial. Validation accuracy is all that is looked
+at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from bench.errors import UserError
+from bench.resume import differing_fields
+from bench.spec import MethodSpec
+from bench.tuned import SEARCHED
+from methods.search import Range
+from results.schema import CellConfig, CellResult, PlannedCell
+from results.tuning import TuningRecord, Winner
+
+COMMON = {"lr": Range(1e-4, 1e-2, log=True), "weight_decay": Range(1e-6, 1e-1, log=True)}
+"""Searched for every method (`SEARCHED`): a factor of 10 and more to both sides of the presets' values."""
+_CONFIG, _SPACE, _ERROR, _SECONDS = "config", "space", "error", "train_seconds"
+"""Names of what a study and its trials are told to remember."""
+
+
+def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str, Mapping[str, Range]]) -> list[Search]:
+    """A search for each cell, in a file that has every trial the moment it ends.
+
+    Args:
+        path: Optuna's journal; made if it is not there.
+        cells: Each method on each data set, at its defaults, as every trial trains it.
+        spaces: What is varied, by label of the method.
+
+    Raises:
+        UserError: the file cannot be used, or has a study under other conditions.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        begun = set(optuna.get_all_study_names(storage))
+        # Those that are there first: one that is refused leaves no trace of the others.
+        ordered = sorted(cells, key=lambda cell: _study_name(cell) not in begun)
+        opened = {cell.key: Search(storage, cell, spaces[cell.method]) for cell in ordered}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot use the study {path}: {' '.join(str(error).split())}") from None
+    return [opened[cell.key] for cell in cells]
+
+
+def _study_name(cell: PlannedCell) -> str:
+    return f"{cell.dataset} {cell.method}"
+
+
+def space_of(spec: MethodSpec) -> dict[str, Range]:
+    """What is searched for a method: the same for all, and its own, but for options that the user has chosen."""
+    own = {name: found for name, found in spec.cls.search_space.items() if name not in spec.given}
+    return COMMON | own
+
+
+class Search:
+    """The study of one method on one data set."""
+
+    def __init__(self, storage: BaseStorage, cell: PlannedCell, space: Mapping[str, Range]) -> None:
+        """Begin, or go on with what the storage has.
+
+        Args:
+            storage: where the study is kept.
+            cell: the method at its defaults, as each trial trains it.
+            space: what is varied.
+
+        Raises:
+            UserError: the storage has it under other conditions.
+        """
+        self.cell, self._space = cell, space
+        self._study = optuna.create_study(
+            storage=storage, study_name=_study_name(cell), direction="maximize", load_if_exists=True
+        )
+        self._check_conditions()
+
+    @property
+    def ended(self) -> list[FrozenTrial]:
+        """Trials that count, in order: those that were stopped on their way do not."""
+        return [
+            trial
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state is TrialState.COMPLETE or _ERROR in trial.user_attrs
+        ]
+
+    def next(self) -> tuple[Trial, PlannedCell]:
+        """The next trial, and the cell that it trains.
+
+        What is proposed hangs on the seed, the trial's place and what came of those before it, so that a search that
+        was stopped goes on as it would have gone.
+        """
+        for left in self._in_state(TrialState.RUNNING):  # by a search that was stopped
+            self._study.tell(left.number, state=TrialState.FAIL)
+        place = len(self.ended)
+        seed = int(np.random.SeedSequence((self.cell.seed, place)).generate_state(1)[0])
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed)
+        if place == 0 and not self._in_state(TrialState.WAITING):
+            self._study.enqueue_trial(self._defaults())
+        trial = self._study.ask(
+            {name: FloatDistribution(found.low, found.high, log=found.log) for name, found in self._space.items()}
+        )
+        what = f"trial {place + 1}" if place else "defaults"
+        return trial, self.cell.model_copy(
+            update={"method": f"{self.cell.method} ({what})", "config": self._config_with(trial.params)}
+        )
+
+    def end(self, trial: Trial, result: CellResult) -> None:
+        """Keep what came of a trial; one that failed is one of the method's trials all the same."""
+        if result.status == "ok":
+            trial.set_user_attr(_SECONDS, result.train_seconds)
+            self._study.tell(trial, result.val_accuracy)
+        else:
+            trial.set_user_attr(_ERROR, result.error)
+            self._study.tell(trial, state=TrialState.FAIL)
+
+    def winner(self, trials: int, study: Path, commit: str | None) -> Winner | None:
+        """The best of the first `trials` trials, the earliest of equal ones; so the defaults win a tie.
+
+        Args:
+            trials: The budget; there are at least as many.
+            study: The file that the study is in.
+            commit: The project's.
+
+        Returns:
+            None where every trial failed.
+        """
+        counted = self.ended[:trials]
+        accuracies = {place: trial.value for place, trial in enumerate(counted) if trial.value is not None}
+        if not accuracies:
+            return None
+        best = max(accuracies, key=lambda place: accuracies[place])  # the first of several
+        config = self._config_with(counted[best].params)
+        return Winner(
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            options={name: config.options[name] for name in self._space if name not in SEARCHED},
+            tuning=TuningRecord(
+                study=str(study),
+                found_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                commit=commit,
+                sampler=type(self._study.sampler).__name__,
+                trials=len(counted),
+                failed=len(counted) - len(accuracies),
+                space=self._space_in_words(),
+                seed=self.cell.seed,
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                train_size=config.train_size,
+                trial=best,
+                val_accuracy=accuracies[best],
+                default_val_accuracy=accuracies.get(0),
+            ),
+        )
+
+    def _in_state(self, state: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(state,))
+
+    def _defaults(self) -> dict[str, float]:
+        config = self.cell.config
+        return {name: getattr(config, name) if name in SEARCHED else config.options[name] for name in self._space}
+
+    def _config_with(self, params: Mapping[str, Any]) -> CellConfig:
+        options = {name: value for name, value in params.items() if name not in SEARCHED}
+        common = {name: value for name, value in params.items() if name in SEARCHED}
+        config = self.cell.config
+        return config.model_copy(update=common | {"options": config.options | options})
+
+    def _space_in_words(self) -> dict[str, str]:
+        return {name: str(found) for name, found in self._space.items()}
+
+    def _check_conditions(self) -> None:
+        now = {_CONFIG: self.cell.config.model_dump_json(), _SPACE: self._space_in_words(), "seed": self.cell.seed}
+        before = self._study.user_attrs
+        if _CONFIG not in before:
+            for name, value in now.items():
+                self._study.set_user_attr(name, value)
+            return
+        then = CellConfig.model_validate_json(before[_CONFIG])
+        differing = differing_fields(then, self.cell.config)
+        differing += [name for name in (_SPACE, "seed") if before[name] != now[name]]
+        if differing:
+            raise UserError(
+                f"the study of {self.cell.method} on {self.cell.dataset} was begun under other conditions (differing: "
+                f"{', '.join(differing)}): give the same, or another --name"
+            )

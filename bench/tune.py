@@ -1,0 +1,181 @@
+"""`python -m bench.tune`: the same number of trials for every method, for the hyperparameters that suit each best.
+
+A trial trains a method with some hyperparameters and looks at its validation accuracy; test images are not touched.
+Optuna proposes what to try, and keeps it. `python -m bench.run --config tuned` then runs with the winners.
+
+Exit codes: 0 all well; 1 every trial of a method failed (the other winners are kept); 2 something given cannot be used,
+and nothing was tried; 130 stopped by Ctrl-C (143 by SIGTERM), with every trial kept that had ended.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.config import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
+from bench.errors import UserError
+from bench.params import CommaList, Folder, PositiveFloat, Whole
+from bench.presets import PAPER, PRESETS
+
+if TYPE_CHECKING:
+    from bench.search import Search
+    from results.tuning import Winner
+
+STUDY_FILE = "study.jsonl"
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--methods", default="all", help="Comma list; options in brackets are not searched: noprop[eta=0.1].")
+@click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
+@click.option("--trials", type=Whole(1, 10_000), default=20, help="Of each method on each data set, defaults first.")
+@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
+@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
+@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
+@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
+@click.option("--seed", type=Whole(0, 2**32 - 1), default=0, help="Of every trial's training, and of the proposals.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar=ASSIGNMENT,
+    help="A method option for every method that has it, which is then not searched. Repeatable.",
+)
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a trial.  [default: all cores]")
+@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+@click.option("--timeout", type=PositiveFloat(), help="Seconds that one trial may take.  [default: no limit]")
+@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_TUNED, help="Folder in which a study gets its own.")
+@click.option("--name", help="Of the study's folder; one that is there is gone on with.  [default: the data sets]")
+def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
+    """Search each method's learning rate, weight decay and own options, with the same number of trials for all.
+
+    The first trial is the method at its defaults. The winner is the earliest trial with the highest validation
+    accuracy after the last epoch. A trial that fails is one of the method's trials, too. Called again, the search goes
+    on: with what was stopped, or up to more trials.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
+    from bench import datasets
+    from bench.command import stop_code
+    from bench.environment import available_cores, describe_environment
+    from bench.lock import held
+    from bench.plan import Request, make_plan
+    from bench.search import open_searches, space_of
+    from bench.spec import parse_methods, parse_settings
+
+    data_dir = datasets.data_root(given.pop("data_dir"))
+    given["threads"] = given["threads"] or available_cores()
+    given["settings"] = parse_settings(given["settings"])
+    cells = make_plan(Request(seeds=(seed,), data_dir=data_dir, **given))
+    specs = parse_methods(given["methods"], given["settings"], paper=given["preset"] == PAPER)
+    spaces = {spec.label: space_of(spec) for spec in specs}
+    folder = _folder(out, "+".join(given["datasets"]) if name is None else name)
+    with held(folder):
+        searches = open_searches(folder / STUDY_FILE, cells, spaces)
+        try:
+            _run(searches, trials, data_dir, timeout)
+        except KeyboardInterrupt as stop:
+            ended = sum(min(len(search.ended), trials) for search in searches)
+            print(
+                f"stopped: {ended} of {trials * len(searches)} trials have ended and are kept in {folder}; go on with "
+                "the same command",
+                file=sys.stderr,
+            )
+            return stop_code(stop)
+        commit = describe_environment(cells[0].config.device).commit
+        winners = {search: search.winner(trials, folder / STUDY_FILE, commit) for search in searches}
+        return _conclude(folder, winners)
+
+
+def _folder(out: Path, name: str) -> Path:
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UserError(f"{name!r} cannot name a study's folder: give a name without slashes, such as digits")
+    folder = out / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    return folder
+
+
+def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout: float | None) -> None:
+    """Do the trials that are missing; methods take turns, another one first each time."""
+    from bench.environment import describe_environment
+    from bench.job import Job
+    from bench.launch import run_in_process
+    from bench.progress import make_display
+
+    total = trials * len(searches)
+    with make_display(total, sum(min(len(search.ended), trials) for search in searches)) as display:
+        for place in range(trials):
+            first = place % len(searches)
+            for search in (*searches[first:], *searches[:first]):
+                if len(search.ended) > place:
+                    continue
+                trial, cell = search.next()
+                job = Job(
+                    run_id="tuning",
+                    cell=cell,
+                    data_dir=str(data_dir) if data_dir else None,
+                    environment=describe_environment(cell.config.device),
+                    timeout_seconds=timeout,
+                    trial=True,
+                )
+                display.cell_started(cell)
+                result = run_in_process(job, partial(display.event, cell))
+                search.end(trial, result)
+                display.cell_ended(result)
+
+
+def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
+    """Write the winners, and print them beside the defaults."""
+    import tomlkit
+    from tabulate import tabulate
+
+    from bench.tuned import WINNERS_FILE, as_table, keep_alike, read_winners
+    from results.store import replace_file
+
+    found: dict[str, dict[str, Winner]] = {}
+    rows = []
+    for search, winner in winners.items():
+        cell = search.cell
+        if winner is None:
+            rows.append([cell.dataset, cell.method, str(len(search.ended)), "", "", "every trial failed"])
+            continue
+        found.setdefault(cell.dataset, {})[cell.method] = winner
+        tuning = winner.tuning
+        before = "failed" if tuning.default_val_accuracy is None else f"{tuning.default_val_accuracy:.2%}"
+        tried = f"{tuning.trials}" + (f" ({tuning.failed} failed)" if tuning.failed else "")
+        best = {"lr": winner.lr, "weight_decay": winner.weight_decay, **winner.options}
+        shown = "defaults" if tuning.trial == 0 else ", ".join(f"{key}={value:.3g}" for key, value in best.items())
+        rows.append([cell.dataset, cell.method, tried, before, f"{tuning.val_accuracy:.2%}", shown])
+    path = folder / WINNERS_FILE
+    if path.exists():
+        found = keep_alike(read_winners(path), found)
+    if found:
+        document = tomlkit.document()
+        document.add(tomlkit.comment("Written by python -m bench.tune; for --config of python -m bench.run."))
+        document.add(WINNERS_KEY, tomlkit.item(as_table(found)))
+        replace_file(path, tomlkit.dumps(document).encode())
+    headers = ["data set", "method", "trials", "validation: defaults", "best", "hyperparameters of the best"]
+    print(tabulate(rows, headers, disable_numparse=True))
+    print(path if found else f"no trial ended well, so there are no winners; what went wrong is in {folder}")
+    return 1 if None in winners.values() else 0
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.command import run_cells_to_exit
+
+    run_cells_to_exit(cli, "python -m bench.tune")
+
+
+if __name__ == "__main__":
+    main()
