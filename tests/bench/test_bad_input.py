@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import sweep
+import methods
+from bench import datasets, sweep
 from tests.bench.conftest import Command
 from tests.bench.harness import Plugin, refused
 
-METHODS = "adjoint, backprop, backprop-checkpoint, backprop-cnn, noprop, noprop-attached, noprop-ct, noprop-fm"
+METHODS, DATASETS = (", ".join(registry.available()) for registry in (methods, datasets))
 WHOLE = "a whole number of at least"
 
 # Option, value, what the sentence must quote, what it must say is accepted.
@@ -44,7 +45,7 @@ VALUES = [
     ("--set", "T=0", "T=0", "from 1 to 1,000"),
     ("--set", "T", "'T'", "NAME=VALUE"),
     ("--set", "depth=3", "'depth'", "T, alpha_bar_max"),
-    ("--datasets", "nope", "'nope'", "cifar10, cifar100, digits, emnist, fashion-mnist, kmnist, mnist"),
+    ("--datasets", "nope", "'nope'", DATASETS),
     ("--datasets", "npz:nowhere.npz", "there is no file", "nowhere.npz"),
     ("--datasets", "folder:nowhere", "nowhere/train is missing", "train/CLASS/"),
     ("--datasets", "folder:nowhere[sise=3,flip=true]", "'sise'", "size"),
