@@ -8,7 +8,7 @@ at.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from results.tuning import TuningRecord, Winner
 
 COMMON = {"lr": Range(1e-4, 1e-2, log=True), "weight_decay": Range(1e-6, 1e-1, log=True)}
 """Searched for every method (`SEARCHED`): a factor of 10 and more to both sides of the presets' values."""
-_CONFIG, _SPACE, _ERROR, _SECONDS = "config", "space", "error", "train_seconds"
+_DIGITS = 4
+"""Of what is tried."""
+_CONFIG, _SPACE, _ERROR, _SECONDS, _COMMIT = "config", "space", "error", "train_seconds", "commit"
 """Names of what a study and its trials are told to remember."""
 
 
@@ -50,10 +52,16 @@ def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str,
         begun = set(optuna.get_all_study_names(storage))
         # Those that are there first: one that is refused leaves no trace of the others.
         ordered = sorted(cells, key=lambda cell: _study_name(cell) not in begun)
-        opened = {cell.key: Search(storage, cell, spaces[cell.method]) for cell in ordered}
+        opened = {cell.key: Search(path, storage, cell, spaces[cell.method]) for cell in ordered}
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot use the study {path}: {' '.join(str(error).split())}") from None
     return [opened[cell.key] for cell in cells]
+
+
+def _ended_at(trial: FrozenTrial) -> str:
+    """UTC, ISO 8601; Optuna's times are local ones."""
+    assert trial.datetime_complete is not None
+    return trial.datetime_complete.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _study_name(cell: PlannedCell) -> str:
@@ -69,18 +77,19 @@ def space_of(spec: MethodSpec) -> dict[str, Range]:
 class Search:
     """The study of one method on one data set."""
 
-    def __init__(self, storage: BaseStorage, cell: PlannedCell, space: Mapping[str, Range]) -> None:
+    def __init__(self, path: Path, storage: BaseStorage, cell: PlannedCell, space: Mapping[str, Range]) -> None:
         """Begin, or go on with what the storage has.
 
         Args:
-            storage: where the study is kept.
+            path: the file that the study is in.
+            storage: Optuna's view of that.
             cell: the method at its defaults, as each trial trains it.
             space: what is varied.
 
         Raises:
             UserError: the storage has it under other conditions.
         """
-        self.cell, self._space = cell, space
+        self.cell, self._path, self._space = cell, path, space
         self._study = optuna.create_study(
             storage=storage, study_name=_study_name(cell), direction="maximize", load_if_exists=True
         )
@@ -111,27 +120,28 @@ class Search:
         trial = self._study.ask(
             {name: FloatDistribution(found.low, found.high, log=found.log) for name, found in self._space.items()}
         )
-        what = f"trial {place + 1}" if place else "defaults"
+        tried = self._rounded(trial.params)
+        shown = ", ".join(f"{name}={value:g}" for name, value in tried.items())
+        what = f"trial {place + 1}: {shown}" if place else "defaults"
         return trial, self.cell.model_copy(
-            update={"method": f"{self.cell.method} ({what})", "config": self._config_with(trial.params)}
+            update={"method": f"{self.cell.method} ({what})", "config": self._config_with(tried)}
         )
 
     def end(self, trial: Trial, result: CellResult) -> None:
         """Keep what came of a trial; one that failed is one of the method's trials all the same."""
         if result.status == "ok":
             trial.set_user_attr(_SECONDS, result.train_seconds)
+            trial.set_user_attr(_COMMIT, result.environment.commit)
             self._study.tell(trial, result.val_accuracy)
         else:
             trial.set_user_attr(_ERROR, result.error)
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def winner(self, trials: int, study: Path, commit: str | None) -> Winner | None:
+    def winner(self, trials: int) -> Winner | None:
         """The best of the first `trials` trials, the earliest of equal ones; so the defaults win a tie.
 
         Args:
             trials: The budget; there are at least as many.
-            study: The file that the study is in.
-            commit: The project's.
 
         Returns:
             None where every trial failed.
@@ -141,15 +151,15 @@ class Search:
         if not accuracies:
             return None
         best = max(accuracies, key=lambda place: accuracies[place])  # the first of several
-        config = self._config_with(counted[best].params)
+        config = self._config_with(self._rounded(counted[best].params))
         return Winner(
             lr=config.lr,
             weight_decay=config.weight_decay,
             options={name: config.options[name] for name in self._space if name not in SEARCHED},
             tuning=TuningRecord(
-                study=str(study),
-                found_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                commit=commit,
+                study=str(self._path),
+                found_at=_ended_at(counted[-1]),
+                commit=counted[best].user_attrs[_COMMIT],
                 sampler=type(self._study.sampler).__name__,
                 trials=len(counted),
                 failed=len(counted) - len(accuracies),
@@ -170,6 +180,13 @@ class Search:
     def _defaults(self) -> dict[str, float]:
         config = self.cell.config
         return {name: getattr(config, name) if name in SEARCHED else config.options[name] for name in self._space}
+
+    def _rounded(self, params: Mapping[str, float]) -> dict[str, float]:
+        """What is trained with for what Optuna proposes: numbers that a person can copy. Defaults are as they are."""
+        defaults = self._defaults()
+        return {
+            name: value if value == defaults[name] else float(f"{value:.{_DIGITS}g}") for name, value in params.items()
+        }
 
     def _config_with(self, params: Mapping[str, Any]) -> CellConfig:
         options = {name: value for name, value in params.items() if name not in SEARCHED}

@@ -64,7 +64,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
         raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
     from bench import datasets
     from bench.command import stop_code
-    from bench.environment import available_cores, describe_environment
+    from bench.environment import available_cores
     from bench.lock import held
     from bench.plan import Request, make_plan
     from bench.search import open_searches, space_of
@@ -89,9 +89,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
                 file=sys.stderr,
             )
             return stop_code(stop)
-        commit = describe_environment(cells[0].config.device).commit
-        winners = {search: search.winner(trials, folder / STUDY_FILE, commit) for search in searches}
-        return _conclude(folder, winners)
+        return _conclude(folder, {search: search.winner(trials) for search in searches})
 
 
 def _folder(out: Path, name: str) -> Path:
@@ -154,7 +152,7 @@ def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
         before = "failed" if tuning.default_val_accuracy is None else f"{tuning.default_val_accuracy:.2%}"
         tried = f"{tuning.trials}" + (f" ({tuning.failed} failed)" if tuning.failed else "")
         best = {"lr": winner.lr, "weight_decay": winner.weight_decay, **winner.options}
-        shown = "defaults" if tuning.trial == 0 else ", ".join(f"{key}={value:.3g}" for key, value in best.items())
+        shown = "defaults" if tuning.trial == 0 else ", ".join(f"{key}={value:g}" for key, value in best.items())
         rows.append([cell.dataset, cell.method, tried, before, f"{tuning.val_accuracy:.2%}", shown])
     path = folder / WINNERS_FILE
     if path.exists():

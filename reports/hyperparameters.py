@@ -27,8 +27,8 @@ def section(view: RunView) -> Iterator[str]:
         [
             code(dataset),
             code(method),
-            f"{config.lr:.3g}",
-            f"{config.weight_decay:.3g}",
+            f"{config.lr:g}",
+            f"{config.weight_decay:g}",
             _chosen(method, config),
             how_found(config.tuning),
         ]
@@ -46,6 +46,7 @@ def section(view: RunView) -> Iterator[str]:
         yield from _searches(searched)
         for data in view.datasets:
             yield from _gain(data)
+            yield from _alike(data)
 
 
 def limits(view: RunView) -> Iterator[str]:
@@ -78,8 +79,7 @@ def limits(view: RunView) -> Iterator[str]:
                 with_search, without = without, with_search
             yield (
                 f"{data.name}: a search chose the hyperparameters of {with_search}, but none those of {without}; part "
-                "of the gap between them is the search's. A run of the tuned methods alone compares those with each "
-                "other."
+                "of the gap between them is the search's."
             )
 
 
@@ -148,14 +148,31 @@ def _gain(data: DatasetView) -> Iterator[str]:
         yield markdown_table(["method", "seeds", *headers], rows)
 
 
+def _alike(data: DatasetView) -> Iterator[str]:
+    """Tuned methods beside the reference where that is tuned, too, and the tables compare with its defaults."""
+    tuned = [method for method in data.drawn if untuned(method) != method]
+    reference = next((method for method in tuned if untuned(method) == data.reference), None)
+    rivals = [method for method in tuned if method != reference]
+    if reference is None or not rivals:
+        return
+    theirs = TEST_ACCURACY.values(data.finished[reference])
+    rows = []
+    for method in rivals:
+        ours = TEST_ACCURACY.values(data.finished[method])
+        gap = estimate(paired_differences(ours, theirs))
+        rows.append([code(method), str(len(ours.keys() & theirs.keys())), plus_minus(gap, decimals=2, signed=True)])
+    yield f"Tuned against tuned on {data.name}: test accuracy, minus that of {code(reference)} on the same seeds:"
+    yield markdown_table(["method", "seeds", "test accuracy, points"], rows)
+
+
 def _chosen(method: str, config: CellConfig) -> str:
     """Options in the label's brackets, then those that were searched."""
     given = untuned(method).partition("[")[2].removesuffix("]")
     shown = [given] if given else []
     if config.tuning is not None:
         names = [name for name in config.tuning.space if name in config.options]
-        shown += [f"{name}={config.options[name]:.3g}" for name in names]
-    return code(", ".join(shown)) if shown else MISSING
+        shown += [f"{name}={config.options[name]:g}" for name in names]
+    return code(", ".join(shown)) if shown else "none"
 
 
 def _distinct(configs: list[CellConfig]) -> list[CellConfig]:

@@ -23,9 +23,9 @@ class TuningRecord(Record):
     study: str
     """The file that holds all trials, as the search was given it."""
     found_at: str
-    """UTC, ISO 8601."""
+    """When its last trial ended, UTC, ISO 8601."""
     commit: str | None = None
-    """The project's commit when the search ended."""
+    """The project's commit at which the winner was tried."""
     sampler: str
     """Optuna's class that proposed what to try."""
     trials: Annotated[int, Field(ge=1)]

@@ -29,6 +29,8 @@ DOCUMENTED = [
     "--out",
     "--save",
     "--resume",
+    "--config",
+    "--print-config",
     "--list",
 ]
 METHODS = ("--methods", "noprop,backprop,backprop-cnn", "--seeds", "3,4", "--set", "T=1")

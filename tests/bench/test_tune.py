@@ -83,6 +83,7 @@ def test_the_first_trial_is_the_defaults_and_the_others_are_in_range(search: Tun
     (_, lr, weight_decay, options), *others = trials.tried
     assert (lr, weight_decay, options["eta"], options["alpha_bar_max"]) == (0.001, 0.001, 1.0, 0.99)
     for _, lr, weight_decay, options in others:
+        assert lr == float(f"{lr:.4g}")
         assert 1e-4 <= lr <= 1e-2
         assert 1e-6 <= weight_decay <= 1e-1
         assert 0.01 <= options["eta"] <= 10

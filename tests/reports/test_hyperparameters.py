@@ -36,7 +36,7 @@ def tuned(
 def test_what_was_not_searched() -> None:
     text = shown(make_cell("backprop"), make_cell("noprop[T=20,eta=2.0]", config=make_config(lr=0.5)))
     assert rows(text)[2:] == [
-        ["`mnist`", "`backprop`", "0.001", "0.001", "–", "not searched"],
+        ["`mnist`", "`backprop`", "0.001", "0.001", "none", "not searched"],
         ["`mnist`", "`noprop[T=20,eta=2.0]`", "0.5", "0.001", "`T=20,eta=2.0`", "not searched"],
     ]
     assert "*Not searched*: the preset's" in text
@@ -95,6 +95,15 @@ def test_the_gain_is_counted_on_the_same_seeds() -> None:
     assert rows(text)[-1][7] == "+0.00 ± 0.00"
     assert "What the search brought on mnist" in text
     assert "What the search brought" not in shown(*before, tuned("backprop"))
+
+
+def test_tuned_methods_are_held_against_the_tuned_reference() -> None:
+    cells = [make_cell("backprop", seed=seed, test_accuracy=0.5) for seed in range(3)]
+    cells += [tuned("backprop", seed, test_accuracy=0.9 + seed / 100) for seed in range(3)]
+    cells += [tuned("noprop", seed, test_accuracy=0.88 + seed / 100) for seed in range(2)]
+    assert rows(shown(*cells))[-1] == ["`noprop[tuned]`", "2", "−2.00 ± 0.00"]
+    assert "Tuned against tuned" not in shown(*cells[:3], *cells[6:])
+    assert "Tuned against tuned" not in shown(*cells[:6])
 
 
 def test_seeds_with_other_hyperparameters_are_rows_of_their_own() -> None:
