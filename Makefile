@@ -39,8 +39,8 @@ tune: $(STAMP)  ## search hyperparameters, as many trials for each method: make 
 	@$(BIN)/python -m bench.tune --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' --trials '$(TRIALS)' \
 		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
 
-report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest)
-	@$(BIN)/python -m reports.build $(RUN)
+report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest) ARGS=--html
+	@$(BIN)/python -m reports.build $(RUN) $(ARGS)
 
 microbench: $(STAMP)  ## time every method's calls, compare with the last time; RUN=results/runs/... puts it into that report
 	@$(BIN)/python -m bench.microbench $(if $(RUN),--run '$(RUN)') $(ARGS)

@@ -13,12 +13,15 @@ from bench.progress import make_display
 from bench.sweep import run_cells
 from bench.tracking.tracking import Tracking
 from reports import build
+from reports.forms import PLAIN, Forms
 from results.calibration import calibrate, write_calibration
 from results.schema import PlannedCell, name_of
 from results.store import read_cells, read_run
 
 
-def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None = None) -> int:
+def conduct(
+    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, *, track: str | None = None, forms: Forms = PLAIN
+) -> int:
     """Run the cells and report on them; if stopped, say what is kept and how to go on.
 
     Args:
@@ -26,15 +29,16 @@ def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, trac
         cells: Those of its cells that are still to be done.
         data_dir: The user's data folder, if any.
         track: The tracker that finished cells are handed to, if any.
+        forms: What the report is written as besides Markdown.
 
     Returns:
         The exit code of the command.
     """
     try:
-        return _run_and_report(run, cells, data_dir, track)
+        return _run_and_report(run, cells, data_dir, track, forms)
     except KeyboardInterrupt as stop:
         kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
-        again = [*command_start(find_place()), "--resume", str(run)]
+        again = [*command_start(find_place()), "--resume", str(run), *forms.flags]
         if data_dir is not None:
             again += ["--data-dir", str(data_dir)]
         print(
@@ -43,7 +47,9 @@ def conduct(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, trac
         return stop_code(stop)
 
 
-def _run_and_report(run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None) -> int:
+def _run_and_report(
+    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None, forms: Forms
+) -> int:
     """Run the cells, build the report, and print its table and path."""
     record = read_run(run)
     total = len(record.cells)
@@ -53,7 +59,7 @@ def _run_and_report(run: Path, cells: Sequence[PlannedCell], data_dir: Path | No
     if record.purpose == "calibration":
         write_calibration(run, calibrate(record, rows))
     if any(row.status == "ok" for row in rows):
-        report = build.build_report(run)
+        report = build.build_report(run, forms=forms)
         print(build.short_table(rows))
         print(report)
     else:

@@ -20,11 +20,12 @@ from bench.errors import UserError
 from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PRESETS
 from bench.tracking import registry as trackers
+from reports.forms import Forms, form_options
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
 
 DEFAULT_OUT = Path("results/runs")
-_NOT_FOR_RESUME = {"resume", "out", "data_dir", "track"}
+_NOT_FOR_RESUME = {"resume", "out", "data_dir", "track", *Forms._fields}
 _BY_USER = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP}
 """Where a value is from that a person has written: the command line, or a file (`--config`)."""
 
@@ -83,6 +84,7 @@ _BY_USER = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.D
     help="Hand each finished cell to this experiment tracker.  [default: none; with --resume the run's]",
 )
 @click.option("--save", is_flag=True, help="Keep the trained models in the run's folder, for python -m bench.predict.")
+@form_options
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
 )
@@ -123,6 +125,8 @@ def carry_out(
     jobs: int,
     timeout: float | None,
     retries: int,
+    html: bool,
+    latex: bool,
     **given: Any,
 ) -> tuple[Path | None, int]:
     """Do what the options of `cli` say, inside its context: `arguments` as they are typed, the others by their values.
@@ -147,6 +151,7 @@ def carry_out(
     from results.store import read_cells, read_run
 
     context = click.get_current_context()
+    forms = Forms(html, latex)
     place = find_place()
     data_dir = datasets.data_root(data_dir)
     ranks = place.ranks if place else 1
@@ -163,7 +168,7 @@ def carry_out(
         tracker = _tracker(record.track if track is None else track)
         with held(run), leading(place):
             # Read again: until now, another process may have added rows.
-            return run, conduct(run, unfinished(run, record, read_cells(run)), data_dir, tracker)
+            return run, conduct(run, unfinished(run, record, read_cells(run)), data_dir, track=tracker, forms=forms)
     given["threads"] = given["threads"] or max(1, available_cores() // (jobs * (place.local_ranks if place else 1)))
     given["settings"] = parse_settings(given["settings"])
     winners = find_winners(config, given["datasets"])
@@ -178,7 +183,7 @@ def carry_out(
     how = {"save_models": save, "jobs": jobs, "timeout_seconds": timeout, "retries": retries, "track": tracker}
     run = start_run(out, cells, shlex.join([*command_start(place), *arguments]), **how)
     with held(run), leading(place):
-        return run, conduct(run, cells, data_dir, tracker)
+        return run, conduct(run, cells, data_dir, track=tracker, forms=forms)
 
 
 def _tracker(name: str | None) -> str | None:

@@ -1,20 +1,23 @@
-"""Build the report of a run: `python -m reports.build [RUN] [--out DIR]`.
+"""Build the report of a run: `python -m reports.build [RUN] [--out DIR] [--html] [--latex]`.
 
-Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json; writes `report.md` and `figures/*.png`.
+Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json; writes `report.md` and, in `figures/`,
+each picture as PNG and SVG with its numbers as CSV; `report.html` and `tables.tex` where they are asked for.
 """
 
 from __future__ import annotations
 
 import gc
-import itertools
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+from reports.forms import PLAIN, Forms, form_options
 from reports.tables import short_table
+from reports.text import first_free
 from reports.view import RunView, arrange, parse_utc
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.names import file_stem
@@ -24,17 +27,21 @@ __all__ = ["build_report", "main", "newest_run", "short_table"]
 
 RUNS = Path("results/runs")
 REPORT_FILE = "report.md"
+HTML_FILE = "report.html"
+LATEX_FILE = "tables.tex"
 FIGURES_FOLDER = "figures"
 
 
-def build_report(run: Path, out: Path | None = None) -> Path:
+def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Path:
     """Write a run's report.
 
-    Nothing is written until every page and picture has been made; files of an earlier report are then replaced.
+    Nothing is written until every page and picture has been made; files of an earlier report are then replaced, and
+    none is left as it was: a form that is not asked for is written where an earlier one is there.
 
     Args:
         run: folder that holds `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
         out: folder for `report.md` and `figures/`; made if it is not there. The run's own folder by default.
+        forms: what is written besides.
 
     Returns:
         The path of `report.md`.
@@ -43,7 +50,7 @@ def build_report(run: Path, out: Path | None = None) -> Path:
         ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` cannot be
             written to.
     """
-    return _build(run, out)[1]
+    return _build(run, out, forms)[1]
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -66,11 +73,12 @@ def newest_run(runs: Path = RUNS) -> Path:
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
-def main(run: Path | None, out: Path | None) -> None:
+@form_options
+def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
     """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
-        view, report = _build(folder, out)
+        view, report = _build(folder, out, Forms(html, latex))
     except ResultsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
@@ -78,7 +86,7 @@ def main(run: Path | None, out: Path | None) -> None:
     click.echo(f"\n{report}")
 
 
-def _build(run: Path, out: Path | None) -> tuple[RunView, Path]:
+def _build(run: Path, out: Path | None, forms: Forms) -> tuple[RunView, Path]:
     """A run as it was read, and the path of its report.
 
     A run of thousands of cells is millions of objects, none of them garbage: to look through them again and again
@@ -88,7 +96,7 @@ def _build(run: Path, out: Path | None) -> tuple[RunView, Path]:
     gc.disable()
     try:
         view = _read(run)
-        return view, _write(view, out or run)
+        return view, _write(view, out or run, forms)
     finally:
         gc.unfreeze()
         if was_on:
@@ -102,22 +110,23 @@ def _read(run: Path) -> RunView:
     return view
 
 
-def _write(view: RunView, out: Path) -> Path:
+def _write(view: RunView, out: Path, forms: Forms) -> Path:
     report = out / REPORT_FILE
+    forms = Forms(forms.html or (out / HTML_FILE).exists(), forms.latex or (out / LATEX_FILE).exists())
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as scratch:
-            _render(view, Path(scratch))
+            _render(view, Path(scratch), forms)
             (out / FIGURES_FOLDER).mkdir(exist_ok=True)
-            for picture in sorted((Path(scratch) / FIGURES_FOLDER).iterdir()):
-                picture.replace(out / FIGURES_FOLDER / picture.name)
-            (Path(scratch) / REPORT_FILE).replace(report)  # last: it never links to a picture that is not there
+            made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
+            for path in sorted(made, key=Path(REPORT_FILE).__eq__):  # last: it never links to what is not there
+                (Path(scratch) / path).replace(out / path)
     except OSError as error:
         raise ResultsError(f"cannot write the report to {out}: {error.strerror or error}") from None
     return report
 
 
-def _render(view: RunView, folder: Path) -> None:
+def _render(view: RunView, folder: Path, forms: Forms) -> None:
     from reports import figures  # seaborn and matplotlib take seconds to import, which `--help` need not wait for
     from reports.page import page
     from reports.style import MAX_DRAWN, looks
@@ -126,27 +135,31 @@ def _render(view: RunView, folder: Path) -> None:
     styles = looks(view.methods)
     pictures = {}
     gc.freeze()  # whatever there is by now stays, and is passed over below
-    for data, prefix in zip(view.datasets, _prefixes([data.name for data in view.datasets]), strict=True):
+    names = _file_names([data.name for data in view.datasets])
+    for data in view.datasets:
         if data.drawn:
             pictures[data.name] = figures.draw(
-                data, styles, folder / FIGURES_FOLDER, prefix, times=view.record.jobs == 1
+                data, styles, folder / FIGURES_FOLDER, names[data.name], times=view.record.jobs == 1
             )
             gc.collect()  # figures are cycles of megabytes
-    (folder / REPORT_FILE).write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
+    report = folder / REPORT_FILE
+    report.write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
+    if forms.html:
+        from reports.html_page import html_page
+
+        (folder / HTML_FILE).write_text(html_page(report), encoding="utf-8")
+    if forms.latex:
+        from reports.latex import latex_tables
+
+        (folder / LATEX_FILE).write_text(latex_tables(view, names), encoding="utf-8")
 
 
-def _prefixes(names: list[str]) -> list[str]:
+def _file_names(names: Iterable[str]) -> dict[str, str]:
     """Names of data sets as plain file names, each of its own."""
-    plain: list[str] = []
+    plain: dict[str, str] = {}
     for name in names:
         stem = re.sub(r"[^a-z0-9]+", "-", file_stem(name).lower()).strip("-") or "data"
-        plain.append(
-            next(
-                each
-                for each in itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-                if each not in plain
-            )
-        )
+        plain[name] = first_free(stem, plain.values())
     return plain
 
 

@@ -32,6 +32,27 @@ class Measure:
         return {seed: value / self.scale for seed, value in by_seed(cells, self.field).items()}
 
 
+@dataclass(frozen=True, slots=True)
+class MethodTable:
+    """A row a method, as text that is not yet Markdown or LaTeX."""
+
+    headers: list[str]
+    """The first is that of the methods."""
+    rows: list[list[str]]
+    """The first entry of each is the method's name."""
+
+    def markdown(self, groups: Mapping[str, Sequence[str]] | None = None) -> str:
+        """As a GitHub table, names as code; above each group of methods, where there are any, a row with its name."""
+        by_method = {method: [code(method), *entries] for method, *entries in self.rows}
+        if not groups:
+            return markdown_table(self.headers, by_method.values())
+        rows = []
+        for name, methods in groups.items():
+            rows.append([f"*{name}*", *("" for _ in self.headers[1:])])
+            rows += [by_method[method] for method in methods]
+        return markdown_table(self.headers, rows)
+
+
 PERCENT = 0.01
 TEST_ACCURACY = Measure("test accuracy, %", "test_accuracy", PERCENT, decimals=2)
 VAL_ACCURACY = Measure("validation accuracy, %", "val_accuracy", PERCENT, decimals=2)
@@ -80,27 +101,34 @@ RATIOS = (
 )
 
 
+def summary(data: DatasetView, columns: Sequence[Measure]) -> MethodTable:
+    """Means with their intervals over seeds, a column for each of the measures that any cell has."""
+    measures = [measure for measure in columns if is_measured(data, measure)]
+    rows = [[method, *_figures(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
+    return MethodTable(["method", "seeds", *(measure.header for measure in measures)], rows)
+
+
 def accuracy_and_time(data: DatasetView) -> str:
     """Accuracies after the last epoch and wall-clock times; one seed is named as such.
 
     The methods are under how credit reaches their weights, where that is known.
     """
-    return _summary(data, ACCURACY_AND_TIME, data.groups)
+    return summary(data, ACCURACY_AND_TIME).markdown(data.groups)
 
 
 def memory_and_size(data: DatasetView) -> str:
     """Resident memory, exact activation bytes, and what the model and its optimiser hold."""
-    return _summary(data, MEMORY_AND_SIZE)
+    return summary(data, MEMORY_AND_SIZE).markdown()
 
 
 def gpu_memory(data: DatasetView) -> str | None:
     """The GPU columns; None where no cell has any."""
-    return _summary(data, GPU_MEMORY) if any(is_measured(data, measure) for measure in GPU_MEMORY) else None
+    return summary(data, GPU_MEMORY).markdown() if any(is_measured(data, each) for each in GPU_MEMORY) else None
 
 
 def work(data: DatasetView) -> str | None:
     """Floating-point operations for each image; None where no cell has any."""
-    return _summary(data, WORK) if any(is_measured(data, measure) for measure in WORK) else None
+    return summary(data, WORK).markdown() if any(is_measured(data, measure) for measure in WORK) else None
 
 
 def spread(data: DatasetView) -> str | None:
@@ -123,23 +151,32 @@ def spread(data: DatasetView) -> str | None:
 
 
 def ratios(data: DatasetView) -> str | None:
-    """Every other method against the reference, paired by seed; None without a reference or another method."""
+    """Every other method against the reference, as `compared` has it."""
+    table = compared(data, RATIOS)
+    return None if table is None else table.markdown()
+
+
+def compared(data: DatasetView, columns: Sequence[tuple[Measure, str]]) -> MethodTable | None:
+    """Every other method against the reference, paired by seed; None without a reference or another method.
+
+    The difference in test accuracy, and the ratio of each of the measures that any cell has under its header.
+    """
     if data.reference is None or not data.rivals:
         return None
     baseline = data.finished[data.reference]
-    columns = [(measure, header) for measure, header in RATIOS if is_measured(data, measure)]
+    columns = [(measure, header) for measure, header in columns if is_measured(data, measure)]
     rows = []
     for method in data.rivals:
         cells = data.finished[method]
         shared = len(data.shared_seeds(method))
         gap = estimate(paired_differences(TEST_ACCURACY.values(cells), TEST_ACCURACY.values(baseline)))
         difference = plus_minus(gap, decimals=2, signed=True, expected=shared)
-        row = [code(method), str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
+        row = [method, str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
         for measure, _ in columns:
             values = paired_ratios(measure.values(cells), measure.values(baseline))
             row.append(exact(values) if measure.exact else _ratio(data, measure, values, shared))
         rows.append(row)
-    return markdown_table(["method", "seeds", "test accuracy, points", *(header for _, header in columns)], rows)
+    return MethodTable(["method", "seeds", "test accuracy, points", *(header for _, header in columns)], rows)
 
 
 def activations_by_depth(data: DatasetView) -> str | None:
@@ -194,19 +231,6 @@ def short_table(cells: list[CellResult]) -> str:
         table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
         tables.append(f"{dataset}\n{table}")
     return "\n\n".join(tables) if tables else "No cell has finished."
-
-
-def _summary(data: DatasetView, columns: Sequence[Measure], groups: Mapping[str, Sequence[str]] | None = None) -> str:
-    """A row a method, a column for each of the measures that any cell has; above each group a row with its name."""
-    measures = [measure for measure in columns if is_measured(data, measure)]
-    headers = ["method", "seeds", *(measure.header for measure in measures)]
-    rows = []
-    for name, methods in (groups or {"": list(data.finished)}).items():
-        if name:
-            rows.append([f"*{name}*", *("" for _ in headers[1:])])
-        for method in methods:
-            rows.append([code(method), *_figures(data.finished[method], data.planned[method], measures)])
-    return markdown_table(headers, rows)
 
 
 def _figures(cells: Sequence[CellResult], planned: int, measures: Sequence[Measure]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.job import Event, Job
+from reports.forms import Forms
 from results.schema import CellResult
 from results.store import read_cells
 from tests.factories import make_cell, make_failed_cell
@@ -26,6 +27,7 @@ class FakeCells:
         self.unsaved: set[str] = set()
         self.stop: dict[str, BaseException] = {}
         self.stop_report: BaseException | None = None
+        self.forms: Forms | None = None
 
     def __call__(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
         """The row of this cell."""
@@ -45,8 +47,9 @@ class FakeCells:
             model_file="models/model.safetensors" if saved else None,
         )
 
-    def build_report(self, run: Path) -> Path:
+    def build_report(self, run: Path, *, forms: Forms) -> Path:
         """A report that lists what a real one would have to show."""
+        self.forms = forms
         if self.stop_report is not None:
             raise self.stop_report
         report = run / "report.md"

@@ -9,6 +9,7 @@ import pytest
 
 from bench import plan
 from bench.command import Terminated
+from reports.forms import Forms
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
@@ -28,6 +29,8 @@ DOCUMENTED = [
     "--data-dir",
     "--out",
     "--save",
+    "--html",
+    "--latex",
     "--resume",
     "--config",
     "--print-config",
@@ -150,6 +153,22 @@ def test_stopped_in_a_cell(command: Command, cells: FakeCells, tmp_path: Path, s
         *("python", "-m", "bench.run", "--resume", str(run)),
         *("--data-dir", str(tmp_path)),
     ]
+
+
+@pytest.mark.parametrize("flags", [(), ("--html",), ("--latex",), ("--html", "--latex")])
+def test_the_report_is_written_as_what_is_asked_for_when_the_run_goes_on_too(
+    command: Command, cells: FakeCells, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    asked = Forms(html="--html" in flags, latex="--latex" in flags)
+    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    ended = command("--out", tmp_path / "out", *METHODS, *flags)
+    assert cells.forms is None
+    cells.stop = {}
+    how = shlex.split(ended.lines[-1].partition("go on with: ")[2])
+    assert command(*how[3:]).code == 0
+    assert cells.forms == asked
+    assert command("--out", tmp_path / "another", *METHODS, *flags).code == 0
+    assert cells.forms == asked
 
 
 def test_stopped_in_the_report(command: Command, cells: FakeCells, tmp_path: Path) -> None:

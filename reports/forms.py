@@ -1,0 +1,33 @@
+"""What a report can be had as besides `report.md`, and the flags that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+
+class Forms(NamedTuple):
+    """The forms asked for."""
+
+    html: bool = False
+    """One page that needs no other file, `report.html`."""
+    latex: bool = False
+    """The tables for a paper, `tables.tex`."""
+
+    @property
+    def flags(self) -> list[str]:
+        """Those that ask for them on a command line."""
+        return [f"--{name}" for name, wanted in self._asdict().items() if wanted]
+
+
+PLAIN = Forms()
+"""Markdown alone."""
+
+
+def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags to a command, which gets them as `html` and `latex`."""
+    latex = click.option("--latex", is_flag=True, help="Also write tables.tex: the report's main tables for a paper.")
+    html = click.option("--html", is_flag=True, help="Also write report.html: the report as one page for a browser.")
+    return html(latex(command))
