@@ -8,19 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.command import stop_code
+from bench.launchers.launcher import Launcher
 from bench.parallel.launch import command_start, find_place
-from bench.progress import make_display
+from bench.progress import LineDisplay, make_display
 from bench.sweep import run_cells
 from bench.tracking.tracking import Tracking
 from reports import build
 from reports.forms import PLAIN, Forms
 from results.calibration import calibrate, write_calibration
 from results.schema import PlannedCell, name_of
+from results.sharing import sharing
 from results.store import read_cells, read_run
 
 
 def conduct(
-    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, *, track: str | None = None, forms: Forms = PLAIN
+    run: Path,
+    cells: Sequence[PlannedCell],
+    data_dir: Path | None,
+    jobs: int = 1,
+    launcher: Launcher | None = None,
+    *,
+    track: str | None = None,
+    forms: Forms = PLAIN,
 ) -> int:
     """Run the cells and report on them; if stopped, say what is kept and how to go on.
 
@@ -28,6 +37,8 @@ def conduct(
         run: The run's folder, held by this process.
         cells: Those of its cells that are still to be done.
         data_dir: The user's data folder, if any.
+        jobs: How many cells run at a time.
+        launcher: What runs them; None: this process does, on this machine.
         track: The tracker that finished cells are handed to, if any.
         forms: What the report is written as besides Markdown.
 
@@ -35,7 +46,7 @@ def conduct(
         The exit code of the command.
     """
     try:
-        return _run_and_report(run, cells, data_dir, track, forms)
+        return _run_and_report(run, cells, data_dir, jobs, launcher, track, forms)
     except KeyboardInterrupt as stop:
         kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
         again = [*command_start(find_place()), "--resume", str(run), *forms.flags]
@@ -48,19 +59,29 @@ def conduct(
 
 
 def _run_and_report(
-    run: Path, cells: Sequence[PlannedCell], data_dir: Path | None, track: str | None, forms: Forms
+    run: Path,
+    cells: Sequence[PlannedCell],
+    data_dir: Path | None,
+    jobs: int,
+    launcher: Launcher | None,
+    track: str | None,
+    forms: Forms,
 ) -> int:
     """Run the cells, build the report, and print its table and path."""
     record = read_run(run)
     total = len(record.cells)
-    display, tracking = make_display(total, total - len(cells), record.jobs), Tracking(track, run) if track else None
-    results = run_cells(run, cells, data_dir, display, record.jobs, tracking)
+    done = total - len(cells)
+    display = make_display(total, done, jobs) if launcher is None else LineDisplay(total, done)
+    tracking = Tracking(track, run) if track else None
+    results = run_cells(run, cells, data_dir, display, jobs, launcher, tracking)
     rows = read_cells(run)
     if record.purpose == "calibration":
         write_calibration(run, calibrate(record, rows))
     if any(row.status == "ok" for row in rows):
         report = build.build_report(run, forms=forms)
         print(build.short_table(rows))
+        if how := sharing(record, (row for row in rows if row.status == "ok")):
+            print(f"note: {how}: times are not those of a cell that has a machine to itself, and not to be compared")
         print(report)
     else:
         print(f"no cell finished, so there is no report; what went wrong is in {run}", file=sys.stderr)

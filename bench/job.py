@@ -66,6 +66,13 @@ class WarningEvent(BaseModel):
     sentence: str
 
 
+class SentEvent(BaseModel):
+    """A launcher has sent the cell off, to start when its engine has a machine for it."""
+
+    kind: Literal["sent"] = "sent"
+    where: str
+
+
 class ResultEvent(BaseModel):
     """The cell has ended, well or with an error."""
 
@@ -73,6 +80,6 @@ class ResultEvent(BaseModel):
     result: CellResult
 
 
-Event = StepEvent | EpochEvent | PhaseEvent | WarningEvent | ResultEvent
+Event = StepEvent | EpochEvent | PhaseEvent | WarningEvent | SentEvent | ResultEvent
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 """Parses one event."""

@@ -54,6 +54,8 @@ class Request:
     """Epochs from one evaluation to the next."""
     ranks: int = 1
     """How many processes will train a cell."""
+    elsewhere: bool = False
+    """Whether cells may run on other machines than this."""
     winners: Winners | None = None
     """What a search has found; None: every method has the same hyperparameters."""
 
@@ -77,7 +79,7 @@ def make_plan(request: Request) -> list[PlannedCell]:
     chosen = [datasets.get(name) for name in request.datasets]
     _distinct("data set", [dataset.name for dataset in chosen])
     seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
-    device = resolve_device(request.device)
+    device = resolve_device(request.device, elsewhere=request.elsewhere)
     cells: list[PlannedCell] = []
     for dataset in chosen:
         here = [_searched(request, dataset.name, spec) for spec in specs]
@@ -152,14 +154,16 @@ def _preset_epochs(preset: str, dataset: datasets.Dataset, spec: MethodSpec) -> 
     return own or dataset.epochs[preset]
 
 
-def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1) -> None:
-    """Check that cells planned earlier, and perhaps elsewhere, can be run here and now.
+def check_cells(
+    cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1, *, elsewhere: bool = False
+) -> None:
+    """Check that cells planned earlier, and perhaps on another machine, can be run now; here, or `elsewhere`.
 
     Raises:
         UserError: a device, data set or method is not here, or does not fit.
     """
     for device in {cell.config.device for cell in cells}:
-        resolve_device(device)
+        resolve_device(device, elsewhere=elsewhere)
     specs: dict[tuple[str, int | None], dict[str, MethodSpec]] = {}
     for cell in cells:
         try:
@@ -171,8 +175,13 @@ def check_cells(cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int 
         _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir, ranks)
 
 
-def resolve_device(name: str) -> str:
+def resolve_device(name: str, *, elsewhere: bool = False) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:N` to `cpu` or `cuda:N`.
+
+    Args:
+        name: What was asked for.
+        elsewhere: Whether it may be that of another machine, where a launcher gives a cell one card; `auto` is still
+            what this machine has.
 
     Raises:
         UserError: no such device, or none of that kind on this machine.
@@ -185,6 +194,13 @@ def resolve_device(name: str) -> str:
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise UserError(f"unknown device {name!r}: the devices are auto, cpu, cuda and cuda:N")
+    if elsewhere:
+        if int(number or 0) > 0:
+            raise UserError(
+                f"device {name!r} is not accepted with a launcher: it gives each cell one card of a machine, so give "
+                "cuda, cpu or auto"
+            )
+        return "cuda:0"
     if not cards:
         raise UserError(f"device {name!r} was asked for, but PyTorch sees no CUDA card here: use cpu or auto")
     if int(number or 0) >= cards:

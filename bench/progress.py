@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from bench.job import EpochEvent, Event, StepEvent, WarningEvent
+from bench.job import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
 from results.schema import CellResult, PlannedCell, name_of
 
 _LINE_EVERY_SECONDS = 30.0
@@ -91,10 +91,12 @@ class LineDisplay:
         self._last_lines[name_of(cell)] = time.monotonic()
 
     def event(self, cell: PlannedCell, event: Event) -> None:
-        """Say how an epoch went if nothing was said of the cell for a while, and pass on warnings."""
+        """Say where it was sent, how an epoch went if nothing was said for a while, and pass on warnings."""
         name = name_of(cell)
         if isinstance(event, WarningEvent):
             self._say(name, f"warning: {event.sentence}")
+        elif isinstance(event, SentEvent):
+            self._say(name, f"{name}: sent as {event.where}")
         elif isinstance(event, EpochEvent) and time.monotonic() - self._last_lines[name] > _LINE_EVERY_SECONDS:
             self._say(
                 name,

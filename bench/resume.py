@@ -9,6 +9,7 @@ from typing import Any
 import methods
 from bench import datasets
 from bench.errors import UserError
+from bench.launchers.where import jobs_here
 from bench.plan import resolve_device
 from bench.presets import PAPER
 from bench.spec import parse_methods, parse_settings
@@ -16,25 +17,28 @@ from bench.tuned import Winners
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
 from results.tuning import untuned
 
-_OF_THE_RUN = {"save": "save_models", "jobs": "jobs", "timeout": "timeout_seconds", "retries": "retries"}
+_OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
 
 _WHAT_METHODS = ("methods", "settings", "low_memory")
 """They decide together what the methods are."""
 
 
-def check_settings(record: RunRecord, given: Mapping[str, Any], winners: Winners | None = None) -> None:
+def check_settings(
+    record: RunRecord, given: Mapping[str, Any], winners: Winners | None = None, *, elsewhere: bool = False
+) -> None:
     """Refuse settings that are not the run's own.
 
     Args:
         record: The run.
         given: What was given beside `--resume`, by the names of the parameters of `bench.run`.
         winners: The tuned hyperparameters that were given.
+        elsewhere: Whether the cells may run on other machines, where their number at a time may be any.
 
     Raises:
         UserError: something differs; all that does is named.
     """
     differing = []
-    for flag, ours, theirs in [*_compared(record, given), *_tuned(record, winners)]:
+    for flag, ours, theirs in [*_compared(record, given, elsewhere), *_tuned(record, winners)]:
         if ours != theirs:
             differing.append(f"--{flag.replace('_', '-')} (the run has {_text(ours)}, given is {_text(theirs)})")
     if differing:
@@ -77,12 +81,15 @@ def differing_fields(one: CellConfig, other: CellConfig) -> list[str]:
     return fields
 
 
-def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> list[tuple[str, Any, Any]]:
     """Each setting given: its flag, the run's value and the given one. Lists as sets: their order decides nothing."""
     found: list[tuple[str, Any, Any]] = []
     for name, value in given.items():
         if name in _OF_THE_RUN:
             found.append((name, getattr(record, _OF_THE_RUN[name]), value))
+        elif name == "jobs":
+            if not elsewhere:
+                found.append((name, jobs_here(record), value))
         elif name == "datasets":
             found.append((name, {cell.dataset for cell in record.cells}, {datasets.get(each).name for each in value}))
         elif name == "seeds":
@@ -91,7 +98,7 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
             continue  # they decide together what a cell's method is
         else:
             ours = {getattr(cell.config, name) for cell in record.cells}
-            found.append((name, ours, {resolve_device(value) if name == "device" else value}))
+            found.append((name, ours, {_resolved(name, value, elsewhere)}))
     if list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
         found.append(
             (
@@ -114,6 +121,10 @@ def _compared(record: RunRecord, given: Mapping[str, Any]) -> list[tuple[str, An
         flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
+
+
+def _resolved(name: str, value: Any, elsewhere: bool) -> Any:
+    return resolve_device(value, elsewhere=elsewhere) if name == "device" else value
 
 
 def _tuned(record: RunRecord, winners: Winners | None) -> list[tuple[str, Any, Any]]:

@@ -88,8 +88,8 @@ def parse_methods(
     return list(both.values())
 
 
-def parse_settings(items: Iterable[str]) -> dict[str, str]:
-    """Parse `NAME=VALUE` items.
+def parse_settings(items: Iterable[str], example: str = "T=20") -> dict[str, str]:
+    """Parse `NAME=VALUE` items; `example` is one of them that would be accepted.
 
     Raises:
         UserError: an item of another form, or a name given twice.
@@ -98,7 +98,7 @@ def parse_settings(items: Iterable[str]) -> dict[str, str]:
     for item in items:
         name, equals, value = (part.strip() for part in item.partition("="))
         if not (name and equals and value):
-            raise UserError(f"{item!r} is not an option: write NAME=VALUE, for instance T=20")
+            raise UserError(f"{item!r} is not an option: write NAME=VALUE, for instance {example}")
         if name in settings:
             raise UserError(f"option {name!r} is given more than once: give it once")
         settings[name] = value

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event as Flag
+from threading import Lock
 from typing import Any
 
 from bench.environment import describe_environment
 from bench.errors import UserError
-from bench.job import Job, WarningEvent
+from bench.job import Event, Job, WarningEvent
 from bench.launch import end_all, run_in_process
+from bench.launchers.launcher import Launcher
 from bench.parallel.team import team
 from bench.progress import Display
 from bench.tracking.tracking import Tracking
@@ -32,7 +34,8 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         out: Where the folder is made.
         cells: What is to be done.
         command: The command line that does it.
-        how: `save_models`, `jobs`, `timeout_seconds`, `retries`, `track` and `purpose`, as in `RunRecord`.
+        how: `save_models`, `jobs`, `launcher`, `launcher_options`, `timeout_seconds`, `retries`, `track` and `purpose`, as in
+            `RunRecord`.
 
     Returns:
         The run's folder, named by time, data sets and preset.
@@ -42,9 +45,12 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
     """
     now = datetime.now(UTC)
     config = cells[0].config
-    calibration, unreadable = find_calibration(out, describe_environment(config.device), config.threads, config.device)
-    for path in unreadable:
-        print(f"note: {path} cannot be read, so it is passed over", file=sys.stderr)
+    calibration = None
+    if how.get("launcher", "local") == "local":  # elsewhere it would be of another machine
+        here = describe_environment(config.device)
+        calibration, unreadable = find_calibration(out, here, config.threads, config.device)
+        for path in unreadable:
+            print(f"note: {path} cannot be read, so it is passed over", file=sys.stderr)
     names = "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells))
     # The last part keeps two runs of the same second apart.
     run_id = f"{now:%Y%m%d-%H%M%S}-{names}-{cells[0].config.preset}-{secrets.token_hex(2)}"
@@ -79,6 +85,7 @@ def run_cells(
     data_dir: Path | None,
     display: Display,
     jobs: int = 1,
+    launcher: Launcher | None = None,
     tracking: Tracking | None = None,
 ) -> list[CellResult]:
     """Run the cells in order, each in its own process; each row is on disk before the next cell starts.
@@ -89,6 +96,7 @@ def run_cells(
         data_dir: The user's data folder, if any.
         display: Shows how it goes.
         jobs: How many cells run at a time. More than one share the machine: their times are not those of a cell alone.
+        launcher: What runs them; None: this process does, on this machine.
         tracking: Is given each cell's last row when it is on disk, before the next cell starts (in its place, where
             cells run side by side).
 
@@ -99,10 +107,21 @@ def run_cells(
         ResultsError: a row cannot be written.
     """
     results: list[CellResult] = []
-    environments = {device: describe_environment(device) for device in {cell.config.device for cell in cells}}
+    # Where a launcher runs them, their node says what it is; a cell that is lost before has what is known here.
+    environments = {
+        device: describe_environment(device if launcher is None else "cpu")
+        for device in {cell.config.device for cell in cells}
+    }
+    if launcher is not None and data_dir is not None:
+        data_dir = data_dir.resolve()  # a node may start in another folder
     record = read_run(run)
     writing = Lock()
-    stopped = Event()
+    stopped = Flag()
+
+    def start(job: Job, on_event: Callable[[Event], None]) -> CellResult:
+        if launcher is not None:
+            return launcher.run(job, run, on_event).model_copy(update={"launcher": launcher.name})
+        return (team().run if job.cell.config.parallel else run_in_process)(job, on_event)
 
     def run_one(cell: PlannedCell) -> None:
         job = Job(
@@ -118,7 +137,6 @@ def run_cells(
                 return
             display.cell_started(cell)
         for attempt in range(1, record.retries + 2):
-            start = team().run if cell.config.parallel else run_in_process
             result = start(job, partial(display.event, cell)).model_copy(update={"attempt": attempt})
             is_last = result.status == "ok" or attempt == record.retries + 1
             with writing:
@@ -136,11 +154,11 @@ def run_cells(
             tracking.log(result)
 
     with display:
-        if jobs == 1:
+        if jobs == 1 and launcher is None:
             for cell in cells:
                 run_one(cell)
             return results
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(min(jobs, max(1, len(cells)))) as pool:
             waiting = {pool.submit(run_one, cell) for cell in cells}
             try:
                 for done in as_completed(waiting):
@@ -148,6 +166,6 @@ def run_cells(
             except BaseException:
                 stopped.set()
                 while waiting := wait(waiting, timeout=0.05).not_done:  # one may only be about to start its process
-                    end_all()
+                    (end_all if launcher is None else launcher.end_all)()
                 raise
     return results

@@ -10,9 +10,10 @@ from reports.machine import DISTURBED_SHARE, is_disturbed
 from reports.matching import Mismatch
 from reports.paper import paper_epochs, published
 from reports.stats import Estimate, estimate
-from reports.text import MIB, codes, listed, number, plural
+from reports.text import MIB, capital, codes, listed, number, plural
 from reports.view import REFERENCE, RunView, by_seed
 from results.schema import CellResult
+from results.sharing import placed
 
 FEW_SEEDS = 5
 NEAR_CHANCE = 3.0
@@ -184,13 +185,18 @@ def _completeness(view: RunView) -> Iterator[str]:
 
 
 def _time(view: RunView) -> Iterator[str]:
-    if view.record.jobs > 1:
+    if where := placed(view.cells):
+        yield (
+            f"{capital(where)}: times, and images/s, depend on the machine and on what ran beside a cell. "
+            "They are not those of a cell alone on one machine, and are not fit for comparing methods."
+        )
+    elif view.sharing:
         yield (
             f"Cells ran {view.record.jobs} at a time and shared the machine: times, and images/s, depend on what ran "
             "beside a cell. They are not those of a cell alone, and are not fit for comparing methods."
         )
     environments = {cell.environment for cell in view.cells}
-    if disturbed := sum(is_disturbed(cell) for cell in view.cells) if view.record.jobs == 1 else 0:
+    if disturbed := sum(is_disturbed(cell) for cell in view.cells) if view.sharing is None else 0:
         yield (
             f"{plural(disturbed, 'cell')} trained while other processes or guests took more than {DISTURBED_SHARE:.0%} "
             "of the machine's cores (see The machine while the cells trained): their times may be too long."

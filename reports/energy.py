@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.stats import estimate
 from reports.tables import Measure, is_measured
-from reports.text import code, markdown_table, number, plus_minus
+from reports.text import capital, code, markdown_table, number, plus_minus
 from reports.view import DatasetView
 from results.schema import CellResult
 
@@ -19,7 +19,7 @@ _SOURCES = {
 }
 
 
-def section(data: DatasetView, jobs: int) -> Iterator[str]:
+def section(data: DatasetView, sharing: str | None) -> Iterator[str]:
     """A table, and what is in its figures, as Markdown blocks; nothing where no cell was watched."""
     watched = [cell for cell in data.cells if cell.machine is not None]
     if not watched:
@@ -27,8 +27,8 @@ def section(data: DatasetView, jobs: int) -> Iterator[str]:
     on_card = any(cell.config.device.startswith("cuda") for cell in watched)
     measures = [CPU_ENERGY, *([GPU_ENERGY] if on_card else [])]
     yield "### Energy"
-    if jobs > 1:
-        yield f"Cells ran {jobs} at a time, and energy is that of the whole machine: there is none of a single cell."
+    if sharing:
+        yield f"{capital(sharing)}, and energy is that of the whole machine: there is none of a single cell."
         return
     if not any(is_measured(data, measure) for measure in measures):
         yield f"Energy of the {'CPU packages and the card' if on_card else 'CPU packages'}: {NOT_READABLE}."

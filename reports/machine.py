@@ -28,10 +28,10 @@ def is_disturbed(cell: CellResult) -> bool:
     return share is not None and share > DISTURBED_SHARE
 
 
-def flags(data: DatasetView, jobs: int) -> Iterator[str]:
-    """A sentence that names the disturbed cells; nothing where there are none, or by `jobs` cells shared it."""
+def flags(data: DatasetView, sharing: str | None) -> Iterator[str]:
+    """A sentence that names the disturbed cells; nothing where there are none, or cells shared it by design."""
     disturbed = [cell for cell in data.cells if is_disturbed(cell)]
-    if jobs > 1 or not disturbed:
+    if sharing or not disturbed:
         return
     names = [f"{code(cell.method)} seed {cell.seed} ({disturbance(cell):.0%})" for cell in disturbed[:_NAMED]]
     more = f" and {len(disturbed) - _NAMED} more" if len(disturbed) > _NAMED else ""

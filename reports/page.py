@@ -93,7 +93,7 @@ def _dataset(
     )
     if data.groups:
         yield "Above each group of methods stands, in italics, how credit reaches their weights."
-    yield from machine.flags(data, view.record.jobs)
+    yield from machine.flags(data, view.sharing)
     yield "### Memory and size"
     yield tables.memory_and_size(data)
     yield (
@@ -127,7 +127,7 @@ def _dataset(
             "Sample standard deviations over seeds: how far single seeds lie from their mean, where ± in the other "
             "tables is about how well the mean itself is known. What is counted exactly does not vary and is left out."
         )
-    yield from energy.section(data, view.record.jobs)
+    yield from energy.section(data, view.sharing)
     yield from parallel.section(data)
     if view.record.purpose == "calibration":
         yield from calibration.against_itself(data, view.calibration)
@@ -135,10 +135,10 @@ def _dataset(
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
     yield from calibration.noise(data)
-    yield from verdict.section(data, times=view.record.jobs == 1)
-    yield from ranking.section(data, times=view.record.jobs == 1)
+    yield from verdict.section(data, times=view.sharing is None)
+    yield from ranking.section(data, times=view.sharing is None)
     yield from beside_paper.section(data)
-    on_the_front = list(front.sentences(data, times=view.record.jobs == 1))
+    on_the_front = list(front.sentences(data, times=view.sharing is None))
     if on_the_front or "trade-off" in pictures:
         yield "### Accuracy against cost"
     if on_the_front:

@@ -4,8 +4,8 @@ A cell has a partner in the other run if data set, method and seed are the same.
 what may be said of them:
 
 - another configuration, or other data: nothing. They are not the same experiment, and the method is *refused*.
-- another machine, device or number of threads, or cells side by side: the figures that hang on it are not judged
-  (`Pair.obstacles`), the others are.
+- another machine, device or number of threads, cells side by side, or machines that a launcher chose: the figures that
+  hang on it are not judged (`Pair.obstacles`), the others are.
 - another version of anything (commit, PyTorch, driver), or an option that only one of the two versions knows: it is
   said, and everything is judged. To find what such a change does is what a comparison of two runs is for.
 
@@ -21,6 +21,7 @@ from typing import Any
 from reports.matching import FINGERPRINT_DIGITS, shown
 from reports.view import RunView, parse_utc
 from results.schema import CellConfig, CellResult, Environment, RunRecord
+from results.sharing import placed
 
 Key = tuple[str, str, int]
 """(data set, method, seed)."""
@@ -96,7 +97,7 @@ def pair_runs(old: RunView, new: RunView) -> Pairing:
             refused.append(Group(dataset, method, tuple(a.seed for a, _ in cells), "; ".join(differing)))
             continue
         a, b = zip(*cells, strict=True)
-        pairs.append(Pair(dataset, method, a, b, _obstacles(cells, old.record.jobs, new.record.jobs)))
+        pairs.append(Pair(dataset, method, a, b, _obstacles(cells, old, new)))
         changes |= dict.fromkeys(_changes(cells))
     return Pairing(
         pairs=pairs,
@@ -141,7 +142,7 @@ def _other_data(partners: _Partners) -> Iterator[str]:
     yield from _differing("data (fingerprint)", prints, _short)
 
 
-def _obstacles(partners: _Partners, old_jobs: int, new_jobs: int) -> dict[str, str]:
+def _obstacles(partners: _Partners, old: RunView, new: RunView) -> dict[str, str]:
     """Why figures are not judged, by field."""
     machine = [
         *(text for field in MACHINE for text in _conditions(partners, field, "environment")),
@@ -149,8 +150,13 @@ def _obstacles(partners: _Partners, old_jobs: int, new_jobs: int) -> dict[str, s
     ]
     device = list(_conditions(partners, "device", "config"))
     mark = list(_differing("measured by", ((a.rss_source, b.rss_source) for a, b in partners)))
-    # Also where both had the same: how cells fell side by side is chance.
-    shared = [f"cells side by side (--jobs {old_jobs} and {new_jobs})"] if max(old_jobs, new_jobs) > 1 else []
+    # Also where both had the same: how cells fell side by side, or on machines, is chance.
+    shared = []
+    if any(placed(cells) for cells in zip(*partners, strict=True)):
+        launchers = (" or ".join(sorted({cell.launcher for cell in cells})) for cells in zip(*partners, strict=True))
+        shared.append(f"machines that a launcher chose (--launcher {' and '.join(launchers)})")
+    elif old.sharing or new.sharing:
+        shared.append(f"cells side by side (--jobs {old.record.jobs} and {new.record.jobs})")
     reasons = {field: list(machine) for field in COST} | {"activation_bytes": device}
     reasons["train_seconds"] += shared
     reasons["rss_rise_bytes"] += mark

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from reports import augmentation, hyperparameters, matching
 from reports.execution import ways_taken
-from reports.text import MISSING, code, markdown_table, plural
+from reports.text import MISSING, capital, code, listed, markdown_table, plural
 from reports.view import RunView
 from results.schema import CellResult, DataRecord, Environment
+from results.sharing import placed
 
 VERIFIED = {
     True: "match the published checksums",
@@ -131,6 +133,10 @@ def _environment(view: RunView) -> Iterator[str]:
             f"The cells ran in {len(environments)} different environments. Lines with several values differ; times "
             "and memory are then not compared on equal terms."
         )
+    nodes = Counter(cell.node for cell in view.cells if cell.node is not None)
+    if nodes:
+        counts = listed([f"{code(node)} ({plural(count, 'cell')})" for node, count in nodes.items()])
+        yield f"{capital(placed(view.cells) or '')}: {counts}."
     rows = []
     for field in Environment.model_fields:
         values: dict[str, int] = {}

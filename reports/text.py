@@ -104,6 +104,11 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
 
 
+def capital(clause: str) -> str:
+    """A clause as the beginning of a sentence."""
+    return clause[:1].upper() + clause[1:]
+
+
 def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`, `1,000 cells`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

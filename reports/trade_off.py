@@ -32,6 +32,7 @@ from reports.style import (
 from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import exact, plus_minus
 from reports.view import DatasetView
+from results.sharing import placed
 
 LEAST_ERROR = 0.1
 """Percent, added to every error where they are drawn by their logarithms, so that one of 0 has a place."""
@@ -109,7 +110,7 @@ def trade_off(
         for method in methods
     )
     not_beaten = "; ".join(f"{COSTS[cost]}: {', '.join(front)}" for cost, front in fronts.items())
-    no_front = "" if times else " No front is drawn in time, since cells ran side by side."
+    no_front = "" if times else f" No front is drawn in time, since {placed(data.cells) or 'cells ran side by side'}."
     logs = f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
     if by_errors:
         logs += (

@@ -12,6 +12,7 @@ from reports.stats import Estimate, RatioEstimate, estimate, paired_differences,
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
 from reports.view import DatasetView
+from results.sharing import placed
 
 _NAMES = {
     "train_seconds": "training time",
@@ -104,7 +105,7 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
             if seeds < enough
             else "Differences that are not shown are not shown to be absent."
         )
-        + ("" if times else " Times are left out: cells ran side by side.")
+        + ("" if times else f" Times are left out: {placed(data.cells) or 'cells ran side by side'}.")
     )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from results.calibration import calibrate
 from results.microbenchmarks import Microbenchmarks
 from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
+from results.sharing import sharing
 from results.store import ResultsError
 
 REFERENCE = "backprop"
@@ -99,6 +100,11 @@ class RunView:
     def cells(self) -> Iterator[CellResult]:
         """Every finished cell."""
         return (cell for dataset in self.datasets for cell in dataset.cells)
+
+    @property
+    def sharing(self) -> str | None:
+        """Why times are not to be compared, as a clause: how cells shared machines; None where they did not."""
+        return sharing(self.record, self.cells)
 
 
 def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Microbenchmarks | None = None) -> RunView:

@@ -28,6 +28,7 @@ __all__ = [
     "DiagnosticsRecord",
     "Environment",
     "EpochRecord",
+    "LauncherName",
     "MachineRecord",
     "PlannedCell",
     "RunRecord",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 Status = Literal["ok", "error", "killed"]
+LauncherName = Literal["local", "slurm", "ray"]
+"""What starts a cell's process: the command itself on its own machine, or an engine on machines that it chooses."""
 
 
 class BlockRecord(Record):
@@ -111,6 +114,10 @@ class CellResult(Record):
     traceback: str | None = None
     attempt: Annotated[int, Field(ge=1)] = 1
     """Above 1 where the cell had failed before and was tried again (`--retries`)."""
+    launcher: LauncherName = "local"
+    """What started the cell's process (`--launcher`). Only `local` gives a cell a machine that is known beforehand."""
+    node: str | None = None
+    """The name of the machine that the launcher chose; null with `local`."""
     started_at: str
     """UTC, ISO 8601."""
     wall_seconds: Seconds
@@ -225,7 +232,12 @@ class RunRecord(Record):
     save_models: bool = False
     """Whether the trained models are kept, in `models/`."""
     jobs: Annotated[int, Field(ge=1)] = 1
-    """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself."""
+    """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself.
+    With a launcher other than `local`: how many it was given at a time."""
+    launcher: LauncherName = "local"
+    """What was to start the cells. A resumed run may take another; each row says which it was."""
+    launcher_options: dict[str, str] = Field(default_factory=dict)
+    """What the launcher was told (`--launcher-set`), as given."""
     timeout_seconds: Annotated[float, Field(gt=0.0)] | None = None
     """How long one attempt at a cell may take (`--timeout`); null: no limit."""
     retries: Count = 0

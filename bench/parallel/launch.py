@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.errors import UserError
+from bench.launchers.where import Where
 from results.schema import CellConfig, CellResult
 
 
@@ -40,7 +41,7 @@ def command_start(place: Place | None) -> list[str]:
     return ["torchrun", "--nproc-per-node", str(place.local_ranks), "-m", "bench.run"]
 
 
-def check_launch(place: Place | None, configs: Iterable[CellConfig], jobs: int) -> None:
+def check_launch(place: Place | None, configs: Iterable[CellConfig], where: Where) -> None:
     """Check that cells with these configurations can be run by what was started.
 
     Raises:
@@ -54,13 +55,19 @@ def check_launch(place: Place | None, configs: Iterable[CellConfig], jobs: int) 
                 "blocks, or start it with python -m bench.run"
             )
         return
+    if where.elsewhere:
+        raise UserError(
+            f"--launcher {where.launcher} is not accepted with --parallel blocks: torchrun starts its processes itself"
+        )
     if place is None:
         raise UserError(
             "--parallel blocks needs the processes that torchrun starts, and there are none: start it with "
             "torchrun --nproc-per-node N -m bench.run"
         )
-    if jobs > 1:
-        raise UserError(f"--jobs {jobs} is not accepted with --parallel blocks: all ranks work on one cell at a time")
+    if where.jobs > 1:
+        raise UserError(
+            f"--jobs {where.jobs} is not accepted with --parallel blocks: all ranks work on one cell at a time"
+        )
     if cards := {config.device for config in configs if config.device != "cpu"}:
         import torch
 

@@ -14,7 +14,7 @@ from reports.build import build_report, main, newest_run
 from reports.style import accuracy_limits, looks
 from results.lines import encode
 from results.store import CELLS_FILE, ResultsError
-from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run, write_run
+from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, write_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -152,6 +152,20 @@ def test_times_of_cells_that_shared_the_machine_are_on_no_front_in_words(tmp_pat
     text = build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))).read_text()
     assert "In test accuracy and training time together" not in text
     assert "In test accuracy and activations held for backward together" in text
+
+
+def test_cells_that_a_launcher_placed_are_said_to_be_and_their_times_not_compared(tmp_path: Path) -> None:
+    cells = make_cells(seeds=range(9), epochs=1, launcher="slurm", node="a", machine=make_machine(foreign_cores=4.0))
+    cells[0] = cells[0].model_copy(update={"node": "b"})
+    text = build_report(write_run(tmp_path / "run", cells, make_run(cells, launcher="slurm"))).read_text()
+    where = "ells ran where Slurm put them, on 2 machines"
+    others = len(cells) - 1
+    assert f"C{where}: `b` (1 cell) and `a` ({others} cells)." in section(text, "## Environment")
+    assert f"Times are left out: c{where}." in section(text, "### Verdict")
+    assert f"C{where}: times, and images/s" in section(text, "## What this does not show")
+    assert f"C{where}, and energy is that of the whole machine" in section(text, "### Energy")
+    assert "In test accuracy and training time together" not in text
+    assert "**Disturbed**" not in text
 
 
 OLD = dict.fromkeys(["train_flops_per_image", "predict_flops_per_image"]) | {"images_to": {}, "schema_version": 2}

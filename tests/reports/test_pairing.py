@@ -149,6 +149,14 @@ def test_times_of_cells_side_by_side_are_not_judged(old: int, new: int) -> None:
     assert pair.obstacles == {"train_seconds": f"cells side by side (--jobs {old} and {new})"}
 
 
+@pytest.mark.parametrize(("old", "new"), [("local", "slurm"), ("ray", "local"), ("ray", "ray")])
+def test_times_of_cells_on_machines_that_a_launcher_chose_are_not_judged(old: str, new: str) -> None:
+    found = pairing_of([make_cell(launcher=old)], [make_cell(launcher=new)])
+    (pair,) = found.pairs
+    reason = f"machines that a launcher chose (--launcher {old} and {new})"
+    assert pair.obstacles == {"train_seconds": reason}
+
+
 def test_other_versions_are_said_and_judged() -> None:
     changed = make_environment(
         commit="fedcba9876543210-dirty", torch="2.10.0", memory_bytes=32 * 2**30 - 4096, python="3.12.5"

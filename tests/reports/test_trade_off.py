@@ -47,6 +47,9 @@ def test_times_of_cells_that_shared_the_machine_have_no_front(tmp_path: Path) ->
     assert "training time: " not in picture.alt
     assert "activations held for backward: noprop, backprop." in picture.alt
     assert "No front is drawn in time, since cells ran side by side." in picture.caption
+    placed = drawn([cell.model_copy(update={"launcher": "ray"}) for cell in cells], tmp_path, times=False)
+    assert placed is not None
+    assert "No front is drawn in time, since cells ran where Ray put them, on 1 machine." in placed.caption
     bare = drawn([cell.model_copy(update={"activation_bytes": None}) for cell in cells], tmp_path, times=False)
     assert bare is not None
     assert "Pareto front, by cost: not judged." in bare.alt

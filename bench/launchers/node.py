@@ -1,0 +1,31 @@
+"""What a launcher runs on the machine that its engine has chosen: one cell, in a process of its own, as anywhere."""
+
+from __future__ import annotations
+
+import platform
+
+from bench.environment import describe_environment
+from bench.errors import UserError
+from bench.job import Job
+from bench.launch import run_in_process
+from bench.plan import resolve_device
+from bench.worker import failed
+
+
+def run_on_node(text: str) -> str:
+    """Run one cell here.
+
+    Args:
+        text: The `Job`, as JSON. Its environment is replaced by this machine's.
+
+    Returns:
+        The `CellResult`, as JSON.
+    """
+    job = Job.model_validate_json(text)
+    try:
+        device = resolve_device(job.cell.config.device)
+        job = job.model_copy(update={"environment": describe_environment(device)})
+        row = run_in_process(job, lambda event: None)
+    except UserError as error:
+        row = failed(job, "error", str(error), 0.0)
+    return row.model_copy(update={"node": platform.node()}).model_dump_json()

@@ -1,0 +1,29 @@
+"""Whether the cells of a run had a machine to themselves: where not, their times are not to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from results.schema import CellResult, RunRecord
+
+ENGINES = {"slurm": "Slurm", "ray": "Ray"}
+"""What people call the launchers other than `local`."""
+
+
+def sharing(record: RunRecord, cells: Iterable[CellResult]) -> str | None:
+    """How cells shared machines, as a clause; None where each had a machine that is known to itself."""
+    if where := placed(cells):
+        return where
+    return f"cells ran {record.jobs} at a time" if record.launcher == "local" and record.jobs > 1 else None
+
+
+def placed(cells: Iterable[CellResult]) -> str | None:
+    """`cells ran where Slurm put them, on 3 machines`; None where no launcher chose machines."""
+    cells = list(cells)
+    elsewhere = [cell for cell in cells if cell.launcher != "local"]
+    if not elsewhere:
+        return None
+    engines = " and ".join(dict.fromkeys(ENGINES[cell.launcher] for cell in elsewhere))
+    nodes = len({cell.node for cell in elsewhere})
+    some = "some " if len(elsewhere) < len(cells) else ""
+    return f"{some}cells ran where {engines} put them, on {nodes} {'machine' if nodes == 1 else 'machines'}"

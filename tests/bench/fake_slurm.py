@@ -1,0 +1,53 @@
+"""Stand-ins for Slurm's commands: a job is a process of this machine that starts at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+COMMANDS = {
+    "sbatch": """
+cp "$1" {jobs}/$$.sh
+echo RUNNING > {jobs}/$$.state
+SLURM_JOB_ID=$$ setsid sh -c '
+    echo $$ > {jobs}/$SLURM_JOB_ID.pid
+    sh "$0"
+    echo COMPLETED > {jobs}/$SLURM_JOB_ID.state
+' "$1" < /dev/null > /dev/null 2>&1 &
+echo "Submitted batch job $$"
+""",
+    "srun": """
+while [ "$1" != --error ]; do shift; done
+shift 2
+exec "$@"
+""",
+    "sacct": """
+echo "JobID|State|NodeList"
+for job in {jobs}/*.state; do echo "$(basename "$job" .state)|$(cat "$job")|here"; done
+""",
+    "scancel": """
+kill -9 -- -$(cat {jobs}/$1.pid)
+echo CANCELLED > {jobs}/$1.state
+""",
+}
+
+
+class FakeSlurm:
+    """The commands in a folder, and what they were told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._jobs, commands = folder / "jobs", folder / "bin"
+        self._jobs.mkdir(parents=True)
+        commands.mkdir()
+        for name, script in COMMANDS.items():
+            (commands / name).write_text(f"#!/bin/sh{script.format(jobs=self._jobs)}")
+            (commands / name).chmod(0o755)
+        self.path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+
+    def scripts(self) -> list[str]:
+        """What was submitted."""
+        return [file.read_text() for file in self._jobs.glob("*.sh")]
+
+    def states(self) -> list[str]:
+        """How the jobs have ended, in alphabetical order."""
+        return sorted(file.read_text().strip() for file in self._jobs.glob("*.state"))

@@ -1,0 +1,167 @@
+"""`--launcher` and what goes with it: what is refused before anything starts, and what a resumed run may change."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import environment
+from bench.errors import UserError
+from bench.job import Job
+from bench.launchers import node
+from bench.launchers.where import Where, choose, go_on
+from bench.plan import resolve_device
+from results.schema import CellResult
+from results.store import read_run
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import SMALL, refused
+from tests.bench.test_launchers import needs
+from tests.factories import make_cell, make_config, make_environment, make_failed_cell, make_run, write_run
+
+METHODS = ("--methods", "backprop-cnn", "--seeds", "0", "--train-size", "60", *SMALL)
+REFUSED = [
+    (("--launcher", "cloud"), ("'cloud'", "local", "slurm", "ray")),
+    (("--launcher-set", "partition=x"), ("partition", "--launcher local")),
+    (("--launcher", "slurm", "--launcher-set", "partitions=x"), ("'partitions'", "'partition'", "account")),
+    (("--launcher", "slurm", "--launcher-set", "cluster=moon"), ("cluster='moon'", "slurm, local")),
+    (("--launcher", "slurm", "--launcher-set", "time=0"), ("time=0", "at least 1")),
+    (("--launcher", "slurm", "--launcher-set", "time"), ("'time'", "NAME=VALUE", "partition=gpu")),
+    (("--launcher", "slurm"), ("limit of time", "time=MINUTES", "--timeout")),
+    (("--launcher", "slurm", "--device", "cuda:1"), ("'cuda:1'", "cuda, cpu or auto")),
+    (("--launcher", "ray", "--launcher-set", "adress=x"), ("'adress'", "'address'")),
+    (("--launcher", "ray", "--parallel", "blocks"), ("--launcher ray", "--parallel blocks")),
+]
+
+
+@pytest.mark.parametrize(("given", "quoted"), REFUSED)
+def test_what_is_refused(
+    command: Command, cells: FakeCells, tmp_path: Path, given: tuple[str, ...], quoted: tuple[str, ...]
+) -> None:
+    refused(command("--out", tmp_path / "out", *METHODS, *given), *quoted)
+    assert not (tmp_path / "out").exists()
+
+
+@needs("submitit")
+def test_slurm_needs_its_commands(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refused(
+        command("--out", tmp_path / "out", *METHODS, "--launcher", "slurm", "--timeout", "9"), "sbatch", "cluster=local"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("launcher", "module"), [("slurm", "submitit"), ("ray", "ray")])
+def test_an_engine_that_is_not_installed(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    ended = command("--out", tmp_path / "out", *METHODS, "--launcher", launcher, "--timeout", "9")
+    refused(ended, f"pip install 'noprop-bench[{launcher}]'")
+    assert not (tmp_path / "out").exists()
+
+
+@needs("ray")
+@pytest.mark.parametrize(
+    ("given", "quoted"),
+    [
+        (("--threads", "1000", "--launcher-set", "address=local"), ("1000 CPUs",)),
+        (("--launcher-set", "address=localhost:1"), ("localhost:1",)),
+    ],
+)
+def test_ray_that_cannot_run_the_cells(
+    command: Command, cells: FakeCells, tmp_path: Path, given: tuple[str, ...], quoted: tuple[str, ...]
+) -> None:
+    refused(command("--out", tmp_path / "out", *METHODS, "--launcher", "ray", *given), *quoted)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_run_says_what_was_to_start_its_cells(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("--out", tmp_path / "here", *METHODS)
+    (run,) = (tmp_path / "here").iterdir()
+    record = read_run(run)
+    assert (record.launcher, record.launcher_options, record.jobs) == ("local", {}, 1)
+
+
+def test_one_at_a_time_here_and_all_at_once_elsewhere() -> None:
+    assert choose("local", {}, None) == Where("local", {}, 1)
+    assert choose("local", {}, 3) == Where("local", {}, 3)
+    assert choose("ray", {}, None).jobs >= 1000
+    assert choose("ray", {}, 4) == Where("ray", {}, 4)
+
+
+RECORDS = {
+    "local": make_run([make_cell()], jobs=2),
+    "slurm": make_run([make_cell()], jobs=24, launcher="slurm", launcher_options={"partition": "a", "mem": "1G"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "launcher", "options", "jobs", "where"),
+    [
+        ("local", None, {}, None, Where("local", {}, 2)),
+        ("local", "ray", {}, 5, Where("ray", {}, 5)),
+        ("slurm", None, {}, None, Where("slurm", {"partition": "a", "mem": "1G"}, 24)),
+        ("slurm", None, {"partition": "b"}, 3, Where("slurm", {"partition": "b", "mem": "1G"}, 3)),
+        ("slurm", "ray", {"address": "x"}, 3, Where("ray", {"address": "x"}, 3)),
+        ("slurm", "local", {}, None, Where("local", {}, 1)),
+    ],
+)
+def test_a_resumed_run_goes_on_as_before_or_elsewhere(
+    before: str, launcher: str | None, options: dict[str, str], jobs: int | None, where: Where
+) -> None:
+    assert go_on(RECORDS[before], launcher, options, jobs) == where  # type: ignore[arg-type]
+
+
+def test_a_run_of_another_launcher_is_gone_on_with_here_one_cell_at_a_time(
+    command: Command, cells: FakeCells, tmp_path: Path
+) -> None:
+    config = make_config(preset="quick", train_size=60, threads=1, options={}, optimizer="AdamW")
+    rows = [make_cell("backprop-cnn", "digits", seed, config=config) for seed in range(2)]
+    failed = make_failed_cell("backprop-cnn", "digits", 1, config=config)
+    record = make_run(rows, jobs=24, launcher="slurm", launcher_options={"partition": "a"})
+    run = write_run(tmp_path / "run", [rows[0], failed], record)
+    refused(command("--resume", run, "--launcher", "local", "--jobs", "2"), "--jobs (the run has 1, given is 2)")
+    assert command("--resume", run, "--launcher", "local").code == 0
+    assert [key[2] for key in cells.started] == [1]
+
+
+def test_a_calibration_stays_on_its_machine() -> None:
+    with pytest.raises(UserError, match="calibration"):
+        go_on(make_run([make_cell()], purpose="calibration"), "slurm", {}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("auto", "cpu"), ("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0")]
+)
+def test_a_card_need_not_be_here_if_cells_run_elsewhere(name: str, device: str) -> None:
+    assert resolve_device(name, elsewhere=True) == device
+
+
+def sent(monkeypatch: pytest.MonkeyPatch, **config: object) -> CellResult:
+    """The row of a cell that a launcher has sent to this machine; its process only says for which machine it is."""
+    monkeypatch.setattr(node, "run_in_process", lambda job, _: make_cell(environment=job.environment))
+    cell = make_run([make_cell(config=make_config(**config))]).cells[0]
+    job = Job(run_id="x", cell=cell, data_dir=None, environment=make_environment(cpu="of the launching machine"))
+    return CellResult.model_validate(json.loads(node.run_on_node(job.model_dump_json())))
+
+
+def test_a_row_has_the_machine_that_ran_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = sent(monkeypatch, device="cpu")
+    assert row.environment == environment.describe_environment("cpu")
+    assert row.node == platform.node()
+
+
+def test_a_card_that_the_node_lacks_fails_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = sent(monkeypatch, device="cuda:0")
+    assert row.status == "error"
+    assert "no CUDA card here" in (row.error or "")
+    assert row.node == platform.node()
