@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,7 @@ def kill_a_node(plugin: Plugin, run: Path) -> None:
     nodes[0].kill()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "launcher", [pytest.param(PROCESSES, marks=needs("submitit")), pytest.param(TASKS, marks=needs("ray"))]
 )
@@ -77,7 +78,7 @@ def test_the_rows_are_those_of_this_machine_also_after_a_worker_was_killed(
     assert wait_until(lambda: any(tmp_path.iterdir()), 60)
     (run,) = tmp_path.iterdir()
     kill_a_node(plugin, run)
-    ended = finish(process, timeout=500)
+    ended = finish(process, timeout=1000)
     assert ended.code == 0, ended.err
 
     killed, *others = sorted(lines_of(run), key=lambda row: row.status != "killed")
@@ -91,14 +92,31 @@ def test_the_rows_are_those_of_this_machine_also_after_a_worker_was_killed(
     assert "times are not those of a cell that has a machine to itself" in ended.out
 
 
-def stop(plugin: Plugin, out: Path, launcher: tuple[str, ...], number: signal.Signals) -> tuple[Ended, Path]:
-    """Stop a run of two cells when one of them has ended and the other hangs."""
+def half_way(plugin: Plugin, out: Path, launcher: tuple[str, ...]) -> tuple[subprocess.Popen[str], Path]:
+    """Start a run of two cells, and come back when one of them has ended and the other hangs."""
     (plugin.flags / "waiting").unlink(missing_ok=True)
     (plugin.flags / "hold").touch()
     process = plugin.start("--out", out, *TWO, *SMALL, "--jobs", "2", *launcher, new_session=True)
     assert wait_until((plugin.flags / "waiting").exists, 100)
     (run,) = out.iterdir()
     assert wait_until(lambda: len(read_cells(run)) == 1, 100)
+    return process, run
+
+
+def killed(plugin: Plugin, out: Path, launcher: tuple[str, ...]) -> Path:
+    """Such a run whose launching process was killed; what that has started may live on, and hold its pipes open."""
+    process, run = half_way(plugin, out, launcher)
+    process.kill()
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+    return run
+
+
+def stopped(plugin: Plugin, out: Path, launcher: tuple[str, ...], number: signal.Signals) -> tuple[Ended, Path]:
+    """Such a run that was stopped."""
+    process, run = half_way(plugin, out, launcher)
     process.send_signal(number)
     return finish(process, timeout=60), run
 
@@ -133,7 +151,7 @@ def test_stopping_ends_the_cells_and_keeps_the_finished_one_and_any_launcher_goe
 ) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else a test in the background passes it on, off
     try:
-        ended, run = stop(plugin, tmp_path, launcher, number)
+        ended, run = stopped(plugin, tmp_path, launcher, number)
     finally:
         signal.signal(signal.SIGINT, before)
     assert ended.code == code
@@ -153,7 +171,7 @@ def test_a_launching_process_that_was_killed_loses_and_doubles_no_cell(
     plugin: Plugin, tmp_path: Path, released: Callable[[], None], launcher: tuple[str, ...]
 ) -> None:
     """What it left running is ended, in one way or another, before its cell is run again."""
-    _, run = stop(plugin, tmp_path, launcher, signal.SIGKILL)
+    run = killed(plugin, tmp_path, launcher)
     left = int((plugin.flags / "waiting").read_text())
     (plugin.flags / "waiting").unlink()
     process = plugin.start("--resume", run)
@@ -168,7 +186,7 @@ def test_a_launching_process_that_was_killed_loses_and_doubles_no_cell(
 def test_a_result_that_came_after_the_launching_process_was_killed_is_taken(
     plugin: Plugin, tmp_path: Path, released: Callable[[], None]
 ) -> None:
-    _, run = stop(plugin, tmp_path, PROCESSES, signal.SIGKILL)
+    run = killed(plugin, tmp_path, PROCESSES)
     released()
     assert wait_until(lambda: len(list(run.glob("slurm-local/*_result.pkl"))) == 1, 60)
     (plugin.flags / "hold").touch()  # in which the cell would hang, if it were run again
@@ -186,7 +204,7 @@ def test_slurm_is_asked_for_what_a_cell_needs_and_its_jobs_outlive_the_launching
     plugin: Plugin, tmp_path: Path, released: Callable[[], None], slurm: FakeSlurm
 ) -> None:
     """Slurm's commands are stand-ins that start a job at once; what submitit and we make of them is real."""
-    _, run = stop(plugin, tmp_path / "out", ASKED, signal.SIGKILL)
+    run = killed(plugin, tmp_path / "out", ASKED)
     waits, _ = sorted(slurm.scripts(), key=lambda text: "waits" not in text)
     asked = {"partition=tiny", "mem=2G", "cpus-per-task=1", "time=15", "no-requeue", "job-name='halves waits seed 0'"}
     assert asked <= {line.removeprefix("#SBATCH --") for line in waits.splitlines()}
@@ -204,7 +222,7 @@ def test_slurm_is_asked_for_what_a_cell_needs_and_its_jobs_outlive_the_launching
 def test_stopping_cancels_the_jobs_of_slurm(
     plugin: Plugin, tmp_path: Path, released: Callable[[], None], slurm: FakeSlurm
 ) -> None:
-    ended, run = stop(plugin, tmp_path / "out", ASKED, signal.SIGTERM)
+    ended, run = stopped(plugin, tmp_path / "out", ASKED, signal.SIGTERM)
     released()
     assert ended.code == 143
     assert slurm.states() == ["CANCELLED", "COMPLETED"]
