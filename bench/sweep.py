@@ -34,8 +34,8 @@ def start_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> 
         out: Where the folder is made.
         cells: What is to be done.
         command: The command line that does it.
-        how: `save_models`, `jobs`, `launcher`, `launcher_options`, `timeout_seconds`, `retries`, `track` and `purpose`, as in
-            `RunRecord`.
+        how: `save_models`, `jobs`, `launcher`, `launcher_options`, `timeout_seconds`, `retries`, `track` and
+            `purpose`, as in `RunRecord`.
 
     Returns:
         The run's folder, named by time, data sets and preset.
