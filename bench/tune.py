@@ -22,12 +22,15 @@ from bench.config import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
 from bench.errors import UserError
 from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PAPER, PRESETS
+from results.names import file_stem
 
 if TYPE_CHECKING:
     from bench.search import Search
     from results.tuning import Winner
 
 STUDY_FILE = "study.jsonl"
+_LAST_ALONE = sys.maxsize
+"""A trial is judged by its last epoch, so that no other is evaluated."""
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -73,10 +76,10 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     data_dir = datasets.data_root(given.pop("data_dir"))
     given["threads"] = given["threads"] or available_cores()
     given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(Request(seeds=(seed,), data_dir=data_dir, **given))
+    cells = make_plan(Request(seeds=(seed,), data_dir=data_dir, eval_every=_LAST_ALONE, **given))
     specs = parse_methods(given["methods"], given["settings"], paper=given["preset"] == PAPER)
     spaces = {spec.label: space_of(spec) for spec in specs}
-    folder = _folder(out, "+".join(given["datasets"]) if name is None else name)
+    folder = _folder(out, "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells)) if name is None else name)
     with held(folder):
         searches = open_searches(folder / STUDY_FILE, cells, spaces)
         try:
