@@ -13,9 +13,7 @@ from reports.stats import Estimate, RatioEstimate
 MISSING = "–"
 MIB = 2**20
 ONE_SEED = " (one seed)"
-PICTURE_FILES = (
-    "Each picture is there as SVG, too, and the numbers drawn in it as CSV: in the same folder, under the same name."
-)
+PICTURE_FILES = "Each picture is in `figures/` as SVG, too, with the numbers that are drawn in it as CSV."
 MAX_DECIMALS = 4
 MAX_COLUMN_DECIMALS = 6
 

@@ -18,7 +18,8 @@ from reports.build import build_report
 from reports.forms import Forms
 from tests.factories import make_cell, make_cells, make_failed_cell, make_run, write_run
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed")
 
 QUIET = (
