@@ -15,7 +15,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench tune report microbench profile test lint clean
+.PHONY: help setup bench data tune report microbench profile test lint clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ $(STAMP): pyproject.toml
 bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=noprop,backprop SEEDS=0,1,2
 	@$(BIN)/python -m bench.run --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' \
 		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
+
+data: $(STAMP)  ## fetch a data set, check it, show what is in it: make data DATASET=cifar10
+	@$(BIN)/python -m bench.data '$(DATASET)' $(ARGS)
 
 tune: $(STAMP)  ## search hyperparameters, as many trials for each method: make tune DATASET=mnist METHODS=noprop,backprop
 	@$(BIN)/python -m bench.tune --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' --trials '$(TRIALS)' \

@@ -55,14 +55,15 @@ class Changes:
         Returns:
             (batch, C, H, W), of the same type.
         """
-        height, width = x.shape[2:]
+        _, channels, height, width = x.shape
         rows = torch.arange(height, device=x.device) - self.down[index, None]
         columns = torch.arange(width, device=x.device) - self.right[index, None]
         inside = _within(rows, height)[:, :, None] & _within(columns, width)[:, None, :]
         columns = torch.where(self.mirrored[index, None], width - 1 - columns, columns)
-        rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-        images = x[index[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (batch, H, W, C)
-        return (images * inside[..., None]).permute(0, 3, 1, 2)
+        source = (rows.clamp(0, height - 1) * width)[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
+        pixels = source.flatten(1)[:, None].expand(-1, channels, -1)
+        images = x[index].flatten(2).gather(2, pixels).view(-1, channels, height, width)
+        return images * inside[:, None]
 
 
 Augmentation = Callable[[int], Changes]

@@ -10,7 +10,8 @@ import pytest
 from tests.bench.harness import PROJECT
 
 COMMANDS = [
-    f"bench.{name}" for name in ("run", "predict", "calibrate", "compare", "microbench", "profile", "scale", "tune")
+    f"bench.{name}"
+    for name in ("run", "data", "predict", "calibrate", "compare", "microbench", "profile", "scale", "tune")
 ]
 COMMANDS.append("reports.build")
 SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")

@@ -1,0 +1,126 @@
+"""`python -m bench.data DATASET`: fetch a data set where it is not here yet, check it, and show what is in it.
+
+Exit codes: 0 all well; 1 its files do not match the published checksums; 2 something given cannot be used, or the data
+set cannot be had or is damaged; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.params import Folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.datasets import Dataset, Splits
+
+DEFAULT_OUT = Path("results/data")
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.argument("dataset")
+@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Picture of samples, a PNG file.  [default: {DEFAULT_OUT}/DATASET.png]",
+)
+def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
+    """Look at DATASET, the name of one, npz:PATH or folder:PATH: counts, shape, balance of classes, a picture.
+
+    What is not here yet is downloaded into the user's cache folder, and kept only if its checksums are the published
+    ones. Parts, mean and SD are those that a run trains with.
+    """
+    from bench import datasets
+    from bench.errors import UserError
+    from bench.plan import SPLIT_SEED
+    from bench.sample_picture import draw_samples
+    from results.names import file_stem
+
+    found = datasets.get(dataset)
+    path = out or DEFAULT_OUT / f"{file_stem(found.name)}.png"
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{path} cannot be the picture: its name must end in .png")
+    splits = datasets.make_splits(
+        found.load(datasets.data_root(data_dir)),
+        num_classes=found.num_classes,
+        train_size=None,
+        split_seed=SPLIT_SEED,
+    )
+    print(_facts(found, splits), _parts(found, splits), _channels(splits), sep="\n\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_samples(splits.x_train.numpy(), splits.y_train.numpy(), found.class_names, path, title=found.name)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    print(f"\n{path}")
+    if splits.record.verified is False:
+        print(f"the files of {found.name} do not match the published checksums", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _facts(dataset: Dataset, splits: Splits) -> str:
+    from tabulate import tabulate
+
+    from bench.augment import record_of
+    from reports.augmentation import in_words
+    from reports.provenance import VERIFIED
+
+    record = splits.record
+    rows = [
+        ("data set", dataset.name),
+        ("", dataset.summary),
+        ("source", record.source),
+        ("checksums", VERIFIED[record.verified]),
+        ("of the published set", "a part" if record.partial else "all"),
+        ("shape", f"{' x '.join(map(str, record.shape))} (channels x height x width), 0 to 255"),
+        ("classes", f"{record.num_classes:,}"),
+        ("with --augment standard", in_words(record_of("standard", record.shape, flip=dataset.flip))),
+    ]
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)
+
+
+def _parts(dataset: Dataset, splits: Splits) -> str:
+    from tabulate import tabulate
+
+    def row(name: str, labels: Tensor) -> tuple[str, ...]:
+        counts = labels.bincount(minlength=dataset.num_classes)
+        ends = [(int(counts[k]), dataset.class_names[int(k)]) for k in (counts.argmin(), counts.argmax())]
+        return name, f"{len(labels):,}", *(f"{count:,} ({class_name})" for count, class_name in ends)
+
+    rows = [
+        row("training", splits.y_train),
+        row("validation", splits.y_val),
+        row("test", splits.y_test),
+    ]
+    headers = ["part", "images", "least of a class", "most of a class"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "right", "left", "left"))
+
+
+def _channels(splits: Splits) -> str:
+    from tabulate import tabulate
+
+    rows = [
+        (str(number), f"{mean:.4f}", f"{std:.4f}")
+        for number, (mean, std) in enumerate(zip(splits.mean, splits.std, strict=True), start=1)
+    ]
+    headers = ["channel", "mean", "SD"]
+    table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "right", "right"))
+    return f"{table}\n(of the training part, black 0 and white 1)"
+
+
+def main() -> None:
+    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
+    from bench.command import run_to_exit
+
+    run_to_exit(cli, "python -m bench.data")
+
+
+if __name__ == "__main__":
+    main()

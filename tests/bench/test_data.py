@@ -1,0 +1,138 @@
+"""`python -m bench.data`: what it prints and draws, and how it ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import data
+from bench.datasets import download, idx_family
+from bench.datasets.sources import Recipe
+from bench.sample_picture import draw_samples, mosaic
+from tests.bench.harness import Ended, call, refused
+from tests.datasets import files
+
+Look = Callable[..., Ended]
+
+
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Look:
+    """Calls `bench.data.main` in an empty folder."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return lambda *arguments: call(data.main, "bench.data", arguments, monkeypatch, capsys)
+
+
+def value(ended: Ended, name: str) -> str:
+    """What stands beside a name."""
+    (found,) = re.findall(rf"^{name}  +(.+)$", ended.out, re.MULTILINE)
+    return str(found).strip()
+
+
+def test_digits(look: Look) -> None:
+    ended = look("digits")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert value(ended, "shape") == "1 x 8 x 8 (channels x height x width), 0 to 255"
+    assert value(ended, "classes") == "10"
+    assert value(ended, "checksums") == "none published"
+    assert value(ended, "training").split() == ["1,293", "125", "(8)", "131", "(1)"]
+    assert value(ended, "validation").split()[0] == "145"
+    assert value(ended, "test").split()[0] == "359"
+    assert value(ended, "1").split() == ["0.3052", "0.3758"]  # channel 1
+    assert value(ended, "with --augment standard") == "shifts of up to 1 × 1 pixels"
+    assert ended.out.splitlines()[-1] == "results/data/digits.png"
+    with Image.open("results/data/digits.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_a_folder_of_pictures(look: Look, tmp_path: Path) -> None:
+    files.write_folders(tmp_path / "work" / "mine", files.arrays((3, 9, 6), num_classes=3))
+    ended = look("folder:mine[flip=true]", "--out", tmp_path / "new" / "mine.png")
+    assert ended.code == 0
+    assert value(ended, "data set") == f"folder:{tmp_path / 'work' / 'mine'}[flip=true]"
+    assert value(ended, "shape").startswith("3 x 9 x 6 ")
+    assert value(ended, "training").split() == ["12", "4", "(class", "0)", "4", "(class", "0)"]
+    assert value(ended, "with --augment standard") == "shifts of up to 1 × 0 pixels, half of them mirrored"
+    assert (tmp_path / "new" / "mine.png").is_file()
+
+
+def test_a_path_has_a_picture_with_a_plain_name(look: Look, tmp_path: Path) -> None:
+    files.write_cifar_archive(tmp_path / "work", files.colour(num_classes=3), "mine.npz")
+    ended = look("npz:mine.npz")
+    assert ended.code == 0
+    assert re.fullmatch(r"results/data/npz-mine-npz-[0-9a-f]{8}\.png", ended.out.splitlines()[-1])
+
+
+def test_files_that_are_not_the_published_ones_end_in_1(look: Look, tmp_path: Path) -> None:
+    files.write_svhn(tmp_path / "SVHN", files.colour())
+    ended = look("svhn", "--data-dir", tmp_path)
+    assert ended.code == 1
+    assert value(ended, "checksums") == "do NOT match the published checksums"
+    assert value(ended, "of the published set") == "a part"
+    assert ended.lines == ["the files of svhn do not match the published checksums"]
+
+
+def test_what_is_not_here_is_fetched_once_and_verified(
+    look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    images = files.grey()
+    published = files.with_digests(idx_family.MNIST, files.idx_digests(images))
+    monkeypatch.setattr(idx_family, "MNIST", published)
+    fetched: list[str] = []
+
+    def fetch(recipe: Recipe, folder: Path) -> None:
+        fetched.append(recipe.title)
+        files.write_idx_files(folder / "MNIST" / "raw", images)
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    for _ in range(2):
+        ended = look("mnist")
+        assert ended.code == 0
+        assert value(ended, "checksums") == "match the published checksums"
+        assert value(ended, "source") == "IDX files in MNIST/raw (user cache)"
+    assert fetched == ["MNIST"]
+
+
+def test_what_cannot_be_used_is_one_sentence(look: Look, tmp_path: Path) -> None:
+    refused(look("nope"), "'nope'", "cifar100, digits, emnist", "npz:PATH")
+    ended = look("mnist")
+    assert ended.code == 2
+    assert ended.lines[0].startswith("downloading MNIST into ")
+    assert "MNIST is not in" in ended.lines[1]
+    refused(look("digits", "--data-dir", tmp_path / "nowhere"), "nowhere", "does not exist")
+    refused(look("digits", "--out", "picture.jpg"), "picture.jpg", ".png")
+    (tmp_path / "file").touch()
+    ended = look("digits", "--out", tmp_path / "file" / "picture.png")
+    assert ended.code == 2
+    assert "cannot write" in ended.err
+
+
+def test_samples_lie_in_rows_by_class() -> None:
+    """Two classes, one with fewer images than places, and gaps of a pixel."""
+    images = np.arange(1, 4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 3), dtype=np.uint8)
+    made = mosaic(images, np.array([1, 0, 1]), [0, 1, -1], samples=2)
+    assert made.shape == (3 * 3 + 1, 2 * 4 + 1, 3)
+    white = [255] * 9
+    first = [255, 2, 2, 2, 255, 255, 255, 255, 255]
+    second = [255, 1, 1, 1, 255, 3, 3, 3, 255]
+    assert made[..., 0].tolist() == [white, first, first, white, second, second, *[white] * 4]
+    assert (made == made[..., :1]).all()
+
+
+def test_colours_stay_where_they_are() -> None:
+    image = np.array([10, 20, 30], dtype=np.uint8).reshape(1, 3, 1, 1)
+    assert mosaic(image, np.array([0]), [0], samples=1)[1, 1].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("classes", [2, 26, 130])
+def test_names_of_any_kind_and_number_are_drawn(classes: int, tmp_path: Path) -> None:
+    images = np.zeros((classes, 1, 6, 40), dtype=np.uint8)
+    names = [f"$ {number} a_long name^ that goes on $" for number in range(classes)]
+    draw_samples(images, np.arange(classes), names, tmp_path / "made.png", title="$x$")
+    assert (tmp_path / "made.png").stat().st_size > 1000
