@@ -61,9 +61,10 @@ class DFA(LayerwiseCNN):
             h = outputs[-1].detach()
         logits = self.head(h)
         yield F.cross_entropy(logits, y)
-        probabilities = logits.detach().softmax(dim=1, dtype=torch.float32)
+        probabilities = logits.detach().to(self.head.weight.dtype).softmax(dim=1)
         error = (probabilities - F.one_hot(y, self.shape.num_classes)) / len(y)  # of the mean over the batch
         for matrix in reversed(self.feedback):
-            projected = (error @ matrix.flatten(start_dim=1)).view(-1, *matrix.shape[1:])
+            with torch.autocast(x.device.type, enabled=False):  # it is a gradient
+                projected = (error @ matrix.flatten(start_dim=1)).view(-1, *matrix.shape[1:])
             product = (outputs.pop() * projected).sum()
             yield product - product.detach()

@@ -1,0 +1,111 @@
+"""Direct feedback alignment: fixed random feedback, no gradient from layer to layer, the updates of its equation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.layerwise import hidden_shapes
+from tests.methods.helpers import SHAPE, batch, build, plain_sgd, real_digits, train
+
+
+def gradients(method: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Of a step, with the dropout of a fixed seed."""
+    torch.manual_seed(8)
+    for loss in method.losses(x, y):
+        loss.backward()
+    found = {key: p.grad.clone() for key, p in method.named_parameters()}
+    method.zero_grad()
+    return found
+
+
+def test_feedback_is_fixed_and_no_parameter() -> None:
+    x, y, _, _ = real_digits()
+    method = build("dfa")
+    before = [matrix.clone() for matrix in method.feedback]
+    assert [tuple(matrix.shape) for matrix in before] == [(SHAPE.num_classes, *s) for s in hidden_shapes(SHAPE)]
+    train(method, x[:320], y[:320], epochs=2)
+    assert all(torch.equal(*pair) for pair in zip(before, method.feedback, strict=True))
+    assert not any(matrix.requires_grad for matrix in method.feedback)
+    assert [key for key, _ in method.named_parameters() if "feedback" in key] == []
+    assert sum("feedback" in key for key in method.state_dict()) == len(before)
+
+
+def test_feedback_follows_the_seed() -> None:
+    one, same, other = (build("dfa", seed=seed).feedback for seed in (1, 1, 2))
+    assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
+    assert not any(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def test_updates_are_those_of_the_equation() -> None:
+    """delta a_k = (B_k e) * f'(a_k), written out in float64 on the linear layer and on a convolution."""
+    method = build("dfa").double()
+    method.image_path.norm = nn.Identity()
+    for module in method.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x, y = batch(6)
+    x = x.double()
+    found = gradients(method, x, y)
+
+    path, feedback = method.image_path, method.feedback
+    outputs = [x]
+    for layer in method.layers:
+        outputs.append(layer(outputs[-1]).detach())
+    error = ((method.head(outputs[-1]).softmax(1) - F.one_hot(y, 10)) / len(y)).detach()
+    torch.testing.assert_close(found["head.weight"], error.T @ outputs[-1])
+    pooled = outputs[3].mean(dim=(2, 3))
+    delta = (error @ feedback[3]) * (outputs[4] > 0)
+    torch.testing.assert_close(found["image_path.linear.weight"], delta.T @ pooled, rtol=1e-6, atol=1e-9)
+
+    convolution = path.convolutions[0]
+    a = F.conv2d(x, convolution.weight, convolution.bias, padding=1).detach()
+    largest, where = F.max_pool2d(a, 2, return_indices=True)
+    projected = torch.einsum("nc,cdhw->ndhw", error, feedback[0]) * (largest > 0)
+    delta = F.max_unpool2d(projected, where, 2)  # to the pixels that pooling let through
+    patches = F.unfold(x, 3, padding=1).view(6, 9, 64)
+    expected = torch.einsum("ndp,nkp->dk", delta.flatten(2), patches).view(32, 1, 3, 3)
+    torch.testing.assert_close(found["image_path.convolutions.0.weight"], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_no_gradient_passes_a_layer() -> None:
+    """Without feedback to it, a hidden layer has no gradient at all, and the others have theirs as before."""
+    method, (x, y) = build("dfa"), batch()
+    usual = gradients(method, x, y)
+    method.feedback[1].zero_()
+    cut = gradients(method, x, y)
+    second = [key for key in usual if key.startswith("image_path.convolutions.4.")]
+    assert len(second) == 2
+    for key, value in usual.items():
+        assert bool((cut[key] == 0).all()) if key in second else torch.equal(cut[key], value)
+
+
+def test_the_head_learns_as_in_backpropagation() -> None:
+    """It sees the output's error itself: at the start its gradient is `backprop-cnn`'s, and so is the loss."""
+    x, y = batch()
+    dfa, cnn = (build(name, seed=5, make_optimizer=plain_sgd) for name in ("dfa", "backprop-cnn"))
+    losses = []
+    for method in (dfa, cnn):
+        torch.manual_seed(8)
+        losses.append(method.train_step(x, y))
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(dfa.head.weight, cnn.head.weight)
+    assert not torch.allclose(dfa.image_path.linear.weight, cnn.image_path.linear.weight, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [3, 4])
+def test_hidden_layers_learn_from_feedback(layer: int) -> None:
+    """The classes fit better with a hidden layer trained than with that layer left at its start."""
+    x, y, _, _ = real_digits()
+    losses = []
+    for fed in (True, False):
+        method = build("dfa")
+        if not fed:
+            method.feedback[layer - 1].zero_()
+        train(method, x, y, epochs=3)
+        losses.append(float(F.cross_entropy(method.predict(x, torch.Generator()), y)))
+    assert losses[0] < losses[1]

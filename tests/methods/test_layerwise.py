@@ -1,0 +1,77 @@
+"""The network that the layer-wise rivals share: `backprop-cnn`'s, cut between its layers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Generator
+
+from bench.meters.activations import ActivationMeter
+from methods.layerwise import hidden_shapes
+from methods.method import TaskShape
+from tests.methods.helpers import SHAPE, batch, build
+
+SHAPES = [SHAPE, TaskShape(3, 32, 32, 10), TaskShape(2, 28, 21, 4)]
+SAME_NETWORK = ("local-loss", "dfa")
+
+
+@pytest.mark.parametrize("name", SAME_NETWORK)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_network_is_backprop_cnn_s(name: str, shape: TaskShape) -> None:
+    """From the same numbers it computes the same function, to the bit, in evaluation and with dropout."""
+    rival, cnn = build(name, seed=4, shape=shape), build("backprop-cnn", seed=4, shape=shape)
+    for part in ("image_path", "head"):
+        ours, theirs = getattr(rival, part).state_dict(), getattr(cnn, part).state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert rival.stack_parameter_count == cnn.stack_parameter_count
+    x, _ = batch(8, shape)
+    for training in (False, True):
+        logits = []
+        for method in (rival, cnn):
+            torch.manual_seed(2)
+            logits.append(method.train(training).predict(x, Generator()))
+        assert torch.equal(*logits)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_hidden_shapes_are_those_of_the_layers_outputs(shape: TaskShape) -> None:
+    method = build("dfa", shape=shape)
+    h, seen = batch(4, shape)[0], []
+    for layer in method.layers:
+        h = layer(h)
+        seen.append(tuple(h.shape[1:]))
+    assert seen == hidden_shapes(shape)
+
+
+@pytest.mark.parametrize("name", SAME_NETWORK)
+def test_one_by_one_the_losses_have_the_gradients_of_their_sum(name: str) -> None:
+    """`train_step` takes them one by one, replication over several processes all at once."""
+    x, y = batch(16)
+    gradients = []
+    for one_by_one in (True, False):
+        method = build(name)
+        torch.manual_seed(3)
+        if one_by_one:
+            for loss in method.losses(x, y):
+                loss.backward()
+        else:
+            method.loss(x, y).backward()
+        gradients.append([p.grad for p in method.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def held(name: str, shape: TaskShape) -> int:
+    """Bytes held for backward at the peak of a step on 32 images."""
+    method = build(name, shape=shape)
+    with ActivationMeter(method.parameters(), method.buffers()) as meter:
+        method.train_step(*batch(32, shape))
+    return meter.peak_bytes
+
+
+@pytest.mark.parametrize("shape", [TaskShape(1, 28, 28, 10), TaskShape(3, 32, 32, 10)], ids=str)
+def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_there(shape: TaskShape) -> None:
+    """DFA has to wait for the output's error with all activations in hand."""
+    reference = held("backprop-cnn", shape)
+    assert held("local-loss", shape) < 0.75 * reference
+    assert held("dfa", shape) == pytest.approx(reference, rel=0.05)
