@@ -1,6 +1,6 @@
 """Direct feedback alignment (Nøkland 2016, arXiv 1609.01596): the output's error, straight to every layer.
 
-With e = y_hat - y, the softmax of the logits less the one-hot label, hidden layer k's update direction is (equation 7)
+With e = y_hat - y, the softmax of the logits less the one-hot label, hidden layer k's update direction is (section 2)
 
 delta a_k = (B_k e) * f'(a_k),
 

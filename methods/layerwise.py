@@ -26,35 +26,11 @@ LAYERS = len(CONV_CHANNELS) + 1
 """Hidden layers: the convolutions and the linear layer."""
 
 
-class LayerwiseCNN(OneOptimizer):
-    """Base of such methods: one image path and a linear head, from the numbers that `backprop-cnn` starts from.
-
-    Hidden layer k = 1..3 is a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer,
-    batch norm and ReLU; dropout is at the beginning of the layer that it feeds. A subclass gives its `losses`.
+class LocalLosses(OneOptimizer):
+    """Base of methods with such losses, whatever the network.
 
     One optimiser has all parameters. It works number by number, so that it does what one for each layer would.
     """
-
-    paper = PAPER  # inferred: those of `backprop`
-
-    def __init__(self, shape: TaskShape, options: Options, *, batch_norm: bool = True) -> None:
-        super().__init__(shape, options)
-        self.image_path = ImagePath(shape, batch_norm=batch_norm)
-        self.head = nn.Linear(HIDDEN, shape.num_classes)
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The hidden layers: from images, or the layer before's output, to this one's."""
-        path = self.image_path
-        modules = list(path.convolutions)
-        cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
-        dropout = modules[cuts[-1]]
-
-        def last(h: Tensor) -> Tensor:
-            features: Tensor = path.norm(path.linear(dropout(h).mean(dim=(2, 3))))
-            return features.relu()
-
-        return [*(nn.Sequential(*modules[start:end]) for start, end in pairwise(cuts)), last]
 
     @abstractmethod
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
@@ -74,6 +50,22 @@ class LayerwiseCNN(OneOptimizer):
         self._optimizer.zero_grad()
         return total
 
+
+class LayerwiseCNN(LocalLosses):
+    """Base of such methods on `backprop-cnn`'s whole network, from the numbers that it starts from."""
+
+    paper = PAPER  # inferred: those of `backprop`
+
+    def __init__(self, shape: TaskShape, options: Options, *, batch_norm: bool = True) -> None:
+        super().__init__(shape, options)
+        self.image_path = ImagePath(shape, batch_norm=batch_norm)
+        self.head = nn.Linear(HIDDEN, shape.num_classes)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The hidden layers."""
+        return cut(self.image_path)
+
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
         """The head's logits; nothing random in it."""
@@ -86,6 +78,23 @@ class LayerwiseCNN(OneOptimizer):
     def stack(self) -> Iterable[nn.Module]:
         """The image path."""
         return [self.image_path]
+
+
+def cut(path: ImagePath) -> list[Layer]:
+    """The hidden layers of an image path: each from images, or the layer before's output, to its own output.
+
+    Layer k = 1..3 is a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer, batch
+    norm where there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
+    """
+    modules = list(path.convolutions)
+    cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
+    dropout = modules[cuts[-1]]
+
+    def last(h: Tensor) -> Tensor:
+        features: Tensor = path.norm(path.linear(dropout(h).mean(dim=(2, 3))))
+        return features.relu()
+
+    return [*(nn.Sequential(*modules[start:end]) for start, end in pairwise(cuts)), last]
 
 
 def hidden_shapes(shape: TaskShape) -> list[tuple[int, ...]]:

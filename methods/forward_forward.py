@@ -1,0 +1,146 @@
+"""The forward-forward algorithm, supervised (Hinton 2022, arXiv 2212.13345, sections 2 and 3.3).
+
+Two forward passes take the place of a forward and a backward one. Image and label go in together: with the right label
+they are positive data, with a wrong one negative. Every layer learns alone to tell them apart by its goodness, its
+squared activities, with
+
+p(positive) = sigma(sharpness (mean_j h_j^2 - theta))      (equation 1)
+
+and the logistic loss on that. Activities are divided by their length before the next layer sees them, which takes from
+them what the goodness of the layer before told (section 2.1). The predicted class is the label with which all layers
+but the first have the greatest goodness in sum (section 3.3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from methods.backbone import PAPER, ImagePath
+from methods.layers import Dropout
+from methods.layerwise import LocalLosses, cut
+from methods.method import TaskShape
+from methods.options import Options
+from methods.registry import register
+
+_LABELS_AT_ONCE = 2
+"""Labels tried on a batch in one pass of prediction: as many images as a training step has, so that memory is its."""
+_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class ForwardForwardOptions(Options):
+    """Options of the forward-forward algorithm."""
+
+    theta: float = 0.2
+    """The threshold on goodness."""
+    sharpness: float = 64.0
+    """What goodness above the threshold is multiplied with in the logistic function. The paper's sum over units is a
+    mean times their number, which here is from 128 to 8,192 and would make it a step in the larger layers."""
+    negatives: Literal["uniform", "hard"] = "uniform"
+    """How the wrong label of an image is drawn: all alike, or in proportion to the probability that the network gives
+    it, as in the paper's section 3.3, at the price of a prediction at each step."""
+
+    def __post_init__(self) -> None:
+        for name in ("theta", "sharpness"):
+            self.require(0 < getattr(self, name) < math.inf, name, "a finite number above 0")
+
+
+@register("forward-forward")
+class ForwardForward(LocalLosses):
+    """The forward-forward algorithm on `backprop-cnn`'s layers. See the module's docstring.
+
+    The same convolutions, pooling and linear layer as `backprop-cnn`. What differs: the label comes in as planes beside
+    the image's, one for each class, of ones for the given label and zeros for the others, since a convolution sees a
+    label only where it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and
+    no dropout, which would act on the goodness itself; activities are divided by their root mean square between layers;
+    no head. The paper's networks are fully connected or locally connected, this one is the benchmark's.
+    """
+
+    paper = PAPER  # inferred: those of `backprop`
+    summary = "forward-forward: every layer of one image path learns alone to tell right labels in its input from wrong"
+    epoch_definition = (
+        "one pass over the training images; each batch trains every layer once, in turn, with right and wrong labels"
+    )
+    credit = "gradients inside a layer"
+    Options = ForwardForwardOptions
+    options: ForwardForwardOptions
+
+    def __init__(self, shape: TaskShape, options: ForwardForwardOptions) -> None:
+        super().__init__(shape, options)
+        with_label = replace(shape, channels=shape.channels + shape.num_classes)
+        self.image_path = ImagePath(with_label, batch_norm=False)
+        for module in self.image_path.modules():
+            if isinstance(module, Dropout):
+                module.p = 0.0
+
+    def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+        """For each layer the loss on positive data, then that on negative data, so that one is held at a time."""
+        right, wrong = self.with_label(x, y), self.with_label(x, self._wrong_labels(x, y))
+        for layer in cut(self.image_path):
+            right = layer(right)
+            yield F.softplus(-self._evidence(right)).mean()
+            right = normalised(right.detach())
+            wrong = layer(wrong)
+            yield F.softplus(self._evidence(wrong)).mean()
+            wrong = normalised(wrong.detach())
+
+    def with_label(self, x: Tensor, y: Tensor) -> Tensor:
+        """Images with labels as further planes: (batch, channels + num_classes, height, width)."""
+        planes = F.one_hot(y, self.shape.num_classes).to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, planes], dim=1).contiguous(memory_format=torch.channels_last)
+
+    def _evidence(self, h: Tensor) -> Tensor:
+        """Log-odds of positive data from a layer's output, (batch,)."""
+        return self.options.sharpness * (goodness(h) - self.options.theta)
+
+    @torch.no_grad()
+    def _wrong_labels(self, x: Tensor, y: Tensor) -> Tensor:
+        """A label for each image that is not its own, (batch,); drawn from PyTorch's generator."""
+        if self.options.negatives == "uniform":
+            weights = torch.ones(len(y), self.shape.num_classes, device=y.device)
+        else:
+            weights = self._evidence_by_label(x).softmax(dim=1) + _EPSILON
+        return weights.scatter(1, y[:, None], 0.0).multinomial(1).squeeze(1)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """The evidence for each label; nothing random in it."""
+        return self._evidence_by_label(x)
+
+    def _evidence_by_label(self, x: Tensor) -> Tensor:
+        """Summed over all layers but the first, (batch, num_classes)."""
+        labels = torch.arange(self.shape.num_classes, device=x.device)
+        columns: list[Tensor] = []
+        for some in torch.split(labels, _LABELS_AT_ONCE):
+            h = self.with_label(x.repeat(len(some), 1, 1, 1), some.repeat_interleave(len(x)))
+            total = torch.zeros(len(h), device=x.device)
+            for number, layer in enumerate(cut(self.image_path)):
+                h = layer(h)
+                if number > 0:
+                    total += self._evidence(h)
+                h = normalised(h)
+            columns += torch.split(total, len(x))
+        return torch.stack(columns, dim=1)
+
+    def stack(self) -> Iterable[nn.Module]:
+        """The image path."""
+        return [self.image_path]
+
+
+def goodness(h: Tensor) -> Tensor:
+    """Mean of squared activities, (batch,), at single precision or better."""
+    activities = h.flatten(start_dim=1)
+    return activities.to(torch.promote_types(h.dtype, torch.float32)).square().mean(dim=1)
+
+
+def normalised(h: Tensor) -> Tensor:
+    """Activities over their root mean square: of an image's activities, only the direction is left."""
+    scale = (goodness(h) + _EPSILON).rsqrt()
+    return h * scale.view(-1, *(1 for _ in h.shape[1:]))
