@@ -1,0 +1,107 @@
+"""Difference target propagation (Lee et al. 2015, arXiv 1412.7525): every layer is given a target for its output.
+
+With layers h_k = f_k(h_{k-1}) and their approximate inverses g_k, the last hidden layer's target is a step down the
+gradient of the output's loss L, which passes the head alone (section 2, algorithm 1),
+
+h_hat_4 = h_4 - step dL/dh_4,
+
+and targets go down through the inverses, corrected for what an inverse of the output itself is off by:
+
+h_hat_{k-1} = h_{k-1} - g_k(h_k) + g_k(h_hat_k).
+
+Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} + noise)) - h_{k-1}|^2. No gradient passes
+from a layer or an inverse into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.layers import Conv2d
+from methods.layerwise import LayerwiseCNN, hidden_shapes
+from methods.method import TaskShape
+from methods.options import Options
+from methods.registry import register
+
+
+class Inverse(nn.Module):
+    """An approximate inverse of a hidden layer: from its output's shape to its input's, both of one image."""
+
+    def __init__(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+        """Of a convolution a convolution on pixels repeated to the wanted size, of the linear layer a linear one.
+
+        Args:
+            given: (channels, height, width), or (features,).
+            wanted: (channels, height, width).
+        """
+        super().__init__()
+        channels, *size = wanted
+        if len(given) == 1:
+            self._map = nn.Sequential(nn.Linear(given[0], channels * size[0] * size[1]), nn.Unflatten(1, wanted))
+        else:
+            repeated = nn.Upsample((size[0], size[1]))
+            self._map = nn.Sequential(repeated, Conv2d(given[0], channels, 3, padding=1))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, *given) to (batch, *wanted)."""
+        inverse: Tensor = self._map(h)
+        return inverse
+
+
+@register("difference-target-propagation", aliases=("dtp",))
+class TargetPropagation(LayerwiseCNN):
+    """Difference target propagation on `backprop-cnn`'s network. See the module's docstring.
+
+    The same layers and dropout as `backprop-cnn`. What differs: no batch norm, since a layer with one after it may grow
+    without any effect on the output, and does, its targets growing with it; and hidden layers 2, 3 and 4 have besides
+    an inverse, which inference does not use. Inverses have no nonlinearity, so that the length of the first step
+    cancels in Adam's (the step is 1). The noise that they take out is the dropout of the layer's input. A target is
+    known only when all layers have computed, so that, as in backpropagation, all activations are held until then.
+    """
+
+    summary = (
+        "difference target propagation: learned inverses bring each layer of one image path a target for its output"
+    )
+    epoch_definition = (
+        "one pass over the training images; each batch trains every layer and every inverse once, each on its own loss"
+    )
+    credit = "targets"
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__(shape, options, batch_norm=False)
+        hidden = hidden_shapes(shape)
+        self.inverses = nn.ModuleList(
+            Inverse(given, wanted) for given, wanted in zip(hidden[1:], hidden[:-1], strict=True)
+        )
+
+    def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+        """The head's cross-entropy, then from the last hidden layer down the layer's loss and its inverse's."""
+        outputs = []
+        h = x
+        for layer in self.layers:
+            outputs.append(layer(h))
+            h = outputs[-1].detach()
+        logits = self.head(h)
+        yield F.cross_entropy(logits, y)
+        error = logits.detach().to(self.head.weight.dtype).softmax(dim=1) - F.one_hot(y, self.shape.num_classes)
+        target = h - error @ self.head.weight.detach()
+        while outputs:
+            output = outputs.pop()
+            h = output.detach()
+            yield _distance(output, target)
+            if outputs:
+                below, inverse = outputs[-1].detach(), self.inverses[len(outputs) - 1]
+                estimate = inverse(h)
+                with torch.no_grad():
+                    target = below - estimate + inverse(target)
+                yield _distance(estimate, below)
+
+
+def _distance(h: Tensor, target: Tensor) -> Tensor:
+    """Half of |h - target|^2, mean over the batch."""
+    return 0.5 * (h - target).square().flatten(start_dim=1).sum(dim=1).mean()
