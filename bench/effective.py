@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,25 @@ def effective_config(
     for key, param in settings_of(context.command):
         value = resolved.get(param.name, context.params[param.name])
         if param.name in CellConfig.model_fields:
-            found = {getattr(cell.config, param.name) for cell in cells}
+            found = _distinct(getattr(cell.config, param.name) for cell in cells)
             if value is None and (len(found) > 1 or _is_searched(param.name, cells)):
                 document.add(tomlkit.comment(f"{key}: {_by_dataset(param.name, cells)}"))
-            elif len(found) == 1:
-                value = found.pop()
+            elif len(found) == 1 and isinstance(found[0], bool | int | float | str):
+                value = found[0]
         if value is not None:
             document.add(key, tomlkit.item(_plain(param, value)))
     if winners is not None:
         document.add(WINNERS_KEY, tomlkit.item(winners.of(cells)))
     return tomlkit.dumps(document)
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Each value once, those that cannot be hashed, too."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def _is_searched(name: str, cells: Sequence[PlannedCell]) -> bool:

@@ -31,7 +31,7 @@ COMMON = {"lr": Range(1e-4, 1e-2, log=True), "weight_decay": Range(1e-6, 1e-1, l
 """Searched for every method (`SEARCHED`): a factor of 10 and more to both sides of the presets' values."""
 _DIGITS = 4
 """Of what is tried."""
-_CONFIG, _SPACE, _ERROR, _SECONDS, _COMMIT = "config", "space", "error", "train_seconds", "commit"
+_CONDITIONS, _ERROR, _SECONDS, _COMMIT = "conditions", "error", "train_seconds", "commit"
 """Names of what a study and its trials are told to remember."""
 
 
@@ -53,7 +53,7 @@ def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str,
         # Those that are there first: one that is refused leaves no trace of the others.
         ordered = sorted(cells, key=lambda cell: _study_name(cell) not in begun)
         opened = {cell.key: Search(path, storage, cell, spaces[cell.method]) for cell in ordered}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"cannot use the study {path}: {' '.join(str(error).split())}") from None
     return [opened[cell.key] for cell in cells]
 
@@ -94,6 +94,8 @@ class Search:
             storage=storage, study_name=_study_name(cell), direction="maximize", load_if_exists=True
         )
         self._check_conditions()
+        for left in self._in_state(TrialState.RUNNING):  # by a search that was stopped
+            self._study.tell(left.number, state=TrialState.FAIL)
 
     @property
     def ended(self) -> list[FrozenTrial]:
@@ -101,7 +103,7 @@ class Search:
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False)
-            if trial.state is TrialState.COMPLETE or _ERROR in trial.user_attrs
+            if trial.state is TrialState.COMPLETE or (trial.state is TrialState.FAIL and _ERROR in trial.user_attrs)
         ]
 
     def next(self) -> tuple[Trial, PlannedCell]:
@@ -110,8 +112,6 @@ class Search:
         What is proposed hangs on the seed, the trial's place and what came of those before it, so that a search that
         was stopped goes on as it would have gone.
         """
-        for left in self._in_state(TrialState.RUNNING):  # by a search that was stopped
-            self._study.tell(left.number, state=TrialState.FAIL)
         place = len(self.ended)
         seed = int(np.random.SeedSequence((self.cell.seed, place)).generate_state(1)[0])
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
@@ -198,15 +198,14 @@ class Search:
         return {name: str(found) for name, found in self._space.items()}
 
     def _check_conditions(self) -> None:
-        now = {_CONFIG: self.cell.config.model_dump_json(), _SPACE: self._space_in_words(), "seed": self.cell.seed}
-        before = self._study.user_attrs
-        if _CONFIG not in before:
-            for name, value in now.items():
-                self._study.set_user_attr(name, value)
+        config = self.cell.config
+        now = {"space": self._space_in_words(), "seed": self.cell.seed}
+        before = self._study.user_attrs.get(_CONDITIONS)
+        if before is None:
+            self._study.set_user_attr(_CONDITIONS, now | {"config": config.model_dump(mode="json")})
             return
-        then = CellConfig.model_validate_json(before[_CONFIG])
-        differing = differing_fields(then, self.cell.config)
-        differing += [name for name in (_SPACE, "seed") if before[name] != now[name]]
+        differing = differing_fields(CellConfig.model_validate(before["config"]), config)
+        differing += [name for name in now if before[name] != now[name]]
         if differing:
             raise UserError(
                 f"the study of {self.cell.method} on {self.cell.dataset} was begun under other conditions (differing: "

@@ -92,6 +92,8 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
                 file=sys.stderr,
             )
             return stop_code(stop)
+        except OSError as error:
+            raise UserError(f"cannot write to the study in {folder}: {error.strerror or error}") from None
         return _conclude(folder, {search: search.winner(trials) for search in searches})
 
 

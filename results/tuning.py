@@ -54,7 +54,7 @@ class TuningRecord(Record):
         return self.trials, self.seed, self.sampler, self.epochs, self.batch_size, self.train_size
 
     def __str__(self) -> str:
-        return f"trial {self.trial} of {self.trials} in {self.study}, found {self.found_at}"
+        return f"trial {self.trial + 1} of {self.trials} in {self.study}, found {self.found_at}"
 
 
 class Winner(Record):
