@@ -47,7 +47,8 @@ class RayLauncher(Launcher):
         self._cells = cells
         self._ray = import_extra("ray", self.name)
         self._lock = threading.Lock()
-        self._tasks: set[Any] = set()
+        self._remote = self._ray.remote(max_retries=0)(run_on_node)
+        self._sent: set[Any] = set()
 
     def __enter__(self) -> Self:
         on_terminate = signal.getsignal(signal.SIGTERM)
@@ -76,11 +77,11 @@ class RayLauncher(Launcher):
         """Send the cell as a task and wait for its end."""
         start = time.perf_counter()
         exceptions = self._ray.exceptions
-        needed = {"num_cpus": job.cell.config.threads, "num_gpus": int(job.cell.config.device != "cpu")}
-        task = self._ray.remote(max_retries=0, **needed)(run_on_node).options(name=name_of(job.cell))
-        sent = task.remote(job.model_dump_json())
+        cell = job.cell
+        needed = {"num_cpus": cell.config.threads, "num_gpus": int(cell.config.device != "cpu")}
+        sent = self._remote.options(name=name_of(cell), **needed).remote(job.model_dump_json())
         with self._lock:
-            self._tasks.add(sent)
+            self._sent.add(sent)
         on_event(SentEvent(where="a task of Ray"))
         try:
             return CellResult.model_validate_json(self._ray.get(sent))
@@ -92,13 +93,13 @@ class RayLauncher(Launcher):
             trace = str(error)
         finally:
             with self._lock:
-                self._tasks.discard(sent)
+                self._sent.discard(sent)
         return failed(job, status, why, time.perf_counter() - start, trace[-4000:])
 
     def end_all(self) -> None:
         """Cancel every task that is waited for."""
         with self._lock:
-            for sent in self._tasks:
+            for sent in self._sent:
                 self._ray.cancel(sent, force=True)
 
     def _check(self) -> None:

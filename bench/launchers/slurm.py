@@ -81,14 +81,13 @@ class SlurmLauncher(Launcher):
         def lost(status: str, error: str, trace: str | None = None) -> CellResult:
             return failed(job, status, error, time.perf_counter() - start, trace)
 
+        errors = self._submitit.core.utils
         try:
             sent = self._send(job, run)
-        except (
-            OSError,
-            self._submitit.core.utils.FailedJobError,
-            self._submitit.core.utils.FailedSubmissionError,
-        ) as error:
+        except (OSError, errors.FailedJobError, errors.FailedSubmissionError) as error:
             return lost("error", f"the cell could not be sent to Slurm: {describe(error)}")
+        if sent is None:
+            return lost("killed", "the run was stopped before the cell was sent")
         where = f"{'process' if self._is_local else 'Slurm job'} {sent.job_id}"
         on_event(SentEvent(where=where))
         try:
@@ -97,12 +96,11 @@ class SlurmLauncher(Launcher):
                     self._end(sent)
                     return lost("killed", f"{where} was cancelled")
             return CellResult.model_validate_json(sent.result())
-        except self._submitit.core.utils.UncompletedJobError:
-            return lost(
-                "killed", f"{where} ended without a result (state {sent.state})", (sent.stderr() or "")[-4000:] or None
-            )
-        except self._submitit.core.utils.FailedJobError as error:
+        except errors.FailedJobError as error:
             return lost("error", f"{where} failed before the cell had started", str(error)[-4000:])
+        except errors.UncompletedJobError:
+            log = (sent.stderr() or "")[-4000:]
+            return lost("killed", f"{where} ended without a result (state {sent.state})", log or None)
         finally:
             _forget(sent)
 
@@ -111,9 +109,11 @@ class SlurmLauncher(Launcher):
         self._stopped.set()
 
     def _send(self, job: Job, run: Path) -> Any:
-        """Submit the cell, or take the job that an earlier launching process has submitted for it."""
+        """Submit the cell, or take the job that an earlier launching process has submitted for it; None if stopped."""
         folder = run.resolve() / ("slurm-local" if self._is_local else "slurm")
         with self._lock:
+            if self._stopped.is_set():
+                return None
             if self._left is None:
                 self._left = self._left_behind(folder)
             return self._left.pop(job.cell.model_dump_json(), None) or self._executor(job, folder).submit(
@@ -152,7 +152,8 @@ class SlurmLauncher(Launcher):
             if sent.paths.result_pickle.exists() or not (self._is_local or sent.done(force_check=True)):
                 found[Job.model_validate_json(sent.submission().args[0]).cell.model_dump_json()] = sent
             else:
-                self._end(sent)
+                if self._is_local:
+                    self._end(sent)
                 _forget(sent)
         return found
 
