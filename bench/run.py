@@ -27,7 +27,12 @@ DEFAULT_OUT = Path("results/runs")
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--methods", default="all", help="Comma list; options in brackets: noprop[T=20,sampler=mean]. Or: all.")
-@click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list; or npz:PATH, folder:PATH. See --list.")
+@click.option(
+    "--datasets",
+    type=CommaList(click.STRING),
+    default="digits",
+    help="Comma list of data sets, npz:PATH and folder:PATH among them; --list has all.",
+)
 @click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
 @click.option(
     "--seeds",

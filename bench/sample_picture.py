@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from reports.style import WIDTH_INCHES, panels, save, themed
+from reports.style import WIDTH_INCHES, panels, save_png, themed
 
 MOST_CLASSES = 100
 """In one picture; of more, the first."""
@@ -57,7 +57,7 @@ def draw_samples(
             _show(panel, picture, rows, [class_names[k] for k in group])
         of = "" if shown == len(class_names) else f", the first {shown} of {len(class_names):,} classes"
         figure.suptitle(textwrap.fill(f"{title}: training images by class{of}", 90), fontsize="medium")
-        save(figure, path)
+        save_png(figure, path)
 
 
 def mosaic(

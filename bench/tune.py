@@ -22,7 +22,6 @@ from bench.config import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
 from bench.errors import UserError
 from bench.params import CommaList, Folder, PositiveFloat, Whole
 from bench.presets import PAPER, PRESETS
-from results.names import file_stem
 
 if TYPE_CHECKING:
     from bench.search import Search
@@ -72,6 +71,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     from bench.plan import Request, make_plan
     from bench.search import open_searches, space_of
     from bench.spec import parse_methods, parse_settings
+    from results.names import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
     given["threads"] = given["threads"] or available_cores()

@@ -121,11 +121,19 @@ def legend(figure: Figure, looks: Mapping[str, Look], methods: Sequence[str], *,
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a picture as PNG, with no date and no version of a library in it: the same picture is the same file.
+
+    Not by `savefig`, which goes through everything twice, the first time only to lay it out.
+    """
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+
+
 def save(figure: Figure, path: Path, drawn: pd.DataFrame, columns: Mapping[str, str]) -> None:
     """Write a picture as PNG and SVG, and the numbers that are drawn in it as CSV beside them.
 
-    No file has a date or the version of a library in it, so that the same results give the same files.
-    Not by `savefig`, which goes through everything twice, the first time only to lay it out.
+    As `save_png`, the same results give the same files.
 
     Args:
         figure: the picture.
@@ -134,8 +142,7 @@ def save(figure: Figure, path: Path, drawn: pd.DataFrame, columns: Mapping[str, 
         columns: those that are written, in this order, and their names in the file, with units. Numbers are written
             with eight digits.
     """
-    figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    save_png(figure, path)
     figure.set_layout_engine("none")  # it is laid out by now
     with mpl.rc_context(_SVG):
         FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]

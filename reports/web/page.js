@@ -40,10 +40,17 @@
     return found ? Number(found[0].replaceAll(",", "").replaceAll("−", "-")) : NaN;
   }
 
+  // A row that only names the rows below it makes no sense among rows in another order.
+  function isHeading(row) {
+    const [, ...others] = row.cells;
+    return others.length > 0 && others.every((cell) => !cell.textContent.trim());
+  }
+
   function sort(table, rows, column, direction) {
     const texts = rows.map((row) => row.cells[column].textContent.trim());
     const figures = texts.map(figure);
     const areNumbers = !figures.some(Number.isNaN);
+    rows.forEach((row) => { row.hidden = direction !== 0 && isHeading(row); });
     const compared = (a, b) => areNumbers ? Math.sign(figures[a] - figures[b]) || 0 : collator.compare(texts[a], texts[b]);
     const order = [...rows.keys()];
     if (direction) {

@@ -134,6 +134,26 @@ def test_a_click_on_a_header_sorts_by_value_both_ways_and_then_as_written(browse
     assert seconds.get_attribute("aria-sort") is None
 
 
+def test_headings_of_groups_are_hidden_where_rows_are_in_another_order(
+    chromium: webdriver.Chrome, tmp_path: Path
+) -> None:
+    said = {"backprop": "end to end", "noprop": "in a block", "noprop[T=20]": "in a block"}
+    cells = [
+        make_cell(method, method_name=method.partition("[")[0], credit=credit, train_seconds=SECONDS[method])
+        for method, credit in said.items()
+    ]
+    run = write_run(tmp_path / "run", cells, make_run(cells))
+    chromium.get((build_report(run, forms=Forms(html=True)).parent / "report.html").as_uri())
+    written = ["end to end", "backprop", "in a block", "noprop", "noprop[T=20]"]
+    assert column(chromium, 0) == written
+    button = header(chromium, "training, s").find_element(By.TAG_NAME, "button")
+    press(button)
+    assert [name for name in column(chromium, 0) if name] == ["noprop", "noprop[T=20]", "backprop"]
+    press(button)
+    press(button)
+    assert column(chromium, 0) == written
+
+
 def test_headers_are_reached_and_pressed_by_key_and_one_at_a_time_is_sorted_by(browser: webdriver.Chrome) -> None:
     first = header(browser, "method").find_element(By.TAG_NAME, "button")
     first.send_keys(Keys.ENTER)
