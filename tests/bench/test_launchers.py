@@ -33,8 +33,9 @@ def needs(module: str) -> pytest.MarkDecorator:
 def learned(row: CellResult) -> dict[str, Any]:
     """All of a row that does not hang on the machine or the moment."""
     epochs = [(epoch.train_loss, epoch.val_accuracy, epoch.test_accuracy) for epoch in row.epochs]
-    same = ("status", "test_accuracy", "config", "data", "environment", "parameters", "activation_bytes")
-    return {name: getattr(row, name) for name in same} | {"epochs": epochs}
+    machine = row.environment.model_copy(update={"commit": None})  # which may change while the tests run
+    same = ("status", "test_accuracy", "config", "data", "parameters", "activation_bytes")
+    return {name: getattr(row, name) for name in same} | {"epochs": epochs, "machine": machine}
 
 
 def lines_of(run: Path) -> list[CellResult]:
