@@ -93,8 +93,10 @@ class SlurmLauncher(Launcher):
         try:
             while not self._is_done(sent):
                 if self._stopped.wait(_LOOK_EVERY_SECONDS):
-                    self._end(sent)
-                    return lost("killed", f"{where} was cancelled")
+                    break
+            if self._stopped.is_set():
+                self._end(sent)
+                return lost("killed", f"{where} was cancelled")
             return CellResult.model_validate_json(sent.result())
         except errors.FailedJobError as error:
             return lost("error", f"{where} failed before the cell had started", str(error)[-4000:])

@@ -36,13 +36,17 @@ class FakeSlurm:
     """The commands in a folder, and what they were told."""
 
     def __init__(self, folder: Path) -> None:
-        self._jobs, commands = folder / "jobs", folder / "bin"
+        self._jobs, self._commands = folder / "jobs", folder / "bin"
         self._jobs.mkdir(parents=True)
-        commands.mkdir()
+        self._commands.mkdir()
         for name, script in COMMANDS.items():
-            (commands / name).write_text(f"#!/bin/sh{script.format(jobs=self._jobs)}")
-            (commands / name).chmod(0o755)
-        self.path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+            (self._commands / name).write_text(f"#!/bin/sh{script.format(jobs=self._jobs)}")
+            (self._commands / name).chmod(0o755)
+        self.path = f"{self._commands}{os.pathsep}{os.environ['PATH']}"
+
+    def refuse(self, why: str) -> None:
+        """Accept no job."""
+        (self._commands / "sbatch").write_text(f"#!/bin/sh\necho '{why}' >&2\nexit 1\n")
 
     def scripts(self) -> list[str]:
         """What was submitted."""

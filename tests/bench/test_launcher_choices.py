@@ -16,8 +16,9 @@ from bench.launchers import node
 from bench.launchers.where import Where, choose, go_on
 from bench.plan import resolve_device
 from results.schema import CellResult
-from results.store import read_run
+from results.store import read_cells, read_run
 from tests.bench.conftest import Command
+from tests.bench.fake_slurm import FakeSlurm
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import SMALL, refused
 from tests.bench.test_launchers import needs
@@ -55,6 +56,22 @@ def test_slurm_needs_its_commands(
         command("--out", tmp_path / "out", *METHODS, "--launcher", "slurm", "--timeout", "9"), "sbatch", "cluster=local"
     )
     assert not (tmp_path / "out").exists()
+
+
+@needs("submitit")
+def test_what_slurm_refuses_is_in_the_row(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = FakeSlurm(tmp_path / "slurm")
+    slurm.refuse("invalid partition specified: moon")
+    monkeypatch.setenv("PATH", slurm.path)
+    ended = command("--out", tmp_path / "out", *METHODS, "--launcher", "slurm", "--timeout", "9")
+    assert ended.code == 1
+    (run,) = (tmp_path / "out").iterdir()
+    (row,) = read_cells(run)
+    assert row.status == "error"
+    assert "could not be sent to Slurm" in (row.error or "")
+    assert "invalid partition specified: moon" in (row.error or "")
 
 
 @pytest.mark.parametrize(("launcher", "module"), [("slurm", "submitit"), ("ray", "ray")])

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench import progress
-from bench.job import EpochEvent, StepEvent
+from bench.job import EpochEvent, SentEvent, StepEvent
 from bench.progress import BarDisplay, LineDisplay, describe_result, make_display
 from tests.factories import make_cell, make_config, make_failed_cell, make_run
 
@@ -94,6 +94,13 @@ def test_a_long_cell_says_how_it_is_getting_on(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.splitlines() == [
         f"[1/1] mnist noprop seed 3: epoch {epoch}, loss 0.4321, validation accuracy 91.20%" for epoch in (2, 4)
     ]
+
+
+def test_a_cell_that_is_sent_elsewhere_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    with LineDisplay(total=1, done=0) as display:
+        display.cell_started(PLANNED)
+        display.event(PLANNED, SentEvent(where="Slurm job 7"))
+    assert capsys.readouterr().err == "[1/1] mnist noprop seed 3: sent as Slurm job 7\n"
 
 
 def test_a_finished_cell_in_words() -> None:
