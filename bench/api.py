@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import click
     import pandas as pd
 
-_NO_ARGUMENTS = {"list", "help"}
+_NO_ARGUMENTS = {"list", "print_config", "help"}
 _NESTED = ("data", "machine")
 """Records that a cell may be without; null, they are no columns of their own."""
 
@@ -44,8 +44,9 @@ def run_cells(
     """
     import click
 
+    from bench.carry_out import carry_out
     from bench.parallel.launch import find_place
-    from bench.run import carry_out, cli
+    from bench.run import cli
     from results.store import ResultsError
 
     if find_place() is not None:
@@ -59,6 +60,7 @@ def run_cells(
         raise UserError(" ".join(error.format_message().split())) from None
     except ResultsError as error:
         raise UserError(str(error)) from None
+    assert run is not None
     if code not in (0, 1):
         raise KeyboardInterrupt(f"go on with run_cells(resume={str(run)!r})")
     return load_results(run)
