@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from bench import run, sweep
+from bench import datasets, run, sweep
+from bench.datasets import Dataset
 from reports import build
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, Plugin, call
@@ -28,6 +29,16 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     before = signal.getsignal(signal.SIGTERM)
     yield lambda *arguments: call(run.main, "bench.run", arguments, monkeypatch, capsys)
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def second_dataset(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Digits under another name, with other epochs."""
+    digits = datasets.get("digits")
+    other = Dataset("other", digits.summary, digits.class_names, digits.load, {"quick": 3, "standard": 4, "paper": 5})
+    found = datasets.get
+    monkeypatch.setattr(datasets, "get", lambda name: other if name == "other" else found(name))
+    return "other"
 
 
 @pytest.fixture

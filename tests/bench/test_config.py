@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bench import datasets
-from bench.datasets import Dataset
 from results.schema import PlannedCell
 from results.store import read_run
 from tests.bench.conftest import Command
@@ -36,16 +35,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.toml"
     path.write_text(FILE)
     return path
-
-
-@pytest.fixture
-def second_dataset(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Digits under another name, with other epochs."""
-    digits = datasets.get("digits")
-    other = Dataset("other", digits.summary, digits.class_names, digits.load, {"quick": 3, "standard": 4, "paper": 5})
-    found = datasets.get
-    monkeypatch.setattr(datasets, "get", lambda name: other if name == "other" else found(name))
-    return "other"
 
 
 def planned(command: Command, out: Path, *arguments: object) -> list[PlannedCell]:

@@ -39,16 +39,6 @@ def request(**changes: Any) -> Request:
     return Request(**(values | changes))
 
 
-@pytest.fixture
-def second_dataset(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Digits under another name."""
-    digits = datasets.get("digits")
-    other = Dataset("other", digits.summary, digits.class_names, digits.load, {"quick": 3, "standard": 4, "paper": 5})
-    found = datasets.get
-    monkeypatch.setattr(datasets, "get", lambda name: other if name == "other" else found(name))
-    return "other"
-
-
 def methods_by_seed(cells: list[PlannedCell]) -> list[list[str]]:
     groups: dict[int, list[str]] = {}
     for cell in cells:

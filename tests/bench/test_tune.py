@@ -186,6 +186,14 @@ def test_other_conditions_are_another_study(search: Tune, trials: FakeTrials) ->
     assert len(trials.jobs) == 2
 
 
+def test_a_study_that_is_none(search: Tune, trials: FakeTrials, tmp_path: Path) -> None:
+    study = tmp_path / "tuned" / "digits" / "study.jsonl"
+    study.parent.mkdir(parents=True)
+    study.write_text("this is no journal\n" * 2)
+    refused(search(*METHODS), f"cannot use the study {study}")
+    assert trials.jobs == []
+
+
 @pytest.mark.parametrize(
     ("given", "quoted"),
     [
