@@ -115,6 +115,10 @@ def _as_typed(param: click.Option, value: Any) -> Any:
     Raises:
         click.BadParameter: a table where none can be, a list in a list, or a switch that is neither true nor false.
     """
+    if param.is_flag:
+        if not isinstance(value, bool):
+            raise click.BadParameter(f"{value!r} is not accepted: give true or false")
+        return value
     if isinstance(value, dict):
         if param.metavar != ASSIGNMENT:
             raise click.BadParameter("a table is not accepted: give a value")
@@ -122,10 +126,6 @@ def _as_typed(param: click.Option, value: Any) -> Any:
     if isinstance(value, list):
         texts = [_text(item) for item in value]
         return texts if param.multiple else ",".join(texts)
-    if param.is_flag:
-        if not isinstance(value, bool):
-            raise click.BadParameter(f"{value!r} is not accepted: give true or false")
-        return value
     return [_text(value)] if param.multiple else _text(value)
 
 

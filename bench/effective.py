@@ -35,7 +35,7 @@ def effective_config(
     }
     document = tomlkit.document()
     for key, param in settings_of(context.command):
-        value = resolved.get(param.name, context.params[param.name])
+        value = resolved.get(param.name, context.params.get(param.name))
         if param.name in CellConfig.model_fields:
             found = _distinct(getattr(cell.config, param.name) for cell in cells)
             if value is None and (len(found) > 1 or _is_searched(param.name, cells)):

@@ -143,6 +143,7 @@ REFUSED = [
     ("seeds = [0, 'x']", ("'seeds' in", "'x' is not accepted")),
     ("device = { name = 'cpu' }", ("'device' in", "a table is not accepted")),
     ("amp = 'yes'", ("'amp' in", "'yes' is not accepted: give true or false")),
+    ("amp = [true]", ("'amp' in", "[True] is not accepted: give true or false")),
     ("parallel = 'sideways'", ("'parallel' in", "'sideways'", "blocks")),
     ("data_dir = ''", ("'data_dir' in", "empty")),
     ("batch-size = 4\nbatch_size = 4", ("'batch-size' twice",)),
