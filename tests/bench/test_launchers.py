@@ -47,7 +47,7 @@ def lines_of(run: Path) -> list[CellResult]:
 def here(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, int], CellResult]:
     """The rows of the sweep by this machine itself."""
     out = tmp_path_factory.mktemp("local")
-    assert plugin.run("--out", out, *SWEEP, *SMALL, "--jobs", "2").code == 0
+    assert finish(plugin.start("--out", out, *SWEEP, *SMALL, "--jobs", "2"), timeout=1000).code == 0
     (run,) = out.iterdir()
     return {row.key: row for row in lines_of(run)}
 
@@ -68,9 +68,13 @@ def kill_a_node(plugin: Plugin, run: Path) -> None:
     nodes[0].kill()
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
-    "launcher", [pytest.param(PROCESSES, marks=needs("submitit")), pytest.param(TASKS, marks=needs("ray"))]
+    "launcher",
+    [
+        pytest.param(PROCESSES, marks=needs("submitit"), id="submitit"),
+        pytest.param(TASKS, marks=needs("ray"), id="ray"),
+    ],
 )
 def test_the_rows_are_those_of_this_machine_also_after_a_worker_was_killed(
     plugin: Plugin, tmp_path: Path, here: dict[tuple[str, str, int], CellResult], launcher: tuple[str, ...]
@@ -138,8 +142,8 @@ def released(plugin: Plugin) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("launcher", "number", "code"),
     [
-        pytest.param(PROCESSES, signal.SIGINT, 130, marks=needs("submitit")),
-        pytest.param(TASKS, signal.SIGTERM, 143, marks=needs("ray")),
+        pytest.param(PROCESSES, signal.SIGINT, 130, marks=needs("submitit"), id="submitit"),
+        pytest.param(TASKS, signal.SIGTERM, 143, marks=needs("ray"), id="ray"),
     ],
 )
 def test_stopping_ends_the_cells_and_keeps_the_finished_one_and_any_launcher_goes_on(
@@ -166,7 +170,11 @@ def test_stopping_ends_the_cells_and_keeps_the_finished_one_and_any_launcher_goe
 
 
 @pytest.mark.parametrize(
-    "launcher", [pytest.param(PROCESSES, marks=needs("submitit")), pytest.param(TASKS, marks=needs("ray"))]
+    "launcher",
+    [
+        pytest.param(PROCESSES, marks=needs("submitit"), id="submitit"),
+        pytest.param(TASKS, marks=needs("ray"), id="ray"),
+    ],
 )
 def test_a_launching_process_that_was_killed_loses_and_doubles_no_cell(
     plugin: Plugin, tmp_path: Path, released: Callable[[], None], launcher: tuple[str, ...]
