@@ -9,12 +9,12 @@ from typing import Any
 import methods
 from bench import datasets
 from bench.errors import UserError
-from bench.launchers.where import jobs_here
 from bench.plan import resolve_device
 from bench.presets import PAPER
 from bench.spec import parse_methods, parse_settings
 from bench.tuned import Winners
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
+from results.sharing import jobs_here
 from results.tuning import untuned
 
 _OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}

@@ -21,7 +21,7 @@ from typing import Any
 from reports.matching import FINGERPRINT_DIGITS, shown
 from reports.view import RunView, parse_utc
 from results.schema import CellConfig, CellResult, Environment, RunRecord
-from results.sharing import placed
+from results.sharing import jobs_here, placed
 
 Key = tuple[str, str, int]
 """(data set, method, seed)."""
@@ -155,8 +155,8 @@ def _obstacles(partners: _Partners, old: RunView, new: RunView) -> dict[str, str
     if any(placed(cells) for cells in zip(*partners, strict=True)):
         launchers = (" or ".join(sorted({cell.launcher for cell in cells})) for cells in zip(*partners, strict=True))
         shared.append(f"machines that a launcher chose (--launcher {' and '.join(launchers)})")
-    elif old.sharing or new.sharing:
-        shared.append(f"cells side by side (--jobs {old.record.jobs} and {new.record.jobs})")
+    elif max(jobs := [jobs_here(view.record) for view in (old, new)]) > 1:
+        shared.append(f"cells side by side (--jobs {jobs[0]} and {jobs[1]})")
     reasons = {field: list(machine) for field in COST} | {"activation_bytes": device}
     reasons["train_seconds"] += shared
     reasons["rss_rise_bytes"] += mark

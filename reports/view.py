@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from results.calibration import calibrate
 from results.microbenchmarks import Microbenchmarks
 from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
-from results.sharing import sharing
+from results.sharing import placed, sharing
 from results.store import ResultsError
 
 REFERENCE = "backprop"
@@ -189,7 +189,8 @@ def _own_calibration(record: RunRecord, results: Iterable[CellResult]) -> Calibr
 def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> CalibrationRecord | None:
     """The run's calibration, if it is one of the machine and the settings with which every cell ran."""
     known = record.calibration
-    return known if known and known.covers(cell for group in methods.values() for cell in group) else None
+    cells = [cell for group in methods.values() for cell in group]
+    return known if known and known.covers(cells) and placed(cells) is None else None
 
 
 def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:

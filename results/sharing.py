@@ -14,7 +14,12 @@ def sharing(record: RunRecord, cells: Iterable[CellResult]) -> str | None:
     """How cells shared machines, as a clause; None where each had a machine that is known to itself."""
     if where := placed(cells):
         return where
-    return f"cells ran {record.jobs} at a time" if record.launcher == "local" and record.jobs > 1 else None
+    return f"cells ran {jobs_here(record)} at a time" if jobs_here(record) > 1 else None
+
+
+def jobs_here(record: RunRecord) -> int:
+    """How many of a run's cells one machine runs side by side: one where the run was another launcher's."""
+    return record.jobs if record.launcher == "local" else 1
 
 
 def placed(cells: Iterable[CellResult]) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bench.errors import UserError
 from bench.launchers import LAUNCHERS
 from results.schema import LauncherName, RunRecord
+from results.sharing import jobs_here
 
 MOST_AT_A_TIME = 1024
 
@@ -62,8 +63,3 @@ def go_on(record: RunRecord, launcher: LauncherName | None, options: Mapping[str
         return choose(launcher, options, jobs_here(record))
     before = record.launcher_options if is_as_before else {}
     return choose(launcher, {**before, **options}, jobs or (record.jobs if is_as_before else None))
-
-
-def jobs_here(record: RunRecord) -> int:
-    """How many of a run's cells this machine runs side by side: one where the run was another launcher's."""
-    return record.jobs if record.launcher == "local" else 1

@@ -157,6 +157,15 @@ def test_times_of_cells_on_machines_that_a_launcher_chose_are_not_judged(old: st
     assert pair.obstacles == {"train_seconds": reason}
 
 
+def test_times_of_a_method_that_no_launcher_placed_are_judged() -> None:
+    old, new = make_cell("backprop"), make_cell("noprop", launcher="slurm")
+    found = pairing_of([old, new], [old, new])
+    assert [(pair.method, list(pair.obstacles)) for pair in found.pairs] == [
+        ("backprop", []),
+        ("noprop", ["train_seconds"]),
+    ]
+
+
 def test_other_versions_are_said_and_judged() -> None:
     changed = make_environment(
         commit="fedcba9876543210-dirty", torch="2.10.0", memory_bytes=32 * 2**30 - 4096, python="3.12.5"
