@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from bench.params import CommaList, Folder, Whole
+from reports.forms import html_option
 
 DEFAULT_OUT = Path("results/scale")
 MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
@@ -38,6 +39,7 @@ MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads.  [default: all cores]")
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the sweep gets its own.")
+@html_option
 def cli(
     methods: str,
     depths: tuple[int, ...],
@@ -50,6 +52,7 @@ def cli(
     device: str,
     threads: int | None,
     out: Path,
+    html: bool,
 ) -> int:
     """Measure how the cost of training grows, and write a table and pictures of it.
 
@@ -103,7 +106,7 @@ def cli(
                 complete=done == len(settings),
             ),
         )
-    print(build_scale_report(folder))
+    print(build_scale_report(folder, html=html))
     return 0
 
 

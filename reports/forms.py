@@ -26,8 +26,12 @@ PLAIN = Forms()
 """Markdown alone."""
 
 
+html_option = click.option("--html", is_flag=True, help="Also write report.html: the report as one page for a browser.")
+latex_option = click.option(
+    "--latex", is_flag=True, help="Also write tables.tex: the report's main tables for a paper."
+)
+
+
 def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags to a command, which gets them as `html` and `latex`."""
-    latex = click.option("--latex", is_flag=True, help="Also write tables.tex: the report's main tables for a paper.")
-    html = click.option("--html", is_flag=True, help="Also write report.html: the report as one page for a browser.")
-    return html(latex(command))
+    """Add both flags to a command, which gets them as `html` and `latex`."""
+    return html_option(latex_option(command))

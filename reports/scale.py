@@ -8,17 +8,18 @@ from pathlib import Path
 from reports.execution import ways_taken
 from reports.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.growth_figures import growth_pictures
+from reports.html_page import html_page
 from reports.text import MIB, MISSING, PICTURE_FILES, code, listed, markdown_table, number, plural
 from reports.view import moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file
 
-REPORT_FILE, FIGURES = "report.md", "figures"
+REPORT_FILE, HTML_FILE, FIGURES = "report.md", "report.html", "figures"
 HEADINGS: dict[Axis, str] = {"T": "Depth", "batch_size": "Batch", "side": "Image size", "images": "Data"}
 
 
-def build_scale_report(folder: Path) -> Path:
-    """Write the report of the sweep in a folder, with its pictures; the report's path.
+def build_scale_report(folder: Path, *, html: bool = False) -> Path:
+    """Write the report of the sweep in a folder, with its pictures and, if wanted, as a page; the report's path.
 
     Raises:
         ResultsError: there is no sweep there, or the folder cannot be written to.
@@ -38,6 +39,8 @@ def build_scale_report(folder: Path) -> Path:
     blocks += _conditions(record)
     path = folder / REPORT_FILE
     replace_file(path, ("\n\n".join(blocks) + "\n").encode())
+    if html:
+        replace_file(folder / HTML_FILE, html_page(path).encode())
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench import growth, scale
@@ -35,7 +36,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 def test_every_point_once_and_a_report_of_it(command: Command, tmp_path: Path) -> None:
-    ended = command(*TINY)
+    ended = command(*TINY, "--html")
     assert ended.code == 0
     (folder,) = (tmp_path / "out").iterdir()
     assert ended.out.splitlines() == [str(folder / "report.md")]
@@ -55,6 +56,11 @@ def test_every_point_once_and_a_report_of_it(command: Command, tmp_path: Path) -
     for file in ("time.png", "share-of-ceiling.png", "activations.png"):
         assert f"(figures/{file})" in report
         assert (folder / "figures" / file).stat().st_size > 5_000
+    assert (folder / "report.html").read_text().count('<img src="data:image/svg+xml;base64,') == 3
+    drawn = pd.read_csv(folder / "figures" / "time.csv").query("line == 'measured'")
+    times = drawn.set_index(["varied", "value", "method"])["seconds"].to_dict()
+    measured = {(point.axis, point.value, point.method): point.seconds.median for point in record.points}
+    assert times == pytest.approx(measured)
 
 
 def test_counted_work_and_memory_follow_what_is_varied(command: Command, tmp_path: Path) -> None:
