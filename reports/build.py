@@ -35,8 +35,8 @@ FIGURES_FOLDER = "figures"
 def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Path:
     """Write a run's report.
 
-    Nothing is written until every page and picture has been made; files of an earlier report are then replaced, and
-    none is left as it was: a form that is not asked for is written where an earlier one is there.
+    Nothing is written until every page and picture has been made; files of an earlier report are then replaced. A form
+    of which an earlier report has one is written again, asked for or not, so that none says what another does not.
 
     Args:
         run: folder that holds `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
