@@ -92,13 +92,13 @@ def test_ctrl_c_while_a_tracker_hangs_ends_both_and_keeps_the_cell(rogues: Plugi
 
 
 @pytest.mark.parametrize(
-    ("tracker", "said"),
-    [("hangs", "it took longer than 3 s"), ("quits", "its process ended with exit code 3: a last word")],
+    ("tracker", "limit", "said"),
+    [("hangs", 3, "it took longer than 3 s"), ("quits", 100, "its process ended with exit code 3: a last word")],
 )
 def test_a_tracker_that_gives_no_answer_is_left_behind(
-    rogues: Plugin, tmp_path: Path, capfd: pytest.CaptureFixture[str], tracker: str, said: str
+    rogues: Plugin, tmp_path: Path, capfd: pytest.CaptureFixture[str], tracker: str, limit: float, said: str
 ) -> None:
-    tracking = Tracking(tracker, write_run(tmp_path / "run", [make_cell()]), limit_seconds=3)
+    tracking = Tracking(tracker, write_run(tmp_path / "run", [make_cell()]), limit_seconds=limit)
     tracking.log(make_cell(seed=0))
     tracking.log(make_cell(seed=1))
     (warning,) = capfd.readouterr().err.splitlines()
