@@ -33,7 +33,7 @@ class FolderOptions(Options):
 
 @register_scheme(
     "folder",
-    usage="folder:PATH[size=32,channels=3,flip=true]",
+    usage="folder:PATH[size=32]",
     summary="pictures of your own in folders, train/CLASS/ and test/CLASS/ below PATH",
 )
 def open_folder(text: str) -> Dataset:

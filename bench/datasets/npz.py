@@ -20,7 +20,7 @@ class NpzOptions(Options):
 
 @register_scheme(
     "npz",
-    usage="npz:PATH[flip=true]",
+    usage="npz:PATH",
     summary="images of your own, uint8, in a NumPy archive of x_train, y_train, x_test, y_test",
 )
 def open_npz(text: str) -> Dataset:

@@ -45,11 +45,11 @@ def _list(part: Path, class_names: Sequence[str]) -> list[tuple[Path, int]]:
 
     numbers = {name: number for number, name in enumerate(class_names)}
     found = make_dataset(part, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
-    for name, number in numbers.items():
-        if all(held != number for _, held in found):
-            raise UserError(
-                f"{part / name} holds no picture; expected files whose names end in one of {', '.join(IMG_EXTENSIONS)}"
-            )
+    for number in sorted(set(range(len(class_names))) - {number for _, number in found}):
+        raise UserError(
+            f"{part / class_names[number]} holds no picture; expected files whose names end in one of "
+            f"{', '.join(IMG_EXTENSIONS)}"
+        )
     return [(Path(path), number) for path, number in found]
 
 
