@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from bench.augment import Changes, augmentation, record_of
 from bench.train import DeviceData, Part, batches, draw_order, train_epoch
-from results.schema import AugmentationRecord
+from results.conditions import Augment, AugmentationRecord
 from tests.bench.stubs import Recorder, make_part, recorder
 
 CPU = torch.device("cpu")
@@ -102,12 +102,13 @@ class Twice(Watcher):
     draws = 1000
 
 
-def seen(cls: type[Watcher], seed: int = 3, epochs: int = 2) -> list[Tensor]:
+def seen(cls: type[Watcher], augment: Augment = "standard") -> list[Tensor]:
+    """What is seen in two epochs, batch by batch."""
     method = recorder(cls)
     assert isinstance(method, Watcher)
-    draw = augmentation(record_of("standard", (1, 8, 8), flip=True), seed, CPU)
-    order = Generator().manual_seed(seed)
-    for _ in range(epochs):
+    draw = augmentation(record_of(augment, (1, 8, 8), flip=True), 3, CPU)
+    order = Generator().manual_seed(3)
+    for _ in range(2):
         train_epoch(method, pictures(), 4, order, lambda *told: None, draw)
     return method.images
 
@@ -117,6 +118,15 @@ def test_every_method_sees_the_same_images_in_every_pass() -> None:
     assert len(once) == 6
     expected = [*once[:3], *once[:3], *once[3:], *once[3:]]
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(twice, expected, strict=True))
+
+
+def test_what_is_seen_is_the_changed_images_in_the_usual_order() -> None:
+    """Each of the images, in its place, shifted by a pixel at most."""
+    for changed, plain in zip(seen(Watcher), seen(Watcher, "none"), strict=True):
+        assert not torch.equal(changed, plain)
+        for image, original in zip(changed[:, 0], plain, strict=True):
+            possible = [by_hand(original, i, j, flip) for i in (-1, 0, 1) for j in (-1, 0, 1) for flip in (True, False)]
+            assert any(torch.equal(image, each[0]) for each in possible)
 
 
 def test_each_epoch_and_seed_has_changes_of_its_own() -> None:
