@@ -312,6 +312,7 @@ def test_methods_keep_their_colour_and_marker_and_differ_from_one_another() -> N
     methods = [f"m{index}" for index in range(25)]
     styles = looks(methods)
     assert len({(look.color, look.marker) for look in styles.values()}) == 25
+    assert len({look.color for look in list(styles.values())[:20]}) == 20
     assert looks(methods[:3]) == {method: styles[method] for method in methods[:3]}
 
 
