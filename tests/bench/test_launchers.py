@@ -93,7 +93,7 @@ def test_the_rows_are_those_of_this_machine_also_after_a_worker_was_killed(
     assert [row.key for row in others if row.attempt == 2] == [killed.key]
     assert {row.launcher for row in others} == {launcher[1]}
     assert None not in {row.node for row in others}
-    assert wait_until(lambda: plugin.processes() == [], 10)
+    assert wait_until(lambda: plugin.processes() == [], 30), [process.cmdline() for process in plugin.processes()]
     assert "times are not those of a cell that has a machine to itself" in ended.out
 
 
@@ -162,7 +162,7 @@ def test_stopping_ends_the_cells_and_keeps_the_finished_one_and_any_launcher_goe
     assert ended.code == code
     assert "stopped: 1 of 2 cells are finished and kept" in ended.lines[-1]
     assert "Traceback" not in ended.err
-    assert wait_until(lambda: plugin.processes() == [], 10)
+    assert wait_until(lambda: plugin.processes() == [], 30), [process.cmdline() for process in plugin.processes()]
     assert [(row.method, row.status) for row in lines_of(run)] == [("steady", "ok")]
     released()
     assert plugin.run("--resume", run, "--launcher", "local").code == 0
@@ -188,7 +188,7 @@ def test_a_launching_process_that_was_killed_loses_and_doubles_no_cell(
     released()
     assert finish(process).code == 0
     assert sorted(row.key for row in lines_of(run)) == sorted(cell.key for cell in read_run(run).cells)
-    assert wait_until(lambda: plugin.processes() == [], 10)
+    assert wait_until(lambda: plugin.processes() == [], 30), [process.cmdline() for process in plugin.processes()]
 
 
 @needs("submitit")
@@ -232,8 +232,8 @@ def test_stopping_cancels_the_jobs_of_slurm(
     plugin: Plugin, tmp_path: Path, released: Callable[[], None], slurm: FakeSlurm
 ) -> None:
     ended, run = stopped(plugin, tmp_path / "out", ASKED, signal.SIGTERM)
-    released()
     assert ended.code == 143
     assert slurm.states() == ["CANCELLED", "COMPLETED"]
-    assert wait_until(lambda: plugin.processes() == [], 10)
+    assert wait_until(lambda: plugin.processes() == [], 30), [process.cmdline() for process in plugin.processes()]
     assert [row.method for row in lines_of(run)] == ["steady"]
+    released()
