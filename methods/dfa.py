@@ -43,7 +43,7 @@ class DFA(LayerwiseCNN):
     def __init__(self, shape: TaskShape, options: Options) -> None:
         super().__init__(shape, options)
         for k, hidden in enumerate(hidden_shapes(shape), start=1):
-            # The scale of a gradient is of no consequence to Adam; this one is near the gradient's own at the start.
+            # Adam's steps do not depend on a gradient's scale, so that no other scale need be looked for.
             scale = 1 / math.sqrt(math.prod(hidden))
             self.register_buffer(f"feedback_{k}", scale * torch.randn(shape.num_classes, *hidden))
 

@@ -1,7 +1,7 @@
 """Greedy layer-wise training with local classifiers (Nøkland and Eidnes 2019, arXiv 1901.06656).
 
-Every hidden layer has a loss of its own at its output H, and no gradient passes from a layer to the one before it
-(section 2). With `loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
+Every hidden layer has a loss of its own at its output H, and no gradient passes from a layer to the one before it.
+With `loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
 
 L_pred = CrossEntropy(Y, W^T H): a linear classifier of H, of convolutions' outputs after average pooling;
 L_sim = |S(NeuralNet(H)) - S(Y)|^2 / N^2: the adjusted cosine similarities S of all pairs of the batch's N images; those
@@ -121,7 +121,7 @@ class LocalLossCNN(LayerwiseCNN):
 
 
 def similarities(features: Tensor) -> Tensor:
-    """Adjusted cosine similarity of every pair of images, (batch, batch), in [-1, 1] (section 2.2).
+    """Adjusted cosine similarity of every pair of images, (batch, batch), in [-1, 1].
 
     Args:
         features: (batch, features), or (batch, channels, height, width), of which the standard deviations over

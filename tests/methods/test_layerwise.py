@@ -7,12 +7,14 @@ import torch
 from torch import Generator
 
 from bench.meters.activations import ActivationMeter
+from bench.parallel.ranks import share_of
 from methods.layerwise import hidden_shapes
 from methods.method import TaskShape
 from tests.methods.helpers import SHAPE, batch, build
 
 SHAPES = [SHAPE, TaskShape(3, 32, 32, 10), TaskShape(2, 28, 21, 4)]
 SAME_NETWORK = ("local-loss", "dfa")
+ALL = (*SAME_NETWORK, "forward-forward", "difference-target-propagation")
 
 
 @pytest.mark.parametrize("name", SAME_NETWORK)
@@ -43,7 +45,17 @@ def test_hidden_shapes_are_those_of_the_layers_outputs(shape: TaskShape) -> None
     assert seen == hidden_shapes(shape)
 
 
-@pytest.mark.parametrize("name", SAME_NETWORK)
+def test_without_batch_norm_it_is_the_same_network_but_for_that() -> None:
+    """So that target propagation's layers start from `backprop-cnn`'s numbers."""
+    rival, cnn = (build(name, seed=4).state_dict() for name in ("difference-target-propagation", "backprop-cnn"))
+    shared = [key for key in cnn if key in rival]
+    assert {key for key in cnn if key not in shared} == {key for key in cnn if ".norm." in key}
+    convolutions = [key for key in shared if "convolutions" in key]
+    assert len(convolutions) == 6
+    assert all(torch.equal(rival[key], cnn[key]) for key in (*convolutions, "image_path.linear.weight"))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_one_by_one_the_losses_have_the_gradients_of_their_sum(name: str) -> None:
     """`train_step` takes them one by one, replication over several processes all at once."""
     x, y = batch(16)
@@ -61,6 +73,11 @@ def test_one_by_one_the_losses_have_the_gradients_of_their_sum(name: str) -> Non
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_it_can_be_replicated_over_several_processes(name: str) -> None:
+    assert share_of(build(name), 2) is None
+
+
 def held(name: str, shape: TaskShape) -> int:
     """Bytes held for backward at the peak of a step on 32 images."""
     method = build(name, shape=shape)
@@ -71,7 +88,8 @@ def held(name: str, shape: TaskShape) -> int:
 
 @pytest.mark.parametrize("shape", [TaskShape(1, 28, 28, 10), TaskShape(3, 32, 32, 10)], ids=str)
 def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_there(shape: TaskShape) -> None:
-    """DFA has to wait for the output's error with all activations in hand."""
+    """The other two have to wait for the output's error with all activations in hand."""
     reference = held("backprop-cnn", shape)
     assert held("local-loss", shape) < 0.75 * reference
-    assert held("dfa", shape) == pytest.approx(reference, rel=0.05)
+    for name in ("dfa", "difference-target-propagation"):
+        assert held(name, shape) == pytest.approx(reference, rel=0.05)
