@@ -101,12 +101,18 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
         f"p ≤ {ALPHA:g}{', unless it is within noise' if data.calibration else ''}. "
         + (
             f"{plural(seeds, 'seed').capitalize()} can give no p below {number(least_p(seeds))} before the correction, "
-            f"and {enough} seeds would be needed here for any single difference to be shown, however large."
+            f"and {_needed(enough)} for any single difference to be shown, however large."
             if seeds < enough
             else "Differences that are not shown are not shown to be absent."
         )
         + ("" if times else f" Times are left out: {placed(data.cells) or 'cells ran side by side'}.")
     )
+
+
+def _needed(seeds: int) -> str:
+    if seeds > EXACT_UP_TO:
+        return "there are too many comparisons here for any number of seeds to be enough"
+    return f"{seeds} seeds would be needed here"
 
 
 def _sentence(data: DatasetView, method: str, comparisons: list[Comparison]) -> str:

@@ -85,6 +85,13 @@ def test_with_few_seeds_it_says_that_nothing_can_be_shown_and_how_many_would_do(
     assert "7 seeds would be needed" in found
 
 
+def test_with_too_many_methods_it_says_that_no_number_of_seeds_would_do() -> None:
+    cells = [make_cell(f"m{k}" if k else "backprop", seed=seed) for k in range(150) for seed in range(2)]
+    text = text_of(view_of(cells))
+    assert "too many comparisons here for any number of seeds to be enough for any single difference" in text
+    assert "seeds would be needed" not in text
+
+
 def test_times_of_cells_side_by_side_are_not_compared() -> None:
     found = text_of(make_pair(9, train_seconds=21.0), times=False)
     assert "slower" not in found
