@@ -26,8 +26,7 @@ echo "JobID|State|NodeList"
 for job in {jobs}/*.state; do echo "$(basename "$job" .state)|$(cat "$job")|here"; done
 """,
     "scancel": """
-kill -9 -- -$(cat {jobs}/$1.pid)
-echo CANCELLED > {jobs}/$1.state
+kill -s KILL -- -$(cat {jobs}/$1.pid) && echo CANCELLED > {jobs}/$1.state
 """,
 }
 
