@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from bench.seeds import Stream, seed_of
-from results.conditions import Augment, AugmentationRecord
+from results.conditions import AugmentationRecord
+from results.record import Augment
 
 _SHIFT = 8
 """An image is shifted by up to this part of its side."""

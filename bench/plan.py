@@ -17,7 +17,7 @@ from bench.presets import OPTIMIZER, PAPER, PRESETS
 from bench.spec import MethodSpec, parse_methods
 from bench.tuned import SEARCHED, Winners
 from methods.method import TaskShape
-from results.conditions import Augment
+from results.record import Augment
 from results.schema import CellConfig, PlannedCell
 from results.tuning import untuned
 

@@ -4,7 +4,7 @@ Two forward passes take the place of a forward and a backward one. Image and lab
 they are positive data, with a wrong one negative. Every layer learns alone to tell them apart by its goodness, its
 squared activities, with
 
-p(positive) = sigma(sharpness (mean_j h_j^2 - theta))      (equation 1)
+p(positive) = sigma(sharpness (mean_j h_j^2 - theta))      (equation 1, with a mean in place of its sum)
 
 and the logistic loss on that. Activities are normalised before the next layer sees them, which takes from
 them what the goodness of the layer before told (section 2.1). The predicted class is the label with which all layers
@@ -14,9 +14,9 @@ but the first have the greatest goodness in sum (section 3.3).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ from methods.layerwise import LocalLosses, cut
 from methods.method import TaskShape
 from methods.options import Options
 from methods.registry import register
+from methods.search import Range
 
 _LABELS_AT_ONCE = 2
 """Labels tried on a batch in one pass of prediction: as many images as a training step has, so that memory is its."""
@@ -40,12 +41,12 @@ class ForwardForwardOptions(Options):
 
     theta: float = 0.4
     """The threshold on goodness."""
-    sharpness: float = 64.0
+    sharpness: float = 512.0
     """What goodness above the threshold is multiplied with in the logistic function. The paper's sum over units is a
     mean times their number, which here is from 128 to 8,192 and would make it a step in the larger layers."""
     negatives: Literal["uniform", "hard"] = "uniform"
     """How the wrong label of an image is drawn: all alike, or in proportion to the probability that the network gives
-    it, as in the paper's section 3.3, at the price of a prediction at each step."""
+    it, at the price of a prediction at each step (the paper's section 3.3 has one pass with a neutral label do it)."""
 
     def __post_init__(self) -> None:
         for name in ("theta", "sharpness"):
@@ -71,6 +72,10 @@ class ForwardForward(LocalLosses):
     )
     credit = "gradients inside a layer"
     Options = ForwardForwardOptions
+    search_space: ClassVar[Mapping[str, Range]] = {
+        "theta": Range(0.1, 2.0, log=True),
+        "sharpness": Range(32.0, 2048.0, log=True),
+    }
     options: ForwardForwardOptions
 
     def __init__(self, shape: TaskShape, options: ForwardForwardOptions) -> None:

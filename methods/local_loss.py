@@ -13,9 +13,9 @@ The head is trained by cross-entropy on the last hidden layer's output, with no 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from methods.layerwise import LayerwiseCNN, hidden_shapes
 from methods.method import TaskShape
 from methods.options import Options
 from methods.registry import register
+from methods.search import Range
 
 _EPSILON = 1e-8
 """Keeps the gradient of a square root finite where the features of an image are all the same."""
@@ -102,6 +103,7 @@ class LocalLossCNN(LayerwiseCNN):
     )
     credit = "gradients inside a layer"
     Options = LocalLossOptions
+    search_space: ClassVar[Mapping[str, Range]] = {"beta": Range(0.5, 0.999)}
     options: LocalLossOptions
 
     def __init__(self, shape: TaskShape, options: LocalLossOptions) -> None:

@@ -9,8 +9,9 @@ and targets go down through the inverses, corrected for what an inverse of the o
 
 h_hat_{k-1} = h_{k-1} - g_k(h_k) + g_k(h_hat_k).
 
-Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} + noise)) - h_{k-1}|^2. No gradient passes
-from a layer or an inverse into another.
+Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} with noise)) - h_{k-1}|^2. No gradient
+passes from a layer or an inverse into another. In the source the noise is Gaussian, enters this last loss alone, and is
+in what g_k is to give back; here it is the dropout of layer k's input, and g_k is to give back h_{k-1} without it.
 """
 
 from __future__ import annotations
@@ -88,18 +89,24 @@ class TargetPropagation(LayerwiseCNN):
             h = outputs[-1].detach()
         logits = self.head(h)
         yield F.cross_entropy(logits, y)
-        error = logits.detach().to(self.head.weight.dtype).softmax(dim=1) - F.one_hot(y, self.shape.num_classes)
-        target = h - error @ self.head.weight.detach()
+        weight = self.head.weight.detach()
+        error = logits.detach().to(weight.dtype).softmax(dim=1) - F.one_hot(y, self.shape.num_classes)
+        with _full_precision(x):
+            step = -error @ weight  # h_hat - h
         while outputs:
             output = outputs.pop()
             h = output.detach()
-            yield _distance(output, target)
+            yield _distance(output, h + step)
             if outputs:
-                below, inverse = outputs[-1].detach(), self.inverses[len(outputs) - 1]
-                estimate = inverse(h)
-                with torch.no_grad():
-                    target = below - estimate + inverse(target)
-                yield _distance(estimate, below)
+                inverse = self.inverses[len(outputs) - 1]
+                yield _distance(inverse(h), outputs[-1].detach())
+                with torch.no_grad(), _full_precision(x):
+                    step = inverse(step) - inverse(torch.zeros_like(step[:1]))  # g(h_hat) - g(h), as g is affine
+
+
+def _full_precision(x: Tensor) -> torch.autocast:
+    """A step is small beside the activities that it changes, of which bfloat16 knows two digits."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _distance(h: Tensor, target: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ def _by_epoch(data: DatasetView, path: Path) -> Picture | None:
         path.name,
         f"Line charts of each block's accuracy and denoising error against the epoch on {data.name}, for "
         f"{', '.join(methods)}.",
-        "Each block on its own task after each epoch, mean over seeds, one colour a block."
+        "Each block on its own task after each evaluated epoch, mean over seeds, one colour a block."
         + _left_out(with_blocks, MAX_METHODS_BY_EPOCH),
     )
 

@@ -56,8 +56,8 @@ def _seeds(view: RunView) -> Iterator[str]:
     if any(count > 1 for count in counts):
         yield (
             "Intervals are over seeds alone. All seeds share one training, validation and test split, so the error "
-            "that comes from the choice of the test images is not in them, nor in the verdict. Only the verdict is "
-            "corrected for comparing many methods; the intervals of the tables are not."
+            "that comes from the choice of the test images is not in them, nor in the verdict. Only the verdict and "
+            "the ranking are corrected for comparing many methods, each by itself; the intervals of the tables are not."
         )
 
 

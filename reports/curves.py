@@ -91,7 +91,7 @@ def accuracy_by_epoch(
         path.name,
         f"Line chart of validation and test accuracy in percent against epoch on {name}. "
         f"Mean test accuracy after the last epoch: {ends}.",
-        "Validation and test accuracy after each epoch. " + _what_lines_are(rows, low if cropped else None),
+        "Validation and test accuracy after each evaluated epoch. " + _what_lines_are(rows, low if cropped else None),
     )
 
 
@@ -166,7 +166,8 @@ def _what_lines_are(rows: pd.DataFrame, cropped_at: float | None) -> str:
     if rows["seed"].nunique() == 1:
         return "One seed for each method, so there is no band." + _below(cropped_at)
     most = int(rows.groupby("method")["seed"].nunique().max())
-    dots = " Small dots: single seeds." if most <= MAX_DOTS and rows["epoch"].max() <= 2 * MAX_MARKERS else ""
+    points = int(rows.groupby("method")["epoch"].nunique().min())
+    dots = " Small dots: single seeds." if most <= MAX_DOTS and points <= 2 * MAX_MARKERS else ""
     return (
         "Lines: mean over seeds. Bands: from the least to the most accurate seed (not a confidence interval)."
         + dots

@@ -130,8 +130,8 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
     images = {found.images for *_, found in _looks(data, only_last=False)}
     yield "### What each block learns"
     yield (
-        f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each epoch. It "
-        "takes no part in training, in the times above, or in choosing anything."
+        f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each evaluated "
+        "epoch. It takes no part in training, in the times above, or in choosing anything."
     )
     if not blocks.empty:
         yield from drawn.get("blocks", [])

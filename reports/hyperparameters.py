@@ -8,7 +8,7 @@ from reports.stats import estimate, paired_differences
 from reports.tables import TEST_ACCURACY, VAL_ACCURACY
 from reports.text import MISSING, code, codes, listed, markdown_table, plural, plus_minus
 from reports.view import DatasetView, RunView
-from results.schema import CellConfig
+from results.schema import CellConfig, CellResult
 from results.tuning import TuningRecord, untuned
 
 NOT_SEARCHED = "not searched"
@@ -69,6 +69,23 @@ def limits(view: RunView) -> Iterator[str]:
         f"The validation accuracy of {codes(searched)} flatters: the same validation images chose the hyperparameters. "
         "Test images took no part in that."
     )
+    if len({len(tuning.space) for tuning in searched.values()}) > 1:
+        yield (
+            "Where more was searched of a method, the same number of trials covers it more thinly: equal budgets are "
+            "not equal chances."
+        )
+    for cell in _first_of_each(view):
+        if differing := list(_unlike_its_search(cell.config)):
+            yield (
+                f"The search for the hyperparameters of {code(cell.method)} on {cell.dataset} trained with "
+                f"{listed(differing)}: what it found may not be the best here."
+            )
+    chosen_by = {cell.seed for cell in view.cells if cell.config.tuning and cell.config.tuning.seed == cell.seed}
+    if chosen_by:
+        yield (
+            f"Seed {listed([str(seed) for seed in sorted(chosen_by)])} is the one by whose trainings the search chose: "
+            "its luck is in the tuned rows and not in the others."
+        )
     for data in view.datasets:
         if data.reference is None:
             continue
@@ -81,6 +98,29 @@ def limits(view: RunView) -> Iterator[str]:
                 f"{data.name}: a search chose the hyperparameters of {with_search}, but none those of {without}; part "
                 "of the gap between them is the search's."
             )
+
+
+def _first_of_each(view: RunView) -> Iterator[CellResult]:
+    """A tuned cell of each method and data set."""
+    seen = set()
+    for cell in view.cells:
+        if cell.config.tuning is not None and (cell.dataset, cell.method) not in seen:
+            seen.add((cell.dataset, cell.method))
+            yield cell
+
+
+def _unlike_its_search(config: CellConfig) -> Iterator[str]:
+    """What decides how a cell trains and was another in the search that found its hyperparameters."""
+    tuning = config.tuning
+    assert tuning is not None
+    if tuning.optimizer != config.optimizer:
+        yield f"{tuning.optimizer} instead of {config.optimizer}"
+    if tuning.augment != config.augment:
+        yield f"augmentation {tuning.augment} instead of {config.augment}"
+    if tuning.amp != config.amp:
+        yield f"{'mixed' if tuning.amp else 'single'} precision instead of {'single' if tuning.amp else 'mixed'}"
+    if tuning.batch_size != config.batch_size:
+        yield f"batches of {tuning.batch_size} instead of {config.batch_size}"
 
 
 def how_found(tuning: TuningRecord | None) -> str:
@@ -136,7 +176,10 @@ def _gain(data: DatasetView) -> Iterator[str]:
         shared = {cell.seed for cell in ours} & {cell.seed for cell in theirs}
         row = [code(plain), str(len(shared))]
         for measure in (TEST_ACCURACY, VAL_ACCURACY):
-            before, after = measure.values(theirs), measure.values(ours)
+            before, after = (
+                {seed: value for seed, value in measure.values(cells).items() if seed in shared}
+                for cells in (theirs, ours)
+            )
             row += [plus_minus(estimate(each.values()), decimals=2) for each in (before, after)]
             gap = estimate(paired_differences(after, before))
             row.append(plus_minus(gap, decimals=2, signed=True, expected=len(shared)))

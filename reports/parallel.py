@@ -36,7 +36,7 @@ def section(data: DatasetView) -> Iterator[str]:
         "blocks train apart is divided among them; any other is replicated, each batch is divided, and gradients are "
         "averaged (DistributedDataParallel), so that its batch norm sees a rank's part of the batch. *Exchanged in "
         "training* are the bytes of gradients that ranks handed over to be averaged, all ranks together. *Sent for "
-        "evaluation* is what the other ranks sent to rank 0 after each epoch, outside the training clock. Training "
+        "evaluation* is what the other ranks sent to rank 0 for each evaluation, outside the training clock. Training "
         "seconds are those of each epoch's slowest rank; resident, GPU and optimiser memory, in the tables above, "
         "those of the rank that has most; activations those of one process on a whole batch."
     )

@@ -107,12 +107,12 @@ def _bound(bounds: Sequence[tuple[Measurement, BoundRatio]]) -> Iterator[str]:
         f"{code(measured.method)}"
         for measured, found in bounds
     )
-    size, speed = bounds[0][1].size, bounds[0][1].flops_per_second
+    size = bounds[0][1].size
+    speeds = dict.fromkeys(number(found.flops_per_second / 1e9) for _, found in bounds)
     yield (
         f"A block's operations are those of its convolutions and matrix products as PyTorch counts them "
         f"({listed(list(blocks))}). The bound is the time they would take at the speed of a float32 product of two "
-        f"matrices of {size:,} × {size:,} on the same threads, {number(speed / 1e9)} GFLOP/s, timed just before and "
+        f"matrices of {size:,} × {size:,} on the same threads, {listed(list(speeds))} GFLOP/s, timed just before and "
         "just after. What is above 1 goes to pooling, normalisation, dropout and losses, which take time and count "
-        "nothing, and to "
-        "convolutions that do not reach the product's speed."
+        "nothing, and to convolutions that do not reach the product's speed."
     )

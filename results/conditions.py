@@ -7,10 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
+from results.record import SCHEMA_VERSION, Augment, Bytes, Count, Fraction, Record, Seconds, Version
 from results.tuning import TuningRecord
-
-Augment = Literal["none", "standard"]
 
 
 class AugmentationRecord(Record):

@@ -14,6 +14,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
 Bytes = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Augment = Literal["none", "standard"]
+"""How training images are augmented; `results.conditions.AugmentationRecord` says what that came to."""
 
 
 class Record(BaseModel):

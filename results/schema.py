@@ -86,7 +86,7 @@ class EpochRecord(Record):
 
     epoch: Annotated[int, Field(ge=1)]
     train_loss: float
-    """Mean of the method's own training loss over the epoch's images. Not comparable between methods."""
+    """Mean of the method's own training loss over this epoch's images. Not comparable between methods."""
     val_accuracy: Fraction
     test_accuracy: Fraction | None
     """Null in a trial of a search, which looks at no test image."""
@@ -189,7 +189,7 @@ class CellResult(Record):
     """Bytes of gradients that the ranks handed over to be averaged while they trained, all ranks together. What a
     network carries for that depends on its algorithm."""
     bytes_exchanged_evaluation: Bytes = 0
-    """Bytes that the other ranks sent to rank 0 after each epoch, so that it could evaluate. Not in `train_seconds`."""
+    """Bytes that the other ranks sent to rank 0 for each evaluation. Not in `train_seconds`."""
 
     model_file: str | None = None
     """The trained model (`--save`), relative to the run's folder; null where it was not kept."""

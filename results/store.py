@@ -196,7 +196,7 @@ def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
 
 
 def to_epoch_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
-    """One row an epoch of a cell: dataset, method, seed, the epoch's fields, and `elapsed_seconds`.
+    """One row an evaluated epoch of a cell: dataset, method, seed, the epoch's fields, and `elapsed_seconds`.
 
     `elapsed_seconds` is the training time spent by the end of that epoch, evaluation not counted.
     """

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from results.record import Count, Fraction, Record
+from results.record import Augment, Count, Fraction, Record
 
 TUNED = "tuned"
 """Word in the brackets of a method's label: with the hyperparameters that a search has found."""
@@ -37,10 +37,13 @@ class TuningRecord(Record):
     seed: Count
     """Of every trial's training, and of the sampler."""
     epochs: Annotated[int, Field(ge=1)]
-    """Of every trial; likewise the next two."""
+    """Of every trial; likewise all up to `trial`."""
     batch_size: Annotated[int, Field(ge=2)]
     train_size: Annotated[int, Field(ge=1)] | None = None
     """Null: all that are left after the validation part is held out."""
+    optimizer: str = "AdamW"
+    amp: bool = False
+    augment: Augment = "none"
     trial: Count
     """The winner's number, from 0: the earliest of those with the highest validation accuracy."""
     val_accuracy: Fraction
@@ -51,7 +54,8 @@ class TuningRecord(Record):
     @property
     def budget(self) -> tuple[object, ...]:
         """What methods must share for their searches to be alike."""
-        return self.trials, self.seed, self.sampler, self.epochs, self.batch_size, self.train_size
+        shared = (self.trials, self.seed, self.sampler, self.epochs, self.batch_size, self.train_size)
+        return (*shared, self.optimizer, self.amp, self.augment)
 
     def __str__(self) -> str:
         return f"trial {self.trial + 1} of {self.trials} in {self.study}, found {self.found_at}"

@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from bench.augment import Changes, augmentation, record_of
 from bench.train import DeviceData, Part, batches, draw_order, train_epoch
-from results.conditions import Augment, AugmentationRecord
+from results.conditions import AugmentationRecord
+from results.record import Augment
 from tests.bench.stubs import Recorder, make_part, recorder
 
 CPU = torch.device("cpu")

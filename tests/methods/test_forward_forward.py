@@ -107,7 +107,7 @@ def test_it_predicts_the_label_of_greatest_goodness_in_all_layers_but_the_first(
             h = trained.with_label(x, torch.full((40,), label))
             for number, layer in enumerate(cut(trained.image_path)):
                 h = layer(h)
-                expected[:, label] += 0 if number == 0 else 64.0 * (goodness(h) - 0.4)
+                expected[:, label] += 0 if number == 0 else 512.0 * (goodness(h) - 0.4)
                 h = normalised(h)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-3)
     assert accuracy(trained, x, y[:40]) > 0.8

@@ -112,3 +112,20 @@ def test_inverses_learn_to_invert_and_layers_learn_from_targets() -> None:
     train(method, x, y, epochs=4)
     assert bottom_error() < 0.5 * before[0]
     assert output_loss() < 0.5 * before[1]
+
+
+def test_mixed_precision_leaves_the_gradients_their_direction() -> None:
+    """Targets are steps that are small beside the activities; rounded with those, little would be left of them."""
+    x_train, y_train, *_ = real_digits()
+    method = without_dropout(build("difference-target-propagation"))
+    train(method, x_train, y_train, epochs=6)
+    x, y = x_train[:128], y_train[:128]
+    gradients = []
+    for mixed in (False, True):
+        method.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+            losses = list(method.losses(x, y))
+        torch.stack(losses).sum().backward()
+        gradients.append([p.grad.clone() for layer in layer_parameters(method) for p in layer if p.dim() > 1])
+    for exact, rounded in zip(*gradients, strict=True):
+        assert F.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0) > 0.99
