@@ -82,7 +82,7 @@ def test_ctrl_c_while_a_tracker_hangs_ends_both_and_keeps_the_cell(rogues: Plugi
         process = rogues.start("--out", tmp_path, *HALVES, *arguments, new_session=True)
         assert wait_until((rogues.flags / "hanging").exists, 100)
         os.killpg(process.pid, signal.SIGINT)
-        ended = finish(process, timeout=20)
+        ended = finish(process, timeout=60)
     finally:
         signal.signal(signal.SIGINT, before)
     assert ended.code == 130
