@@ -54,15 +54,9 @@ class DFA(LayerwiseCNN):
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The head's cross-entropy, then for each hidden layer a term of value 0 whose gradient there is B_k e."""
-        outputs = []
-        h = x
-        for layer in self.layers:
-            outputs.append(layer(h))
-            h = outputs[-1].detach()
-        logits = self.head(h)
+        outputs, logits = self.apart(x)
         yield F.cross_entropy(logits, y)
-        probabilities = logits.detach().to(self.head.weight.dtype).softmax(dim=1)
-        error = (probabilities - F.one_hot(y, self.shape.num_classes)) / len(y)  # of the mean over the batch
+        error = self.output_error(logits, y) / len(y)  # of the mean over the batch
         for matrix in reversed(self.feedback):
             with torch.autocast(x.device.type, enabled=False):  # it is a gradient
                 projected = (error @ matrix.flatten(start_dim=1)).view(-1, *matrix.shape[1:])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from methods.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath
@@ -52,7 +53,7 @@ class LocalLosses(OneOptimizer):
 
 
 class LayerwiseCNN(LocalLosses):
-    """Base of such methods on `backprop-cnn`'s whole network, from the numbers that it starts from."""
+    """Base of such methods on `backprop-cnn`'s whole network; with batch norm, from the numbers that it starts from."""
 
     paper = PAPER  # inferred: those of `backprop`
 
@@ -65,6 +66,20 @@ class LayerwiseCNN(LocalLosses):
     def layers(self) -> list[Layer]:
         """The hidden layers."""
         return cut(self.image_path)
+
+    def apart(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What each hidden layer, and the head, (batch, num_classes), give for images; no graph joins any two."""
+        outputs: list[Tensor] = []
+        h = x
+        for layer in self.layers:
+            outputs.append(layer(h))
+            h = outputs[-1].detach()
+        return outputs, self.head(h)
+
+    def output_error(self, logits: Tensor, y: Tensor) -> Tensor:
+        """y_hat - y: the softmax of the logits less the one-hot label, (batch, num_classes), without a graph."""
+        probabilities = logits.detach().to(self.head.weight.dtype).softmax(dim=1)
+        return probabilities - F.one_hot(y, self.shape.num_classes)
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:

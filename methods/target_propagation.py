@@ -82,17 +82,10 @@ class TargetPropagation(LayerwiseCNN):
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The head's cross-entropy, then from the last hidden layer down the layer's loss and its inverse's."""
-        outputs = []
-        h = x
-        for layer in self.layers:
-            outputs.append(layer(h))
-            h = outputs[-1].detach()
-        logits = self.head(h)
+        outputs, logits = self.apart(x)
         yield F.cross_entropy(logits, y)
-        weight = self.head.weight.detach()
-        error = logits.detach().to(weight.dtype).softmax(dim=1) - F.one_hot(y, self.shape.num_classes)
         with _full_precision(x):
-            step = -error @ weight  # h_hat - h
+            step = -self.output_error(logits, y) @ self.head.weight.detach()  # h_hat - h
         while outputs:
             output = outputs.pop()
             h = output.detach()

@@ -65,20 +65,14 @@ def read_emnist(root: Path) -> RawData | None:
     Raises:
         UserError: the archive is damaged, the folder lacks a file, or a file is damaged or not EMNIST's.
     """
-    from bench.datasets.formats.idx import find_idx, read_idx
+    from bench.datasets.formats.idx import read_parts
 
     for folder, label in folders_named(root, _FOLDERS):
         if (folder / _ARCHIVE).is_file():
             return _from_archive(folder / _ARCHIVE, f"{label}/{_ARCHIVE}")
-        paths = {name: find_idx(folder, name) for name in _FILES}
-        if not any(paths.values()):
-            continue
-        files = []
-        for name, path in paths.items():
-            if path is None:
-                raise UserError(f"{folder / name}.gz is missing; EMNIST balanced is four files: {', '.join(_FILES)}")
-            files.append(read_idx(path, ndim=_dimensions(name)))
-        return _raw_data(files, f"IDX files in {label}", verified=None)
+        files = read_parts(folder, _FILES, "EMNIST balanced")
+        if files is not None:
+            return _raw_data(files, f"IDX files in {label}", verified=None)
     return None
 
 
@@ -86,7 +80,7 @@ def _from_archive(path: Path, label: str) -> RawData:
     import zipfile
 
     from bench.datasets.formats.checksums import md5_of
-    from bench.datasets.formats.idx import read_idx
+    from bench.datasets.formats.idx import dimensions_of, read_idx
 
     files = []
     try:
@@ -94,16 +88,12 @@ def _from_archive(path: Path, label: str) -> RawData:
             for name in _FILES:
                 member = f"gzip/{name}.gz"
                 with archive.open(member) as stream:
-                    files.append(read_idx(path / member, ndim=_dimensions(name), stream=stream))
+                    files.append(read_idx(path / member, ndim=dimensions_of(name), stream=stream))
     except KeyError:
         raise UserError(f"{path} holds no {member}; expected the archive of all of EMNIST, as published") from None
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(f"{path} is not a sound zip archive ({error}); replace it with a complete copy") from None
     return _raw_data(files, f"archive {label}", verified=md5_of(path) == ARCHIVE_MD5)
-
-
-def _dimensions(name: str) -> int:
-    return 3 if "images" in name else 1
 
 
 def _raw_data(files: list[IdxFile], source: str, verified: bool | None) -> RawData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,19 +164,14 @@ def read_family(root: Path, family: Family) -> RawData | None:
     Raises:
         UserError: that folder lacks a file, or a file is damaged or not this data set's.
     """
-    from bench.datasets.formats.idx import find_idx, paired, read_idx
+    from bench.datasets.formats.idx import paired, read_parts
 
     for folder, label in folders_named(root, family.folder_names):
-        paths = {name: find_idx(folder, name) for name in _FILES}
-        if not any(paths.values()):
+        files = read_parts(folder, _FILES, family.title)
+        if files is None:
             continue
-        files = {}
-        for name, path in paths.items():
-            if path is None:
-                raise UserError(f"{folder / name}.gz is missing; {family.title} is four files: {', '.join(_FILES)}")
-            files[name] = read_idx(path, ndim=3 if "images" in name else 1)
         _refuse_other_family(files, family)
-        train_images, train_labels, test_images, test_labels = files.values()
+        train_images, train_labels, test_images, test_labels = files
         num_classes = len(family.class_names)
         x_train, y_train = paired(train_images, train_labels, title=family.title, num_classes=num_classes)
         x_test, y_test = paired(test_images, test_labels, title=family.title, num_classes=num_classes)
@@ -186,7 +181,9 @@ def read_family(root: Path, family: Family) -> RawData | None:
             x_test=x_test,
             y_test=y_test,
             source=f"IDX files in {label}",
-            verified=_all_published({family.is_published(name, file) for name, file in files.items()}),
+            verified=_all_published(
+                {family.is_published(name, file) for name, file in zip(_FILES, files, strict=True)}
+            ),
             partial=len(x_train) < _TRAIN_IMAGES or len(x_test) < _TEST_IMAGES,
         )
     return None
@@ -197,10 +194,10 @@ def _all_published(files: set[bool | None]) -> bool | None:
     return False if False in files else None if None in files else True
 
 
-def _refuse_other_family(files: Mapping[str, IdxFile], family: Family) -> None:
+def _refuse_other_family(files: Sequence[IdxFile], family: Family) -> None:
     """Refuse another data set's published files, put where this one's belong."""
     for other in FAMILIES:
-        for name, file in files.items():
+        for name, file in zip(_FILES, files, strict=True):
             if other is not family and other.is_published(name, file):
                 raise UserError(
                     f"{file.path} is {other.title}'s file; expected {family.title} in a folder of this name"

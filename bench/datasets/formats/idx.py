@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -72,6 +73,33 @@ def read_idx(path: Path, *, ndim: int, stream: IO[bytes] | None = None) -> IdxFi
         raise UserError(f"{path} is not a sound gzip file ({error}); replace it with a complete copy") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def read_parts(folder: Path, names: Sequence[str], title: str) -> list[IdxFile] | None:
+    """Read the four files of a data set from a folder, or return None if none of them is there.
+
+    Args:
+        folder: Where they are.
+        names: Of the training images and labels, then of the test images and labels, without `.gz`.
+        title: The data set, as published.
+
+    Raises:
+        UserError: one of them is missing, or as `read_idx`.
+    """
+    paths = {name: find_idx(folder, name) for name in names}
+    if not any(paths.values()):
+        return None
+    files = []
+    for name, path in paths.items():
+        if path is None:
+            raise UserError(f"{folder / name}.gz is missing; {title} is four files: {', '.join(names)}")
+        files.append(read_idx(path, ndim=dimensions_of(name)))
+    return files
+
+
+def dimensions_of(name: str) -> int:
+    """What the name of a file says of its number of dimensions: images have three, labels one."""
+    return 3 if "images" in name else 1
 
 
 def paired(
