@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
+from bench import options
 from bench.params import Folder, Whole
-from bench.presets import PRESETS
 from bench.run import DEFAULT_OUT
 
 AGAIN = "again"
@@ -24,12 +24,12 @@ AGAIN = "again"
 @click.option("--method", default="backprop", help="One method; options in brackets: noprop[T=20].")
 @click.option("--dataset", default="digits", help="One data set.")
 @click.option("--pairs", type=Whole(2, 1000), default=10, help="Pairs of cells, each pair with a seed of its own.")
-@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
-@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
-@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@options.preset
+@options.epochs
+@options.train_size
+@options.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
-@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@options.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 def cli(
     method: str,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.params import Folder
+from bench import options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ DEFAULT_OUT = Path("results/data")
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
 @click.argument("dataset")
-@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@options.data_dir
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

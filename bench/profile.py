@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench import options
 from bench.params import Folder, Whole
 from bench.presets import PRESETS
 
@@ -35,11 +36,11 @@ _NAME_WIDTH = 48
 @click.option("--dataset", default="digits", help="One data set.")
 @click.option("--steps", type=Whole(1, 1000), default=5, help="Training steps, at most an epoch's.")
 @click.option("--preset", type=click.STRING, default="standard", help=f"Whose settings: {', '.join(PRESETS)}.")
-@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
-@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@options.batch_size
+@options.train_size
+@options.device
 @click.option("--threads", type=Whole(1), help="CPU threads.  [default: all cores]")
-@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@options.data_dir
 @click.option(
     "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
 )

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
+from bench import options
 from bench.config import ASSIGNMENT, config_option
 from bench.launchers import LAUNCHERS
 from bench.params import CommaList, Folder, PositiveFloat, Whole
-from bench.presets import PRESETS
 from bench.tracking import registry as trackers
 from reports.forms import form_options
 
@@ -33,18 +33,18 @@ DEFAULT_OUT = Path("results/runs")
     default="digits",
     help="Comma list of data sets, npz:PATH and folder:PATH among them; --list has all.",
 )
-@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
+@options.preset
 @click.option(
     "--seeds",
     type=CommaList(Whole(0, 2**32 - 1)),  # what every library's generator takes
     help="Comma list of seeds.  [default: the preset's]",
 )
-@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
+@options.epochs
 @click.option("--eval-every", type=Whole(1), default=1, help="Evaluate after every so many epochs, and after the last.")
-@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
+@options.batch_size
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
 @click.option("--weight-decay", type=PositiveFloat(zero=True), help="Weight decay.  [default: the preset's, 0.001]")
-@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
+@options.train_size
 @click.option(
     "--set",
     "settings",
@@ -52,15 +52,10 @@ DEFAULT_OUT = Path("results/runs")
     metavar=ASSIGNMENT,
     help="A method option for every method that has it: T=20. Repeatable.",
 )
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@options.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores of this machine]")
-@click.option(
-    "--augment",
-    type=click.Choice(["none", "standard"]),
-    default="none",
-    help="standard: training images shifted and, where classes allow it, mirrored at random, alike for all methods.",
-)
-@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+@options.augment
+@options.amp
 @click.option(
     "--low-memory",
     is_flag=True,
@@ -91,7 +86,7 @@ DEFAULT_OUT = Path("results/runs")
 )
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
 @click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
-@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@options.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 @click.option(
     "--track",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from bench import options
 from bench.params import CommaList, Folder, Whole
 from reports.forms import html_option
 
@@ -35,8 +36,8 @@ MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
 )
 @click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")
 @click.option("--channels", type=Whole(1, 64), default=1, help="Of an image.")
-@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@options.amp
+@options.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads.  [default: all cores]")
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the sweep gets its own.")
 @html_option

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench import options
 from bench.config import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
 from bench.errors import UserError
 from bench.params import CommaList, Folder, PositiveFloat, Whole
-from bench.presets import PAPER, PRESETS
+from bench.presets import PAPER
 
 if TYPE_CHECKING:
     from bench.search import Search
@@ -38,10 +39,10 @@ _LAST_ALONE = sys.maxsize
 @click.option("--methods", default="all", help="Comma list; options in brackets are not searched: noprop[eta=0.1].")
 @click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
 @click.option("--trials", type=Whole(1, 10_000), default=20, help="Of each method on each data set, defaults first.")
-@click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
-@click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
-@click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
-@click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
+@options.preset
+@options.epochs
+@options.batch_size
+@options.train_size
 @click.option("--seed", type=Whole(0, 2**32 - 1), default=SEED, help="Of every trial's training, and of the proposals.")
 @click.option(
     "--set",
@@ -50,17 +51,12 @@ _LAST_ALONE = sys.maxsize
     metavar=ASSIGNMENT,
     help="A method option for every method that has it, which is then not searched. Repeatable.",
 )
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@options.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a trial.  [default: all cores]")
-@click.option(
-    "--augment",
-    type=click.Choice(["none", "standard"]),
-    default="none",
-    help="standard: training images shifted and, where classes allow it, mirrored at random, alike for all methods.",
-)
-@click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+@options.augment
+@options.amp
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one trial may take.  [default: no limit]")
-@click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+@options.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_TUNED, help="Folder in which a study gets its own.")
 @click.option("--name", help="Of the study's folder; one that is there is gone on with.  [default: the data sets]")
 def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
