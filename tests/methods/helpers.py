@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -75,3 +75,27 @@ def snapshot(module: nn.Module) -> dict[str, Tensor]:
 def same(before: dict[str, Tensor], module: nn.Module) -> bool:
     """Whether nothing has changed, to the bit."""
     return all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def hidden_layers(method: Any) -> list[list[Tensor]]:
+    """Parameters of each hidden layer of an image path without batch norm."""
+    convolutions = [m for m in method.image_path.convolutions if isinstance(m, nn.Conv2d)]
+    return [list(module.parameters()) for module in [*convolutions, method.image_path.linear]]
+
+
+def later_layers_do_not_matter(name: str, layers_of: Callable[[Any], list[list[Tensor]]]) -> None:
+    """Whatever layers 3 and on compute, the first two learn the same, to the bit; and the third does not."""
+    trained = []
+    for scale in (1.0, -3.0):
+        method = build(name, make_optimizer=plain_sgd)
+        layers = layers_of(method)
+        with torch.no_grad():
+            for p in (p for layer in layers[2:] for p in layer):
+                p.mul_(scale)
+        torch.manual_seed(1)
+        for step in range(2):
+            method.train_step(*batch(seed=step))
+        trained.append(layers)
+    one, other = trained
+    assert all(torch.equal(*pair) for k in (0, 1) for pair in zip(one[k], other[k], strict=True))
+    assert not torch.equal(one[2][0], other[2][0])

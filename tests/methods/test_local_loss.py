@@ -11,7 +11,7 @@ from torch import Tensor
 
 import methods
 from methods.local_loss import LocalLoss, LocalLossOptions, similarities
-from tests.methods.helpers import batch, build, plain_sgd, real_digits, snapshot, train
+from tests.methods.helpers import batch, build, later_layers_do_not_matter, real_digits, snapshot, train
 
 LOSSES = ("predsim", "pred", "sim")
 
@@ -37,21 +37,7 @@ def test_a_layer_s_loss_reaches_that_layer_and_no_other(loss: str) -> None:
 
 
 def test_a_later_layer_changes_nothing_for_an_earlier_one() -> None:
-    """Whatever layers 3 and on compute, the first two learn the same, to the bit."""
-    trained = []
-    for scale in (1.0, -3.0):
-        method = build("local-loss", make_optimizer=plain_sgd)
-        layers = layer_parameters(method)
-        with torch.no_grad():
-            for p in (p for layer in layers[2:] for p in layer):
-                p.mul_(scale)
-        torch.manual_seed(1)
-        for step in range(2):
-            method.train_step(*batch(seed=step))
-        trained.append(layers)
-    one, other = trained
-    assert all(torch.equal(*pair) for k in (0, 1) for pair in zip(one[k], other[k], strict=True))
-    assert not torch.equal(one[2][0], other[2][0])
+    later_layers_do_not_matter("local-loss", layer_parameters)
 
 
 def test_the_losses_are_the_paper_s() -> None:

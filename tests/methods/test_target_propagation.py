@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from methods.layerwise import hidden_shapes
 from methods.method import TaskShape
-from tests.methods.helpers import SHAPE, batch, build, real_digits, train
+from tests.methods.helpers import SHAPE, batch, build, hidden_layers, real_digits, train
 
 
 def without_dropout(method: Any) -> Any:
@@ -18,12 +18,6 @@ def without_dropout(method: Any) -> Any:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     return method
-
-
-def layer_parameters(method: Any) -> list[list[Tensor]]:
-    """Those of each hidden layer."""
-    convolutions = [m for m in method.image_path.convolutions if isinstance(m, nn.Conv2d)]
-    return [list(module.parameters()) for module in [*convolutions, method.image_path.linear]]
 
 
 def test_an_inverse_goes_back_to_the_layer_s_input() -> None:
@@ -36,7 +30,7 @@ def test_an_inverse_goes_back_to_the_layer_s_input() -> None:
 
 def test_each_loss_reaches_one_layer_or_one_inverse() -> None:
     method = build("difference-target-propagation")
-    layers = layer_parameters(method)
+    layers = hidden_layers(method)
     inverses = [list(inverse.parameters()) for inverse in method.inverses]
     parts = [
         list(method.head.parameters()),
@@ -126,6 +120,6 @@ def test_mixed_precision_leaves_the_gradients_their_direction() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
             losses = list(method.losses(x, y))
         torch.stack(losses).sum().backward()
-        gradients.append([p.grad.clone() for layer in layer_parameters(method) for p in layer if p.dim() > 1])
+        gradients.append([p.grad.clone() for layer in hidden_layers(method) for p in layer if p.dim() > 1])
     for exact, rounded in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0) > 0.99
