@@ -8,12 +8,10 @@ registers the method.
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
-import warnings
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
+
+from methods.plugins import load_all
 
 if TYPE_CHECKING:
     from methods.method import Method
@@ -76,11 +74,8 @@ def _discover() -> None:
     if _discovered:
         return
     _discovered = True
-    package = importlib.import_module("methods")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"methods.{module.name}")
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            entry_point.load()
-        except (Exception, SystemExit) as error:  # somebody else's package must not take the others down
-            warnings.warn(f"the method plug-in {entry_point.name!r} cannot be loaded: {error}", stacklevel=2)
+    load_all(
+        "methods",
+        ENTRY_POINT_GROUP,
+        lambda entry_point, error: f"the method plug-in {entry_point.name!r} cannot be loaded: {error}",
+    )

@@ -10,10 +10,7 @@ to import: readers live in `formats/`, and libraries are imported where they are
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +18,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from methods.plugins import load_all
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -203,19 +203,10 @@ def schemes() -> dict[str, Scheme]:
 
 @functools.cache
 def _discover() -> None:
-    """Import every module that registers data sets: the built-in ones first, so that no plug-in takes their names."""
-    from importlib.metadata import entry_points
+    """Import every module that registers data sets."""
+    load_all("bench.datasets", ENTRY_POINT_GROUP, _left_out)
 
-    import bench.datasets
 
-    for module in pkgutil.iter_modules(bench.datasets.__path__):
-        if not module.ispkg:
-            importlib.import_module(f"bench.datasets.{module.name}")
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            entry_point.load()
-        except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises, the rest must work
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            warnings.warn(
-                f"data set plug-in {entry_point.name!r} ({entry_point.value}) was left out: {reason}", stacklevel=2
-            )
+def _left_out(entry_point: EntryPoint, error: BaseException) -> str:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"data set plug-in {entry_point.name!r} ({entry_point.value}) was left out: {reason}"

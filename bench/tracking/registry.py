@@ -7,15 +7,13 @@ group `noprop_bench.trackers`.
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
-import pkgutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bench.errors import UserError
+from methods.plugins import load_all
 
 if TYPE_CHECKING:
     from results.schema import CellResult
@@ -91,15 +89,9 @@ def get(name: str) -> Tracker:
 
 @functools.cache
 def _discover() -> None:
-    """Import every module that registers trackers: the built-in ones first, so that no plug-in takes their names."""
-    from importlib.metadata import entry_points
-
-    import bench.tracking.trackers
-
-    for module in pkgutil.iter_modules(bench.tracking.trackers.__path__):
-        importlib.import_module(f"bench.tracking.trackers.{module.name}")
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            entry_point.load()
-        except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises, the rest must work
-            warnings.warn(f"the tracker plug-in {entry_point.name!r} cannot be loaded: {error}", stacklevel=2)
+    """Import every module that registers trackers."""
+    load_all(
+        "bench.tracking.trackers",
+        ENTRY_POINT_GROUP,
+        lambda entry_point, error: f"the tracker plug-in {entry_point.name!r} cannot be loaded: {error}",
+    )
