@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,8 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layerwise import hidden_shapes
-from tests.methods.helpers import SHAPE, batch, build, plain_sgd, real_digits, train
+from methods.dfa import DFA
+from methods.layers import Dropout
+from methods.layerwise import Layer, hidden_shapes
+from methods.method import TaskShape
+from methods.options import Options
+from tests.methods.helpers import SHAPE, accuracy, adamw, batch, build, plain_sgd, real_digits, train
 
 
 def gradients(method: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
@@ -109,3 +114,55 @@ def test_hidden_layers_learn_from_feedback(layer: int) -> None:
         train(method, x, y, epochs=3)
         losses.append(float(F.cross_entropy(method.predict(x, torch.Generator()), y)))
     assert losses[0] < losses[1]
+
+
+class FullyConnected(DFA):
+    """The source's kind of network in the place of convolutions and a mean over positions."""
+
+    def __init__(self, shape: TaskShape, options: Options) -> None:
+        super().__init__(shape, options)
+        del self.image_path
+        widths = [64, 256, 256, 256, 256]
+        self.dense = nn.ModuleList(nn.Sequential(nn.Linear(*pair), nn.Tanh()) for pair in pairwise(widths))
+
+    @property
+    def layers(self) -> list[Layer]:
+        first, *others = self.dense
+        return [nn.Sequential(nn.Flatten(), first), *others]
+
+
+def alignment(method: Any, x: Tensor, y: Tensor) -> list[float]:
+    """Cosine between a step's gradient and backpropagation's, of each hidden layer's weights; without dropout."""
+    for module in method.modules():
+        module.train(not isinstance(module, Dropout))
+    found = gradients(method, x, y)
+    h = x
+    for layer in method.layers:
+        h = layer(h)
+    F.cross_entropy(method.head(h), y).backward()
+    pairs = ((found[key], p.grad) for key, p in method.named_parameters() if p.ndim > 1 and "head" not in key)
+    cosines = [float(F.cosine_similarity(a.flatten(), b.flatten(), dim=0)) for a, b in pairs if b is not None]
+    method.zero_grad()
+    assert len(cosines) == 4
+    return cosines
+
+
+def test_fully_connected_layers_align_with_backpropagation_and_the_first_convolution_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What makes the method work at all (section 3 of the source), and why it does not do so here as well as there."""
+    x, y, x_test, y_test = real_digits()
+    convolutional = build("dfa")
+    monkeypatch.setattr("methods.dfa.hidden_shapes", lambda _: [(256,)] * 4)
+    torch.manual_seed(0)
+    connected = FullyConnected(SHAPE, Options())
+    connected.set_up(adamw)
+    assert all(abs(cosine) < 0.1 for cosine in alignment(connected, x[:256], y[:256]))
+    train(connected, x, y, epochs=5)
+    assert accuracy(connected, x_test, y_test) > 0.93
+    assert min(alignment(connected, x[:256], y[:256])) > 0.15
+    monkeypatch.undo()
+    train(convolutional, x, y, epochs=5)
+    first, *_, linear = alignment(convolutional, x[:256], y[:256])
+    assert abs(first) < 0.12
+    assert linear > 0.25
