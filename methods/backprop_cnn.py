@@ -17,7 +17,7 @@ from methods.registry import register
 
 @register("backprop-cnn")
 class BackpropCNN(OneOptimizer):
-    """One of the blocks' image paths with a classifier on top: about 1/T of the other methods' network."""
+    """One of the blocks' image paths with a classifier on top: about 1/T of a stack's network."""
 
     paper = PAPER  # inferred: those of `backprop`
     summary = "backpropagation through one image path and a linear head: what one would use in practice"

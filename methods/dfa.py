@@ -1,16 +1,20 @@
 """Direct feedback alignment (Nøkland 2016, arXiv 1609.01596): the output's error, straight to every layer.
 
-With e = y_hat - y, the softmax of the logits less the one-hot label, hidden layer k's update direction is (section 2)
+With e = y_hat - y, hidden layer k's update direction is (section 2)
 
 delta a_k = (B_k e) * f'(a_k),
 
 where backpropagation has W_{k+1}^T delta a_{k+1} in the place of B_k e. The matrices B_k are random and never change.
+Here y_hat is the softmax of the logits, so that e belongs to cross-entropy over classes, and f is ReLU after pooling;
+the source's networks on MNIST are fully connected, with tanh.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +24,16 @@ from methods.layerwise import LayerwiseCNN, hidden_shapes
 from methods.method import TaskShape
 from methods.options import Options
 from methods.registry import register
+
+
+@dataclass(frozen=True)
+class DFAOptions(Options):
+    """Options of direct feedback alignment."""
+
+    feedback: Literal["units", "channels", "last"] = "units"
+    """What has feedback of its own: every unit of a layer, as in the source; a channel, alike for its units at all
+    positions; or the units of the last hidden layer alone, with the convolutions left as they start: the control that
+    says what feedback to convolutions is good for, in accuracy (it holds and computes what it does not need)."""
 
 
 @register("dfa")
@@ -39,21 +53,32 @@ class DFA(LayerwiseCNN):
         "one pass over the training images; each batch trains every layer once, all from one output error"
     )
     credit = "fixed random feedback"
+    Options = DFAOptions
+    options: DFAOptions
 
-    def __init__(self, shape: TaskShape, options: Options) -> None:
+    def __init__(self, shape: TaskShape, options: DFAOptions) -> None:
         super().__init__(shape, options)
-        for k, hidden in enumerate(hidden_shapes(shape), start=1):
+        for k, hidden in self._fed():
+            drawn = hidden
+            if options.feedback == "channels":
+                drawn = (hidden[0], *(1 for _ in hidden[1:]))
             # Adam's steps do not depend on a gradient's scale, so that no other scale need be looked for.
             scale = 1 / math.sqrt(math.prod(hidden))
-            self.register_buffer(f"feedback_{k}", scale * torch.randn(shape.num_classes, *hidden))
+            matrix = (scale * torch.randn(shape.num_classes, *drawn)).expand(-1, *hidden).contiguous()
+            self.register_buffer(f"feedback_{k}", matrix)
+
+    def _fed(self) -> list[tuple[int, tuple[int, ...]]]:
+        """Numbers of the hidden layers that learn, from 1, and the shapes of their outputs for one image."""
+        every = list(enumerate(hidden_shapes(self.shape), start=1))
+        return every[-1:] if self.options.feedback == "last" else every
 
     @property
     def feedback(self) -> list[Tensor]:
-        """B_1, ..., B_4, transposed: each (num_classes, *shape of the layer's output)."""
-        return [self.get_buffer(f"feedback_{k}") for k in range(1, 1 + len(hidden_shapes(self.shape)))]
+        """The B_k of the layers that learn, in order, transposed: each (num_classes, *shape of the layer's output)."""
+        return [self.get_buffer(f"feedback_{k}") for k, _ in self._fed()]
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-        """The head's cross-entropy, then for each hidden layer a term of value 0 whose gradient there is B_k e."""
+        """The head's cross-entropy, then for each layer that learns a term of value 0 whose gradient there is B_k e."""
         outputs, logits = self.apart(x)
         yield F.cross_entropy(logits, y)
         error = self.output_error(logits, y) / len(y)  # of the mean over the batch

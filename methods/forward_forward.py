@@ -61,8 +61,9 @@ class ForwardForward(LocalLosses):
     the image's, one for each class, of ones for the given label and zeros for the others, since a convolution sees a
     label only where it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and
     no dropout, which would act on the goodness itself; layer normalisation between layers (the paper's does not
-    subtract the mean; it learns faster with that, and Scodellaro et al. have it); no head. The paper's networks are
-    fully or locally connected, this one is the benchmark's.
+    subtract the mean; it learns faster with that); no head. The paper's networks are fully or locally connected, this
+    one is the benchmark's; what its author's code has besides, hard negatives always and a term that keeps the mean
+    activities of units alike, is `negatives=hard` here and nothing.
     """
 
     paper = PAPER  # inferred: those of `backprop`

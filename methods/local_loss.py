@@ -5,7 +5,8 @@ With `loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
 
 L_pred = CrossEntropy(Y, W^T H): a linear classifier of H, of convolutions' outputs after average pooling;
 L_sim = |S(NeuralNet(H)) - S(Y)|^2 / N^2: the adjusted cosine similarities S of all pairs of the batch's N images; those
-of their features, one convolution or linear layer away from H, are to be those of their labels.
+of their features, one convolution or linear layer away from H, are to be those of their labels. (1 / N^2 is in the
+authors' code, a mean of squares, and counts in the balance of the two.)
 
 The head is trained by cross-entropy on the last hidden layer's output, with no gradient into that layer.
 """
@@ -94,7 +95,9 @@ class LocalLossCNN(LayerwiseCNN):
 
     The same network, start, dropout and batch norm as `backprop-cnn`. What differs: each hidden layer has besides a
     linear classifier and the features of similarity matching, which inference does not use. The paper's networks have
-    batch norm after every convolution and leaky ReLU; this one is the benchmark's.
+    batch norm after every convolution, leaky ReLU and dropout of whole channels, its losses act before a layer's
+    pooling, and its classifiers and head start at zero; here network, dropout and start are the benchmark's, and the
+    losses act on what the next layer is given.
     """
 
     summary = "greedy layer-wise training: every layer of one image path by its own local classifier and similarities"

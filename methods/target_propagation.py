@@ -60,8 +60,10 @@ class TargetPropagation(LayerwiseCNN):
 
     The same layers and dropout as `backprop-cnn`. What differs: no batch norm, since a layer with one after it may grow
     without any effect on the output, and does, its targets growing with it; and hidden layers 2, 3 and 4 have besides
-    an inverse, which inference does not use. Inverses have no nonlinearity, so that the length of the first step
-    cancels in Adam's (the step is 1). The noise that they take out is the dropout of the layer's input. A target is
+    an inverse, which inference does not use. Inverses have no nonlinearity (the source's have, as its layers: tanh), so
+    that the length of the first step cancels in Adam's (the step is 1), and so that a target is off its output by the
+    step taken through the learned linear maps alone, without the layers' derivatives there. The noise that they take
+    out is the dropout of the layer's input. The source trains inverses a whole pass ahead of the layers. A target is
     known only when all layers have computed, so that, as in backpropagation, all activations are held until then.
     """
 

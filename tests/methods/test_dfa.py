@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,12 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.dfa import DFA
+from methods.dfa import DFA, DFAOptions
 from methods.layers import Dropout
 from methods.layerwise import Layer, hidden_shapes
 from methods.method import TaskShape
-from methods.options import Options
-from tests.methods.helpers import SHAPE, accuracy, adamw, batch, build, plain_sgd, real_digits, train
+from tests.methods.helpers import SHAPE, accuracy, adamw, batch, build, plain_sgd, real_digits, snapshot, train
 
 
 def gradients(method: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
@@ -116,10 +116,30 @@ def test_hidden_layers_learn_from_feedback(layer: int) -> None:
     assert losses[0] < losses[1]
 
 
-class FullyConnected(DFA):
-    """The source's kind of network in the place of convolutions and a mean over positions."""
+@pytest.mark.parametrize("height", [8, 29])
+def test_positions_may_share_their_channel_s_feedback(height: int) -> None:
+    shape = replace(SHAPE, height=height)
+    for matrix in build("dfa", shape=shape, feedback="channels").feedback[:3]:
+        assert torch.equal(matrix, matrix[:, :, :1, :1].expand_as(matrix))
+        assert len(matrix[:, :, 0, 0].unique()) == 10 * matrix.shape[1]
+    assert build("dfa", shape=shape, feedback="units").feedback[0][0, 0].unique().numel() == 4 * (height // 2)
 
-    def __init__(self, shape: TaskShape, options: Options) -> None:
+
+def test_convolutions_without_feedback_stay_as_they_start() -> None:
+    method, same = build("dfa", feedback="last"), build("dfa")
+    assert len(method.feedback) == 1
+    before = snapshot(method)
+    assert all(torch.equal(before[key], value) for key, value in same.named_parameters())
+    x, y, _, _ = real_digits()
+    train(method, x[:320], y[:320], epochs=2)
+    kept = {key for key, value in method.named_parameters() if torch.equal(before[key], value)}
+    assert kept == {key for key in before if ".convolutions." in key}
+
+
+class FullyConnected(DFA):
+    """The source's kind of network: fully connected, tanh, no batch norm; here without dropout, too."""
+
+    def __init__(self, shape: TaskShape, options: DFAOptions) -> None:
         super().__init__(shape, options)
         del self.image_path
         widths = [64, 256, 256, 256, 256]
@@ -147,15 +167,15 @@ def alignment(method: Any, x: Tensor, y: Tensor) -> list[float]:
     return cosines
 
 
-def test_fully_connected_layers_align_with_backpropagation_and_the_first_convolution_does_not(
+def test_layers_align_with_backpropagation_where_they_are_fully_connected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What makes the method work at all (section 3 of the source), and why it does not do so here as well as there."""
+    """What makes the method work at all (section 3 of the source); the first convolution does not."""
     x, y, x_test, y_test = real_digits()
     convolutional = build("dfa")
     monkeypatch.setattr("methods.dfa.hidden_shapes", lambda _: [(256,)] * 4)
     torch.manual_seed(0)
-    connected = FullyConnected(SHAPE, Options())
+    connected = FullyConnected(SHAPE, DFAOptions())
     connected.set_up(adamw)
     assert all(abs(cosine) < 0.1 for cosine in alignment(connected, x[:256], y[:256]))
     train(connected, x, y, epochs=5)

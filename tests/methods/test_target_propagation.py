@@ -78,6 +78,21 @@ def test_losses_are_distances_to_the_algorithm_s_targets() -> None:
     torch.testing.assert_close(torch.stack(found), torch.stack(expected))
 
 
+def test_an_inverse_is_to_take_the_dropout_out() -> None:
+    """It gets the layer's output with dropout in the layer's input, and is to give back that input as it was before."""
+    method, (x, y) = build("difference-target-propagation").train(), batch(6)
+    torch.manual_seed(1)
+    found = list(method.losses(x, y))[2]
+    torch.manual_seed(1)
+    h = [x]
+    for layer in method.layers:  # the dropout is the first thing in a layer
+        h.append(layer(h[-1]).detach())
+    expected = 0.5 * (method.inverses[2](h[4]) - h[3]).square().sum() / len(y)
+    torch.testing.assert_close(found, expected)
+    dropout = next(module for module in method.image_path.modules() if isinstance(module, nn.Dropout))
+    assert dropout.p > 0
+
+
 def test_with_a_perfect_top_nothing_below_is_asked_to_change() -> None:
     """The correction: where the last target is the output itself, so is every other, however bad the inverses are."""
     method = without_dropout(build("difference-target-propagation"))
