@@ -24,7 +24,7 @@ from torch import Generator, Tensor, nn
 
 from methods.backbone import PAPER, ImagePath
 from methods.layers import Dropout
-from methods.layerwise import LocalLosses, cut
+from methods.layerwise import LocalLosses, cut, normalised
 from methods.method import TaskShape
 from methods.options import Options
 from methods.registry import register
@@ -145,8 +145,3 @@ def goodness(h: Tensor) -> Tensor:
     """Mean of squared activities, (batch,), at single precision or better."""
     activities = h.flatten(start_dim=1)
     return activities.to(torch.promote_types(h.dtype, torch.float32)).square().mean(dim=1)
-
-
-def normalised(h: Tensor) -> Tensor:
-    """An image's activities less their mean, over their standard deviation: how strong they were is gone."""
-    return F.layer_norm(h, h.shape[1:])

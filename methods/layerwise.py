@@ -117,3 +117,8 @@ def hidden_shapes(shape: TaskShape) -> list[tuple[int, ...]]:
     halved = [2**k for k in range(1, LAYERS)]
     sizes = ((shape.height // factor, shape.width // factor) for factor in halved)
     return [*((channels, *size) for channels, size in zip(CONV_CHANNELS, sizes, strict=True)), (HIDDEN,)]
+
+
+def normalised(h: Tensor) -> Tensor:
+    """An image's activities less their mean, over their standard deviation: how strong they were is gone."""
+    return F.layer_norm(h, h.shape[1:])

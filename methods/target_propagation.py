@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.layers import Conv2d
-from methods.layerwise import LayerwiseCNN, hidden_shapes
+from methods.layerwise import Layer, LayerwiseCNN, hidden_shapes, normalised
 from methods.method import TaskShape
 from methods.options import Options
 from methods.registry import register
@@ -58,13 +58,15 @@ class Inverse(nn.Module):
 class TargetPropagation(LayerwiseCNN):
     """Difference target propagation on `backprop-cnn`'s network. See the module's docstring.
 
-    The same layers and dropout as `backprop-cnn`. What differs: no batch norm, since a layer with one after it may grow
-    without any effect on the output, and does, its targets growing with it; and hidden layers 2, 3 and 4 have besides
-    an inverse, which inference does not use. Inverses have no nonlinearity (the source's have, as its layers: tanh), so
-    that the length of the first step cancels in Adam's (the step is 1), and so that a target is off its output by the
-    step taken through the learned linear maps alone, without the layers' derivatives there. The noise that they take
-    out is the dropout of the layer's input. The source trains inverses a whole pass ahead of the layers. A target is
-    known only when all layers have computed, so that, as in backpropagation, all activations are held until then.
+    The same convolutions, linear layer and dropout as `backprop-cnn`. What differs: layer normalisation without
+    parameters ends every hidden layer, in the place of the one batch norm, since nothing else here bounds what layers
+    give, as tanh does in the source, and targets learned from growing layers make them grow on; and hidden layers 2, 3
+    and 4 have besides an inverse, which inference does not use. Inverses have no nonlinearity (the source's have, as
+    its layers: tanh), so that the length of the first step cancels in Adam's (the step is 1), and so that a target is
+    off its output by the step taken through the learned linear maps alone, without the layers' derivatives there. The
+    noise that they take out is the dropout of the layer's input. The source trains inverses a whole pass ahead of the
+    layers. A target is known only when all layers have computed, so that, as in backpropagation, all activations are
+    held until then.
     """
 
     summary = (
@@ -82,6 +84,11 @@ class TargetPropagation(LayerwiseCNN):
             Inverse(given, wanted) for given, wanted in zip(hidden[1:], hidden[:-1], strict=True)
         )
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The hidden layers, each with its normalisation."""
+        return [_then_normalised(layer) for layer in super().layers]
+
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The head's cross-entropy, then from the last hidden layer down the layer's loss and its inverse's."""
         outputs, logits = self.apart(x)
@@ -97,6 +104,10 @@ class TargetPropagation(LayerwiseCNN):
                 yield _distance(inverse(h), outputs[-1].detach())
                 with torch.no_grad(), _full_precision(x):
                     step = inverse(step) - inverse(torch.zeros_like(step[:1]))  # g(h_hat) - g(h), as g is affine
+
+
+def _then_normalised(layer: Layer) -> Layer:
+    return lambda h: normalised(layer(h))
 
 
 def _full_precision(x: Tensor) -> torch.autocast:

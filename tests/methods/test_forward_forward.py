@@ -11,8 +11,8 @@ from torch import Generator
 
 import methods
 from bench.meters.activations import ActivationMeter
-from methods.forward_forward import goodness, normalised
-from methods.layerwise import cut
+from methods.forward_forward import goodness
+from methods.layerwise import cut, normalised
 from methods.method import TaskShape
 from tests.methods.helpers import (
     accuracy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from methods.layerwise import hidden_shapes
 from methods.method import TaskShape
-from tests.methods.helpers import SHAPE, batch, build, hidden_layers, real_digits, train
+from tests.methods.helpers import SHAPE, accuracy, batch, build, hidden_layers, real_digits, train
 
 
 def without_dropout(method: Any) -> Any:
@@ -138,3 +139,14 @@ def test_mixed_precision_leaves_the_gradients_their_direction() -> None:
         gradients.append([p.grad.clone() for layer in hidden_layers(method) for p in layer if p.dim() > 1])
     for exact, rounded in zip(*gradients, strict=True):
         assert F.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0) > 0.99
+
+
+def test_on_larger_images_layers_do_not_run_away() -> None:
+    """Nothing in the rule keeps what layers give from growing: without normalisation it does."""
+    x, y, x_test, y_test = real_digits()
+    x, x_test = (images.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3) for images in (x, x_test))
+    method = build("difference-target-propagation", shape=replace(SHAPE, height=24, width=24))
+    before = float(method.loss(x[:64], y[:64]))
+    train(method, x, y, epochs=6)
+    assert float(method.loss(x[:64], y[:64])) < before
+    assert accuracy(method, x_test, y_test) > 0.8
