@@ -127,8 +127,9 @@ def _words(option: click.Parameter, name: str, value: Any) -> Iterator[str]:
         yield from [flag] if value else []
     elif getattr(option, "multiple", False):
         given = [f"{key}={_text(one)}" for key, one in value.items()] if isinstance(value, Mapping) else value
-        for one in [given] if isinstance(given, str) else given:
-            yield from (flag, one)
+        is_one = isinstance(given, str) or not isinstance(given, Iterable)
+        for one in [given] if is_one else given:
+            yield from (flag, _text(one))
     else:
         is_list = isinstance(value, Iterable) and not isinstance(value, str)
         yield from (flag, ",".join(map(_text, value)) if is_list else _text(value))

@@ -86,7 +86,10 @@ def carry_out(
         with held(run), leading(place), opened(where, cells, record.timeout_seconds) as engine:
             # Read again: until now, another process may have added rows.
             cells = unfinished(run, record, read_cells(run))
-            return run, conduct(run, cells, data_dir, where.jobs, engine, track=tracker, forms=forms)
+            again = where.again(record)
+            if tracker != record.track:
+                again += ["--track", tracker or "none"]
+            return run, conduct(run, cells, data_dir, where.jobs, engine, track=tracker, forms=forms, again=again)
     where = choose(launcher or "local", options, jobs)
     threads, sharing = given["threads"], (1 if where.elsewhere else where.jobs) * (place.local_ranks if place else 1)
     given["threads"] = threads or max(1, available_cores() // sharing)

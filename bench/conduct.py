@@ -30,6 +30,7 @@ def conduct(
     *,
     track: str | None = None,
     forms: Forms = PLAIN,
+    again: Sequence[str] = (),
 ) -> int:
     """Run the cells and report on them; if stopped, say what is kept and how to go on.
 
@@ -41,6 +42,7 @@ def conduct(
         launcher: What runs them; None: this process does, on this machine.
         track: The tracker that finished cells are handed to, if any.
         forms: What the report is written as besides Markdown.
+        again: What besides a resumed run has to be given to go on as now.
 
     Returns:
         The exit code of the command.
@@ -49,11 +51,12 @@ def conduct(
         return _run_and_report(run, cells, data_dir, jobs, launcher, track, forms)
     except KeyboardInterrupt as stop:
         kept, total = sum(cell.status == "ok" for cell in read_cells(run)), len(read_run(run).cells)
-        again = [*command_start(find_place()), "--resume", str(run), *forms.flags]
+        command = [*command_start(find_place()), "--resume", str(run), *forms.flags, *again]
         if data_dir is not None:
-            again += ["--data-dir", str(data_dir)]
+            command += ["--data-dir", str(data_dir)]
         print(
-            f"stopped: {kept} of {total} cells are finished and kept; go on with: {shlex.join(again)}", file=sys.stderr
+            f"stopped: {kept} of {total} cells are finished and kept; go on with: {shlex.join(command)}",
+            file=sys.stderr,
         )
         return stop_code(stop)
 

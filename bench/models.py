@@ -97,9 +97,9 @@ def save_model(path: Path, method: Method, card: ModelCard) -> None:
     """Write a model; what stands at `path` is a whole file at every moment.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or the run's folder is not on this machine.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     # Cloned: parameters that share their memory could not be saved.
     state = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -124,7 +124,7 @@ def load_model(path: Path, device: torch.device | None = None) -> TrainedModel:
     Raises:
         UserError: no such file, a damaged or foreign one, or a method that is not installed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  (no error where it may not be looked at)
         raise UserError(f"there is no model file {str(path)!r}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

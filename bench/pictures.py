@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
     """
     from PIL import Image
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  (no error where it may not be looked at)
         raise UserError(f"there is no image file {str(path)!r}")
     try:
         with warnings.catch_warnings():

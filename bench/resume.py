@@ -99,7 +99,9 @@ def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> l
         else:
             ours = {getattr(cell.config, name) for cell in record.cells}
             found.append((name, ours, {_resolved(name, value, elsewhere)}))
-    if list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
+    if list(set(_WHAT_METHODS) & set(given)) == ["settings"]:
+        found.append(("set", *_options(record, parse_settings(given["settings"]))))
+    elif list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
         found.append(
             (
                 "low_memory",
@@ -121,6 +123,22 @@ def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> l
         flag = "set" if told[0] == "settings" else told[0]
         found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
     return found
+
+
+def _options(record: RunRecord, settings: Mapping[str, str]) -> tuple[set[str], set[str]]:
+    """Method options as `T=2`: those of the run's methods, and the given ones, as far as a method has them."""
+    ours, theirs = set(), set()
+    for name, text in settings.items():
+        having = [cell for cell in record.cells if name in cell.config.options]
+        ours |= {f"{name}={cell.config.options[name]}" for cell in having}
+        for cls in {methods.get(cell.method_name) for cell in having}:
+            try:
+                theirs.add(f"{name}={getattr(cls.Options.parse({name: text}), name)}")
+            except methods.MethodError as error:
+                raise UserError(str(error)) from None
+        if not having:
+            theirs.add(f"{name}={text}")
+    return ours, theirs
 
 
 def _resolved(name: str, value: Any, elsewhere: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ def find_run(name: str, out: Path) -> Path:
         UserError: there is no such folder.
     """
     for folder in (Path(name), out / name) if name.strip() else ():
-        if folder.is_dir():
+        if os.path.isdir(folder):  # noqa: PTH112  (no error where it may not be looked at)
             return folder
     raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")
 
@@ -143,6 +144,8 @@ def run_cells(
                 if stopped.is_set():
                     return
                 append_cell(run, result)
+                if launcher is not None:
+                    launcher.kept(job)
                 if is_last:
                     # Its epochs are on disk; kept here too, they would make a long sweep's harness fat.
                     results.append(result.model_copy(update={"epochs": [], "machine": None}))
@@ -159,13 +162,17 @@ def run_cells(
                 run_one(cell)
             return results
         with ThreadPoolExecutor(min(jobs, max(1, len(cells)))) as pool:
-            waiting = {pool.submit(run_one, cell) for cell in cells}
+            waiting = set()
             try:
+                for cell in cells:
+                    waiting.add(pool.submit(run_one, cell))
                 for done in as_completed(waiting):
                     done.result()
             except BaseException:
                 stopped.set()
                 while waiting := wait(waiting, timeout=0.05).not_done:  # one may only be about to start its process
-                    (end_all if launcher is None else launcher.end_all)()
+                    end_all()  # with a launcher, too: a tracker is a process of this machine
+                    if launcher is not None:
+                        launcher.end_all()
                 raise
     return results

@@ -139,7 +139,7 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
     for data in view.datasets:
         if data.drawn:
             pictures[data.name] = figures.draw(
-                data, styles, folder / FIGURES_FOLDER, names[data.name], times=view.sharing is None
+                data, styles, folder / FIGURES_FOLDER, names[data.name], sharing=view.sharing
             )
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE

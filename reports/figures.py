@@ -59,11 +59,11 @@ _BY_DEPTH = {"method": "method", "depth": "T", "held": "activations_mean_of_seed
 
 
 def draw(
-    data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str, *, times: bool = True
+    data: DatasetView, looks: Mapping[str, Look], folder: Path, prefix: str, *, sharing: str | None = None
 ) -> dict[str, Picture]:
     """Draw every picture that the data set has numbers for, as `folder/<prefix>-<name>.png`, `.svg` and `.csv`.
 
-    Times may be compared unless cells shared the machine; if not, `times` is False and no method is ahead in them.
+    Where times are not to be compared, `sharing` says why, as in `RunView.sharing`, and no method is ahead in them.
 
     Returns:
         The pictures by name: `accuracy-by-epoch`, `accuracy-by-time`, `trade-off`, `memory`, `memory-over-time`,
@@ -83,7 +83,7 @@ def draw(
             ("accuracy-by-time", curves.accuracy_by_time),
         ):
             pictures[name] = drawing(rows, means, with_epochs, looks, path(name), data.name)
-    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"), times=times)
+    pictures["trade-off"] = trade_off(data, methods, looks, path("trade-off"), sharing=sharing)
     pictures["memory"] = memory(data, methods, looks, path("memory"))
     pictures["memory-over-time"] = memory_over_time(data, methods, looks, path("memory-over-time"))
     pictures["activations-by-depth"] = activations_by_depth(data, methods, looks, path("activations-by-depth"))

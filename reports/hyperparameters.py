@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reports.stats import estimate, paired_differences
 from reports.tables import TEST_ACCURACY, VAL_ACCURACY
@@ -51,7 +51,8 @@ def section(view: RunView) -> Iterator[str]:
 
 def limits(view: RunView) -> Iterator[str]:
     """What a search for hyperparameters, or that there was none, leaves open: for the section of caveats."""
-    searched = {cell.method: cell.config.tuning for cell in view.cells if cell.config.tuning is not None}
+    records = {(cell.dataset, cell.method): cell.config.tuning for cell in view.cells if cell.config.tuning is not None}
+    searched = dict.fromkeys(method for _, method in records)
     if not searched:
         if len({method for data in view.datasets for method in data.drawn}) > 1:
             yield (
@@ -59,7 +60,7 @@ def limits(view: RunView) -> Iterator[str]:
                 "weight decay or batch size, and a setting that suits one method may handicap another."
             )
         return
-    budgets = list(dict.fromkeys(budget(tuning) for tuning in searched.values()))
+    budgets = list(dict.fromkeys(budget(tuning) for tuning in records.values()))
     yield (
         f"The hyperparameters of {codes(searched)} are the best that a search of {listed(budgets)} came across, judged "
         "by one seed: more or longer trials may find better ones, and what was not searched (batch size and epochs, "
@@ -69,7 +70,7 @@ def limits(view: RunView) -> Iterator[str]:
         f"The validation accuracy of {codes(searched)} flatters: the same validation images chose the hyperparameters. "
         "Test images took no part in that."
     )
-    if len({len(tuning.space) for tuning in searched.values()}) > 1:
+    if any(len(sizes) > 1 for sizes in _searched_at_once(records).values()):
         yield (
             "Where more was searched of a method, the same number of trials covers it more thinly: equal budgets are "
             "not equal chances."
@@ -98,6 +99,14 @@ def limits(view: RunView) -> Iterator[str]:
                 f"{data.name}: a search chose the hyperparameters of {with_search}, but none those of {without}; part "
                 "of the gap between them is the search's."
             )
+
+
+def _searched_at_once(records: Mapping[tuple[str, str], TuningRecord]) -> dict[str, set[int]]:
+    """For each data set, how many settings were searched of its methods."""
+    sizes: dict[str, set[int]] = {}
+    for (dataset, _), tuning in records.items():
+        sizes.setdefault(dataset, set()).add(len(tuning.space))
+    return sizes
 
 
 def _first_of_each(view: RunView) -> Iterator[CellResult]:

@@ -135,8 +135,8 @@ def _dataset(
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
     yield from calibration.noise(data)
-    yield from verdict.section(data, times=view.sharing is None)
-    yield from ranking.section(data, times=view.sharing is None)
+    yield from verdict.section(data, sharing=view.sharing)
+    yield from ranking.section(data, sharing=view.sharing)
     yield from beside_paper.section(data)
     on_the_front = list(front.sentences(data, times=view.sharing is None))
     if on_the_front or "trade-off" in pictures:

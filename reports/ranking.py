@@ -59,17 +59,17 @@ def places(data: DatasetView, measure: Measure) -> dict[str, Place]:
     return found_places
 
 
-def section(data: DatasetView, *, times: bool) -> Iterator[str]:
+def section(data: DatasetView, *, sharing: str | None = None) -> Iterator[str]:
     """A table with the most accurate method first and how to read it; nothing for one method or a run without credits.
 
     Args:
         data: the cells.
-        times: whether times may be compared (not where cells shared the machine).
+        sharing: why times are not to be compared, if so, as in `RunView.sharing`.
     """
     if not data.credits or len(data.drawn) < 2:
         return
     memory = GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else RSS_RISE
-    measures = [TEST_ACCURACY, *([TRAIN_SECONDS] if times else []), memory, ACTIVATIONS]
+    measures = [TEST_ACCURACY, *([TRAIN_SECONDS] if sharing is None else []), memory, ACTIVATIONS]
     columns = {measure: places(data, measure) for measure in measures if is_measured(data, measure)}
     if not columns:
         return
@@ -90,7 +90,7 @@ def section(data: DatasetView, *, times: bool) -> Iterator[str]:
         "below them by methods shown to be worse, by the verdict's test on paired seeds, with Holm's correction for "
         "all pairs of methods in the column. Activations are counted exactly and need no test. "
         + _what_seeds_can_tell(data, columns)
-        + ("" if times else " Times are left out: cells ran side by side.")
+        + ("" if sharing is None else f" Times are left out: {sharing}.")
     )
     if unranked := [method for method in data.finished if method not in data.drawn]:
         yield f"Without a finished cell, and so without a place: {codes(unranked)}."

@@ -32,7 +32,6 @@ from reports.style import (
 from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import exact, plus_minus
 from reports.view import DatasetView
-from results.sharing import placed
 
 LEAST_ERROR = 0.1
 """Percent, added to every error where they are drawn by their logarithms, so that one of 0 has a place."""
@@ -72,18 +71,18 @@ _COLUMNS = {
 
 
 def trade_off(
-    data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path, *, times: bool = True
+    data: DatasetView, methods: Sequence[str], looks: Mapping[str, Look], path: Path, *, sharing: str | None = None
 ) -> Picture | None:
     """Test accuracy against training time and, beside it, against activation bytes: one point a method.
 
-    Where times may not be compared (`times` is False), there is no front in them.
+    Where times are not to be compared (`sharing` says why), there is no front in them.
     """
     costs = {cost: marks for cost in COSTS if (marks := _marks(data, methods, cost))}
     if not costs:
         return None
     units = {cost: "s" if cost is TRAIN_SECONDS else "MiB" for cost in costs}
     points = {cost: mean_points(data, cost) for cost in costs}
-    fronts = {cost: pareto_front(each) for cost, each in points.items() if times or cost is not TRAIN_SECONDS}
+    fronts = {cost: pareto_front(each) for cost, each in points.items() if sharing is None or cost is not TRAIN_SECONDS}
     with themed():
         figure, axes = panels(len(costs), 4.1, sharey=True)
         means = [mean for marks in costs.values() for mean in _means(marks)]
@@ -110,7 +109,7 @@ def trade_off(
         for method in methods
     )
     not_beaten = "; ".join(f"{COSTS[cost]}: {', '.join(front)}" for cost, front in fronts.items())
-    no_front = "" if times else f" No front is drawn in time, since {placed(data.cells) or 'cells ran side by side'}."
+    no_front = "" if sharing is None else f" No front is drawn in time, since {sharing}."
     logs = f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
     if by_errors:
         logs += (

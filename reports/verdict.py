@@ -12,7 +12,6 @@ from reports.stats import Estimate, RatioEstimate, estimate, paired_differences,
 from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.text import code, listed, number, plural
 from reports.view import DatasetView
-from results.sharing import placed
 
 _NAMES = {
     "train_seconds": "training time",
@@ -84,9 +83,14 @@ def paired_effect(
     return ratio_estimate(ratios), [math.log(ratio) for ratio in ratios]
 
 
-def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
-    """A sentence or two for each rival, and how to read them, as Markdown blocks; nothing without a reference."""
-    comparisons = compare(data, times=times)
+def section(data: DatasetView, *, sharing: str | None = None) -> Iterator[str]:
+    """A sentence or two for each rival, and how to read them, as Markdown blocks; nothing without a reference.
+
+    Args:
+        data: the cells.
+        sharing: why times are not to be compared, if so, as in `RunView.sharing`.
+    """
+    comparisons = compare(data, times=sharing is None)
     if not comparisons:
         return
     yield "### Verdict"
@@ -105,7 +109,7 @@ def section(data: DatasetView, *, times: bool = True) -> Iterator[str]:
             if seeds < enough
             else "Differences that are not shown are not shown to be absent."
         )
-        + ("" if times else f" Times are left out: {placed(data.cells) or 'cells ran side by side'}.")
+        + ("" if sharing is None else f" Times are left out: {sharing}.")
     )
 
 

@@ -82,7 +82,11 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         ResultsError: no such run, or the file is damaged or of another version.
     """
-    if not (folder / RUN_FILE).exists():
+    try:
+        is_there = (folder / RUN_FILE).exists()
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be looked into: {error.strerror or error}") from None
+    if not is_there:
         raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}")
     return read_record(folder / RUN_FILE, RunRecord)
 

@@ -38,6 +38,14 @@ class Launcher(ABC):
         """
 
     @abstractmethod
+    def kept(self, job: Job) -> None:
+        """Told when a cell's row is on disk, until when its result must stay where a resumed run would find it.
+
+        Args:
+            job: As in `run`.
+        """
+
+    @abstractmethod
     def end_all(self) -> None:
         """End all cells that other threads are waiting for; each then gets a row that says so. May be called again."""
 

@@ -96,6 +96,9 @@ class RayLauncher(Launcher):
                 self._sent.discard(sent)
         return failed(job, status, why, time.perf_counter() - start, trace[-4000:])
 
+    def kept(self, job: Job) -> None:
+        """A task leaves nothing but its row."""
+
     def end_all(self) -> None:
         """Cancel every task that is waited for."""
         with self._lock:
@@ -109,16 +112,18 @@ class RayLauncher(Launcher):
             UserError: none can.
         """
         machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        threads = max(cell.config.threads for cell in self._cells)
-        most = int(max((machine.get("CPU", 0) for machine in machines), default=0))
-        if most < threads:
-            raise UserError(
-                f"a cell needs {threads} CPUs (--threads), and no machine of the Ray cluster has more than {most}"
-            )
-        if any(cell.config.device != "cpu" for cell in self._cells) and not any(m.get("GPU", 0) >= 1 for m in machines):
-            raise UserError(
-                "the cells are to run on cuda, and no machine of the Ray cluster has a card: give --device cpu"
-            )
+        for on_card, threads in {(cell.config.device != "cpu", cell.config.threads) for cell in self._cells}:
+            fitting = [machine for machine in machines if not on_card or machine.get("GPU", 0) >= 1]
+            if on_card and not fitting:
+                raise UserError(
+                    "the cells are to run on cuda, and no machine of the Ray cluster has a card: give --device cpu"
+                )
+            most = int(max((machine.get("CPU", 0) for machine in fitting), default=0))
+            if most < threads:
+                raise UserError(
+                    f"a cell needs {threads} CPUs (--threads), and no machine of the Ray cluster"
+                    f"{' with a card' if on_card else ''} has more than {most}"
+                )
 
 
 def _knock(address: str) -> None:

@@ -8,13 +8,15 @@ and a resumed run takes their results rather than sending these cells again.
 from __future__ import annotations
 
 import math
+import platform
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NoReturn
 
 import psutil
 
@@ -31,7 +33,12 @@ _MORE_MINUTES = 10
 """Of a job beyond `--timeout`: for starting, and for the row to be written."""
 _NO_LIMIT_MINUTES = 365 * 24 * 60
 """submitit's local executor wants a limit, and has no queue that it matters to."""
+_WARNED_SECONDS = 30
+"""How long before its limit of time a job is told, so that it can still leave a row."""
+_LATE_SECONDS = 15
+"""After its job's end, in which a result may still come to be seen on a shared disk."""
 _SUBMITTED = "_submitted.pkl"
+_RESULT = "result"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class SlurmLauncher(Launcher):
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._left: dict[str, Any] | None = None
+        self._ended: dict[str, Any] = {}
 
     def run(self, job: Job, run: Path, on_event: Callable[[Event], None]) -> CellResult:
         """Send the cell as a job and wait for its end."""
@@ -90,20 +98,26 @@ class SlurmLauncher(Launcher):
             return lost("killed", "the run was stopped before the cell was sent")
         where = f"{'process' if self._is_local else 'Slurm job'} {sent.job_id}"
         on_event(SentEvent(where=where))
+        while not (ended := self._end_of(sent)) and not self._stopped.wait(_LOOK_EVERY_SECONDS):
+            pass
+        if not ended:
+            self._cancel(sent)
+            if not sent.paths.result_pickle.exists():
+                _forget(sent)
+            return lost("killed", f"{where} was cancelled")
+        self._ended[job.cell.model_dump_json()] = sent
+        if ended != _RESULT and not self._comes_late(sent):
+            return lost("killed", f"{where} ended without a result (state {ended})", _log(sent))
         try:
-            while not self._is_done(sent):
-                if self._stopped.wait(_LOOK_EVERY_SECONDS):
-                    break
-            if self._stopped.is_set():
-                self._end(sent)
-                return lost("killed", f"{where} was cancelled")
             return CellResult.model_validate_json(sent.result())
         except errors.FailedJobError as error:
             return lost("error", f"{where} failed before the cell had started", str(error)[-4000:])
-        except errors.UncompletedJobError:
-            log = (sent.stderr() or "")[-4000:]
-            return lost("killed", f"{where} ended without a result (state {sent.state})", log or None)
-        finally:
+        except Exception as error:  # whatever is wrong with a file that another machine has written
+            return lost("error", f"the result of {where} cannot be read: {describe(error)}")
+
+    def kept(self, job: Job) -> None:
+        """The job's files have no more to tell than the row does."""
+        if sent := self._ended.pop(job.cell.model_dump_json(), None):
             _forget(sent)
 
     def end_all(self) -> None:
@@ -119,7 +133,7 @@ class SlurmLauncher(Launcher):
             if self._left is None:
                 self._left = self._left_behind(folder)
             return self._left.pop(job.cell.model_dump_json(), None) or self._executor(job, folder).submit(
-                run_on_node, job.model_dump_json()
+                run_as_job, job.model_dump_json()
             )
 
     def _executor(self, job: Job, folder: Path) -> Any:
@@ -141,6 +155,7 @@ class SlurmLauncher(Launcher):
             slurm_constraint=options.constraint,
             slurm_gres=options.gres,
             slurm_mem=options.mem,
+            slurm_signal_delay_s=_WARNED_SECONDS,
             slurm_additional_parameters={"no_requeue": True},
         )
         return executor
@@ -151,20 +166,32 @@ class SlurmLauncher(Launcher):
         found = {}
         for file in sorted(folder.glob(f"*{_SUBMITTED}")):
             sent = kind(folder, file.name.removesuffix(_SUBMITTED))
-            if sent.paths.result_pickle.exists() or not (self._is_local or sent.done(force_check=True)):
+            ended = "gone" if self._is_local else _end_of(sent, at_once=True)
+            if not ended or sent.paths.result_pickle.exists():
                 found[Job.model_validate_json(sent.submission().args[0]).cell.model_dump_json()] = sent
             else:
                 if self._is_local:
-                    self._end(sent)
+                    self._cancel(sent)
                 _forget(sent)
         return found
 
-    def _is_done(self, sent: Any) -> bool:
+    def _end_of(self, sent: Any) -> str:
+        """See `_end_of`."""
         with self._lock:  # submitit asks for the states of all jobs at once, and keeps them for all
-            return bool(sent.done())
+            try:
+                return _end_of(sent)
+            except OSError:  # of a shared disk, say: it is looked at again
+                return ""
 
-    def _end(self, sent: Any) -> None:
-        """Cancel a job."""
+    def _comes_late(self, sent: Any) -> bool:
+        """Whether a job that has ended shows a result after all, as it may on a shared disk."""
+        if not self._is_local:
+            for _ in range(int(_LATE_SECONDS / _LOOK_EVERY_SECONDS)):
+                if self._stopped.wait(_LOOK_EVERY_SECONDS) or self._end_of(sent) == _RESULT:
+                    break
+        return bool(sent.paths.result_pickle.exists())
+
+    def _cancel(self, sent: Any) -> None:
         if self._is_local:
             _kill_tree(int(sent.job_id), str(sent.paths.folder))
         else:
@@ -186,6 +213,57 @@ def _minutes(options: SlurmOptions, timeout_seconds: float | None) -> int:
     raise UserError(
         "a Slurm job needs a limit of time: give --launcher-set time=MINUTES, or with --timeout SECONDS that of a cell"
     )
+
+
+def _end_of(sent: Any, *, at_once: bool = False) -> str:
+    """Empty while the job may still leave a result; else `_RESULT`, or the state that it has ended in.
+
+    Submitit itself takes a job that was preempted for one that goes on, as those do that may be queued again, and one
+    that is suspended for one that has ended.
+    """
+    has_ended = sent.done(force_check=at_once)
+    if sent.paths.result_pickle.exists():
+        return _RESULT
+    state = str(sent.state).upper()
+    if state.startswith("SUSPENDED") or not (has_ended or state.startswith("PREEMPTED")):
+        return ""
+    return state
+
+
+def _log(sent: Any) -> str | None:
+    """The end of what a job has written as errors."""
+    try:
+        text: str = sent.paths.stderr.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return text[-4000:] or None
+
+
+class _ToldToEnd(BaseException):
+    """Slurm has told the job to end."""
+
+
+def run_as_job(text: str) -> str:
+    """`run_on_node` in a job; told to end, it still comes back with a row.
+
+    Args:
+        text: The `Job`, as JSON.
+
+    Returns:
+        The `CellResult`, as JSON.
+    """
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise _ToldToEnd
+
+    start = time.perf_counter()
+    signal.signal(signal.SIGUSR2, end)  # in place of submitit's, which leaves a traceback
+    try:
+        return run_on_node(text)
+    except _ToldToEnd:
+        why = "Slurm told the job to end: its limit of time was near, or another job has precedence"
+        row = failed(Job.model_validate_json(text), "killed", why, time.perf_counter() - start)
+        return row.model_copy(update={"node": platform.node()}).model_dump_json()
 
 
 def _forget(sent: Any) -> None:

@@ -26,6 +26,18 @@ class Where:
         """Whether cells may run on other machines than this."""
         return self.launcher != "local"
 
+    def again(self, record: RunRecord) -> list[str]:
+        """What to give a resumed run so that it goes on here again, where the run's record says something else."""
+        is_as_recorded = self.launcher == record.launcher
+        known = record.launcher_options if is_as_recorded else {}
+        flags = [] if is_as_recorded else ["--launcher", self.launcher]
+        for name, value in self.options.items():
+            if known.get(name) != value:
+                flags += ["--launcher-set", f"{name}={value}"]
+        if self.elsewhere and self.jobs != (record.jobs if is_as_recorded else MOST_AT_A_TIME):
+            flags += ["--jobs", str(self.jobs)]
+        return flags
+
 
 def choose(launcher: LauncherName, options: Mapping[str, str], jobs: int | None) -> Where:
     """Where a new run's cells are run.

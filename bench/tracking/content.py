@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from results.schema import CellResult
@@ -27,11 +28,17 @@ def title(result: CellResult) -> str:
 
 
 def settings(result: CellResult) -> dict[str, Any]:
-    """What names the cell, and its whole configuration; the method's options under `options.`."""
-    values = result.config.model_dump()
-    options = values.pop("options")
+    """What names the cell, and its whole configuration; what has parts as `options.T`, `tuning.trials`."""
     key = {"dataset": result.dataset, "method": result.method, "method_name": result.method_name, "seed": result.seed}
-    return key | values | {f"options.{name}": value for name, value in options.items()}
+    return key | dict(_flat(result.config.model_dump()))
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
 
 
 def history(result: CellResult) -> dict[int, dict[str, float]]:

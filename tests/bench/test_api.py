@@ -154,6 +154,9 @@ def test_interrupting_keeps_finished_cells_and_resume_goes_on(
         ({"amp": "yes"}, "amp='yes' is not accepted: give True or False"),
         ({"set": {"no_such_option": 1}}, "no_such_option"),
         ({"resume": "nowhere"}, "there is no run 'nowhere'"),
+        ({"config": Path("nowhere.toml")}, "nowhere.toml"),
+        ({"config": [Path("nowhere.toml")]}, "nowhere.toml"),
+        ({"set": 5}, "'5' is not an option"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(

@@ -222,3 +222,11 @@ def test_a_file_that_is_not_a_model_is_refused(saved: Path, kind: str) -> None:
     with pytest.raises(UserError, match=r"model\.safetensors") as refusal:
         load_model(saved)
     assert "\n" not in str(refusal.value)
+
+
+def test_no_model_is_put_where_the_run_is_not(tmp_path: Path) -> None:
+    """On another machine, the run's folder may be absent: a model there would be one that nobody finds."""
+    method = small("backprop-cnn")
+    with pytest.raises(OSError, match="run"):
+        save_model(tmp_path / "run" / model_path("digits", "noprop", 0), method, card_of(method))
+    assert list(tmp_path.iterdir()) == []

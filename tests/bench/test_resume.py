@@ -11,6 +11,7 @@ from results.schema import CellResult
 from results.store import CELLS_FILE, RUN_FILE, read_cells
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
+from tests.bench.harness import SMALL
 from tests.datasets.files import colour, write_cifar_archive
 from tests.factories import make_cell, make_config, make_failed_cell, make_run, write_run
 
@@ -105,7 +106,7 @@ OWN = [
 ]
 OTHER = [
     ("--methods", "backprop-cnn,backprop", "--methods (the run has backprop-cnn, given is backprop, backprop-cnn)"),
-    ("--set", "T=1", "--set (the run has backprop-cnn, given is"),
+    ("--set", "T=1", "--set (the run has none, given is T=1)"),
     ("--datasets", "mnist", "--datasets (the run has digits, given is mnist)"),
     ("--preset", "standard", "--preset (the run has quick, given is standard)"),
     ("--seeds", "0,1", "--seeds (the run has 0, 1, 2, 3, given is 0, 1)"),
@@ -138,6 +139,18 @@ def test_refuses_other_settings_and_names_them(
     command: Command, cells: FakeCells, half_done: Path, option: str, value: str, said: str
 ) -> None:
     refused(command, cells, half_done, option, value, quotes=said)
+
+
+def test_a_set_option_is_the_run_s_where_its_methods_have_it_so(
+    command: Command, cells: FakeCells, tmp_path: Path
+) -> None:
+    made = command("--out", tmp_path, "--methods", "noprop,backprop", "--set", "T=2", "--seeds", "0", *SMALL)
+    assert made.code == 0
+    (run,) = tmp_path.iterdir()
+    assert command("--resume", run, "--set", "T=2").code == 0
+    cells.started.clear()
+    refused(command, cells, run, "--set", "T=3", quotes="--set (the run has T=2, given is T=3)")
+    refused(command, cells, run, "--set", "T=no", quotes="T='no'")
 
 
 def test_names_all_that_differs(command: Command, cells: FakeCells, half_done: Path) -> None:
@@ -189,6 +202,13 @@ def test_goes_on_saving_models_or_not(command: Command, cells: FakeCells, tmp_pa
     run = write_run(tmp_path / "run", [row(0)], make_run([row(0), row(1)], save_models=save))
     assert command("--resume", run).code == 0
     assert [job.save_in for job in cells.jobs] == [str(run) if save else None]
+
+
+def test_a_name_that_no_disk_takes(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    """Looking for it is an error already, as it is in a folder that may not be entered."""
+    ended = command("--resume", "x" * 300, "--out", tmp_path)
+    assert (ended.code, len(ended.lines)) == (2, 1)
+    assert "there is no run" in ended.err
 
 
 def refused(command: Command, cells: FakeCells, run: Path, *more: str, quotes: str) -> None:

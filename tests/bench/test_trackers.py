@@ -13,7 +13,7 @@ import pytest
 from bench.tracking.content import ending, history, settings
 from bench.tracking.tracking import Tracking
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_config, make_failed_cell
+from tests.factories import MIB, make_cell, make_config, make_failed_cell, make_tuning
 
 
 def log(tracker: str, run: Path, capfd: pytest.CaptureFixture[str], *cells: CellResult) -> list[str]:
@@ -31,6 +31,9 @@ def test_what_is_told_of_a_cell_has_the_names_of_the_results() -> None:
     assert "options" not in told
     assert [values["val_accuracy"] for values in history(cell).values()] == [e.val_accuracy for e in cell.epochs]
     assert ending(cell)["test_accuracy"] == 0.9
+    tuning = settings(make_cell(config=make_config(tuning=make_tuning())))
+    assert tuning["tuning.trials"] == 20
+    assert not any(isinstance(value, dict) for value in tuning.values())
     assert "gpu_peak_allocated_bytes" not in ending(cell)
     assert ending(make_cell(gpu_peak_allocated_bytes=MIB))["gpu_peak_allocated_bytes"] == MIB
 
@@ -124,7 +127,8 @@ def test_tensorboard_has_a_folder_a_cell_with_every_epoch_and_the_final_figures(
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    cell = make_cell("noprop", "digits", 3, epochs=2, config=make_config(train_size=None))
+    config = make_config(train_size=None, tuning=make_tuning())
+    cell = make_cell("noprop", "digits", 3, epochs=2, config=config)
     assert log("tensorboard", tmp_path, capfd, cell, make_failed_cell("noprop", "digits", 4)) == [
         f"note: to see it in TensorBoard: tensorboard --logdir {tmp_path / 'tensorboard'}"
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.hyperparameters import section
+from reports.hyperparameters import limits, section
 from reports.matching import Mismatch, mismatches, settings_table
 from reports.view import RunView, arrange
 from results.schema import CellResult
@@ -122,3 +122,17 @@ def test_a_search_for_some_is_a_mismatch() -> None:
         )
     ]
     assert "tuning" not in settings_table(view_of(*cells))
+
+
+def test_each_data_set_has_its_own_budget_in_the_caveats() -> None:
+    """Searches on two data sets may differ in length, and in how much was searched, without being unequal."""
+    few = make_tuning().space.items()
+    cells = [
+        tuned("noprop", dataset="digits", tuning={"epochs": 10}),
+        tuned("noprop", tuning={"space": dict(list(few)[:1])}),
+    ]
+    text = "\n".join(limits(view_of(*cells)))
+    assert "20 trials of 10 epochs on 5,000 training images" in text
+    assert "20 trials of 3 epochs on 5,000 training images" in text
+    assert "covers it more thinly" not in text
+    assert "covers it more thinly" in "\n".join(limits(view_of(*cells, tuned("backprop"))))

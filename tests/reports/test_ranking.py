@@ -13,6 +13,7 @@ from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_calibration, make_cell, make_failed_cell, make_run
 
+SHARING = "cells ran 2 at a time"
 INSIDE, WHOLE = "gradients inside a block", "gradients through the whole network"
 
 
@@ -29,8 +30,8 @@ def cells_of(seeds: int, **methods: tuple[float, float]) -> list[CellResult]:
     ]
 
 
-def text_of(data: DatasetView, *, times: bool = True) -> str:
-    return "\n".join(section(data, times=times))
+def text_of(data: DatasetView, *, sharing: str | None = None) -> str:
+    return "\n".join(section(data, sharing=sharing))
 
 
 def rows(text: str) -> list[list[str]]:
@@ -134,9 +135,9 @@ def test_a_range_holds_the_place_by_mean_where_methods_finished_other_seeds() ->
 def test_times_of_cells_side_by_side_have_no_places() -> None:
     data = view_of(cells_of(2, backprop=(0.9, 20.0), noprop=(0.8, 30.0)))
     assert "in training time" in text_of(data)
-    found = text_of(data, times=False)
+    found = text_of(data, sharing=SHARING)
     assert "in training time" not in found
-    assert "Times are left out" in found
+    assert "Times are left out: cells ran 2 at a time." in found
 
 
 def test_memory_is_that_of_the_card_where_there_is_one() -> None:

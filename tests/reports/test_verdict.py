@@ -12,6 +12,7 @@ from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run
 
+SHARING = "cells ran 2 at a time"
 SEEDS = 8
 
 
@@ -61,8 +62,8 @@ def make_pair(seeds: int, **ours: object) -> DatasetView:
     return view_of([*cells, *(make_cell("noprop", seed=seed, **(base | ours)) for seed in range(seeds))])
 
 
-def text_of(data: DatasetView, *, times: bool = True) -> str:
-    return "\n".join(verdict.section(data, times=times))
+def text_of(data: DatasetView, *, sharing: str | None = None) -> str:
+    return "\n".join(verdict.section(data, sharing=sharing))
 
 
 def test_what_is_shown_is_told_in_the_reader_s_units() -> None:
@@ -93,9 +94,9 @@ def test_with_too_many_methods_it_says_that_no_number_of_seeds_would_do() -> Non
 
 
 def test_times_of_cells_side_by_side_are_not_compared() -> None:
-    found = text_of(make_pair(9, train_seconds=21.0), times=False)
+    found = text_of(make_pair(9, train_seconds=21.0), sharing=SHARING)
     assert "slower" not in found
-    assert "Times are left out" in found
+    assert "Times are left out: cells ran 2 at a time." in found
 
 
 def test_what_is_the_same_is_called_the_same_and_what_is_much_more_a_multiple() -> None:

@@ -144,6 +144,11 @@ def test_folder_without_a_run(tmp_path: Path) -> None:
         read_run(tmp_path / "absent")
 
 
+def test_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="cannot be looked into"):
+        read_run(tmp_path / ("x" * 300))
+
+
 def test_a_run_is_never_written_over(run: Path) -> None:
     before = contents(run)
     with pytest.raises(ResultsError, match="already exists"):

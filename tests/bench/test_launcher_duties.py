@@ -1,0 +1,181 @@
+"""What a run and a launcher owe each other: results kept until rows are, ends that are ends, machines that fit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from bench import sweep
+from bench.errors import UserError
+from bench.job import Event, Job
+from bench.launchers import slurm
+from bench.launchers.launcher import Launcher
+from bench.launchers.ray import RayLauncher
+from bench.launchers.where import Where
+from bench.progress import LineDisplay
+from results.schema import CellResult, LauncherName
+from results.store import ResultsError, read_cells
+from tests.factories import make_cell, make_config, make_environment, make_run, write_run
+
+
+class Engine(Launcher):
+    """Runs nothing; sees how many rows there are when it is told that one is kept."""
+
+    name: ClassVar[LauncherName] = "slurm"
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self.rows_then: list[int] = []
+        self.fails: BaseException | None = None
+        self.ended = 0
+
+    def run(self, job: Job, run: Path, on_event: Callable[[Event], None]) -> CellResult:
+        if self.fails is not None:
+            raise self.fails
+        cell = job.cell
+        return make_cell(cell.method, cell.dataset, cell.seed, config=cell.config, run_id=job.run_id)
+
+    def kept(self, job: Job) -> None:
+        self.rows_then.append(len(read_cells(self._run)))
+
+    def end_all(self) -> None:
+        self.ended += 1
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run", [], make_run([make_cell(seed=seed) for seed in range(2)], launcher="slurm"))
+
+
+def conduct(run: Path, engine: Engine) -> list[CellResult]:
+    cells = sweep.read_run(run).cells
+    return sweep.run_cells(run, cells, None, LineDisplay(len(cells), 0), launcher=engine)
+
+
+def test_a_launcher_is_told_of_a_row_when_that_is_on_disk(run: Path) -> None:
+    engine = Engine(run)
+    assert len(conduct(run, engine)) == 2
+    assert engine.rows_then == [1, 2]
+
+
+def test_a_row_that_cannot_be_written_is_not_kept(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path, row: CellResult) -> None:
+        raise ResultsError("no space left")
+
+    monkeypatch.setattr(sweep, "append_cell", full)
+    engine = Engine(run)
+    with pytest.raises(ResultsError):
+        conduct(run, engine)
+    assert engine.rows_then == []
+
+
+def test_stopping_ends_what_the_launcher_runs_and_what_runs_here(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker is a process of this machine, whatever runs the cells."""
+    here = threading.Event()
+    monkeypatch.setattr(sweep, "end_all", here.set)
+    monkeypatch.setattr(Engine, "run", lambda *_: here.wait(20))
+    monkeypatch.setattr(sweep, "as_completed", interrupted)
+    engine = Engine(run)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(run, engine)
+    assert here.is_set()
+    assert engine.ended > 0
+
+
+def interrupted(waiting: object) -> Iterator[object]:
+    raise KeyboardInterrupt
+    yield
+
+
+def a_job(tmp_path: Path, state: str, *, done: bool, result: bool = False) -> SimpleNamespace:
+    """As submitit shows one."""
+    file = tmp_path / "1_0_result.pkl"
+    if result:
+        file.touch()
+    return SimpleNamespace(done=lambda force_check: done, state=state, paths=SimpleNamespace(result_pickle=file))
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "end"),
+    [
+        ("RUNNING", False, ""),
+        ("PREEMPTED", False, "PREEMPTED"),  # sent with no_requeue, it does not come back
+        ("SUSPENDED", True, ""),
+        ("CANCELLED by 0", True, "CANCELLED BY 0"),
+        ("COMPLETED", True, "COMPLETED"),
+    ],
+)
+def test_which_states_of_a_job_are_ends(tmp_path: Path, state: str, done: bool, end: str) -> None:
+    assert slurm._end_of(a_job(tmp_path, state, done=done)) == end
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "SUSPENDED", "PREEMPTED", "FAILED"])
+def test_a_job_with_a_result_has_ended_whatever_its_state(tmp_path: Path, state: str) -> None:
+    assert slurm._end_of(a_job(tmp_path, state, done=True, result=True)) == slurm._RESULT
+
+
+def test_a_job_that_is_told_to_end_leaves_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(text: str) -> str:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        time.sleep(20)
+        raise AssertionError
+
+    monkeypatch.setattr(slurm, "run_on_node", endless)
+    before = signal.getsignal(signal.SIGUSR2)
+    cell = make_run([make_cell()]).cells[0]
+    job = Job(run_id="x", cell=cell, data_dir=None, environment=make_environment())
+    try:
+        row = CellResult.model_validate_json(slurm.run_as_job(job.model_dump_json()))
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert row.key == cell.key
+    assert row.status == "killed"
+    assert "limit of time" in (row.error or "")
+    assert row.node is not None
+
+
+HEAD, CARDS = {"CPU": 64.0}, {"CPU": 16.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "said"),
+    [
+        ("cpu", 64, None),
+        ("cuda", 16, None),
+        ("cpu", 65, "no machine of the Ray cluster has more than 64"),
+        ("cuda", 17, "no machine of the Ray cluster with a card has more than 16"),
+    ],
+)
+def test_one_machine_of_ray_s_has_all_that_a_cell_needs(device: str, threads: int, said: str | None) -> None:
+    launcher = RayLauncher.__new__(RayLauncher)
+    launcher._cells = make_run([make_cell(config=make_config(device=device, threads=threads))]).cells
+    machines = [{"Resources": each, "Alive": True} for each in (HEAD, CARDS)]
+    launcher._ray = SimpleNamespace(nodes=lambda: machines)
+    if said is None:
+        launcher._check()
+        return
+    with pytest.raises(UserError, match=said):
+        launcher._check()
+
+
+def test_going_on_needs_to_be_told_what_the_record_does_not_say() -> None:
+    record = make_run([make_cell()], jobs=24, launcher="slurm", launcher_options={"partition": "a", "mem": "1G"})
+    options = {"partition": "a", "mem": "1G"}
+    assert Where("slurm", options, 24).again(record) == []
+    assert Where("local", {}, 1).again(record) == ["--launcher", "local"]
+    changed = Where("slurm", options | {"partition": "b"}, 3)
+    assert changed.again(record) == ["--launcher-set", "partition=b", "--jobs", "3"]
+    assert Where("ray", {"address": "x"}, 1024).again(record) == [
+        "--launcher",
+        "ray",
+        "--launcher-set",
+        "address=x",
+    ]
