@@ -44,6 +44,7 @@ class DFA(LayerwiseCNN):
     hidden layer, from the output's error to the layer's output after pooling and ReLU (B_k e is what stands for the
     gradient there). Inside a layer, which for the last one includes batch norm, its own derivative is used. The error
     is known only when all layers have computed, so that, as in backpropagation, all activations are held until then.
+    The matrices are buffers: neither parameters nor activations, and so in no figure but resident memory.
     """
 
     summary = (
