@@ -124,7 +124,7 @@ def _words(option: click.Parameter, name: str, value: Any) -> Iterator[str]:
     if getattr(option, "is_flag", False):
         if not isinstance(value, bool):
             raise UserError(f"{name}={value!r} is not accepted: give True or False")
-        yield from [flag] if value else []
+        yield from [flag] if value else option.secondary_opts[:1]  # which a file may have turned on
     elif getattr(option, "multiple", False):
         given = [f"{key}={_text(one)}" for key, one in value.items()] if isinstance(value, Mapping) else value
         is_one = isinstance(given, str) or not isinstance(given, Iterable)

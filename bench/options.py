@@ -1,4 +1,7 @@
-"""Flags that several commands have, alike in name, in what they accept and in what their help says."""
+"""Flags that several commands have, alike in name, in what they accept and in what their help says.
+
+A switch that a file may turn on (`--config`) has a flag that turns it off again.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +23,5 @@ augment = click.option(
     default="none",
     help="standard: training images shifted and, where classes allow it, mirrored at random, alike for all methods.",
 )
-amp = click.option("--amp", is_flag=True, help="Mixed precision (bfloat16) for every method.")
+amp = click.option("--amp/--no-amp", help="Mixed precision (bfloat16) for every method.")
 data_dir = click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")

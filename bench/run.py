@@ -57,8 +57,7 @@ DEFAULT_OUT = Path("results/runs")
 @options.augment
 @options.amp
 @click.option(
-    "--low-memory",
-    is_flag=True,
+    "--low-memory/--no-low-memory",
     help="Train methods that can be (noprop) part after part, too: a row of its own with less memory.",
 )
 @click.option(
@@ -93,7 +92,7 @@ DEFAULT_OUT = Path("results/runs")
     type=click.Choice([*trackers.names(), "none"]),
     help="Hand each finished cell to this experiment tracker.  [default: none; with --resume the run's]",
 )
-@click.option("--save", is_flag=True, help="Keep the trained models in the run's folder, for python -m bench.predict.")
+@click.option("--save/--no-save", help="Keep the trained models in the run's folder, for python -m bench.predict.")
 @form_options
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."

@@ -26,10 +26,8 @@ PLAIN = Forms()
 """Markdown alone."""
 
 
-html_option = click.option("--html", is_flag=True, help="Also write report.html: the report as one page for a browser.")
-latex_option = click.option(
-    "--latex", is_flag=True, help="Also write tables.tex: the report's main tables for a paper."
-)
+html_option = click.option("--html/--no-html", help="Also write report.html: the report as one page for a browser.")
+latex_option = click.option("--latex/--no-latex", help="Also write tables.tex: the report's main tables for a paper.")
 
 
 def form_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -104,7 +104,7 @@ def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command,
     start, words = shlex.split(ours.command)[:3], shlex.split(ours.command)[3:]
     assert start == ["python", "-m", "bench.run"]
     assert "--amp" in words
-    assert "--low-memory" not in words
+    assert "--no-low-memory" in words
     words[words.index("--out") + 1] = str(tmp_path / "two")
     assert command(*words).code == 0
     again = read_run(the_run(tmp_path / "two"))

@@ -63,9 +63,10 @@ def test_the_command_line_wins_over_files_and_the_last_file_over_the_first(
     second = tmp_path / "second.toml"
     second.write_text("epochs = 5\nlr = 0.5\npreset = 'standard'")
     given = ("--config", file, "--config", second, "--lr", "0.25", "--methods", "noprop[T=1]", "--seeds", 1)
-    (cell,) = planned(command, tmp_path / "out", *given, "--set", "sampler=mean")
+    (cell,) = planned(command, tmp_path / "out", *given, "--no-amp", "--set", "sampler=mean")
     assert (cell.config.lr, cell.config.epochs, cell.config.batch_size) == (0.25, 5, 17)
     assert (cell.config.preset, cell.method, cell.seed) == ("standard", "noprop[T=1,sampler=mean]", 1)
+    assert cell.config.amp is False
 
 
 PLANS: dict[str, tuple[object, ...]] = {
