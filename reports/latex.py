@@ -25,7 +25,7 @@ from reports.view import DatasetView, RunView
 RESULTS = (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED)
 COMPARED = tuple(column for column in RATIOS if column[0] in (TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED))
 HEADER_WIDTH = 14
-"""Characters in a line of a header; a table then fits the width of a page."""
+"""Characters in a line of a header, so that a table fits the width of most pages."""
 _ESCAPED = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -39,12 +39,14 @@ _ESCAPED = str.maketrans(
     }
 )
 _NARROW = r"\footnotesize\setlength{\tabcolsep}{4pt}"
+_AT_MOST_THE_PAGE = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Where it does not, with long labels, it is made smaller."""
 _PREAMBLE = """\
 % The main tables of run {run}, from the same rows as those of report.md.
-% They need the package booktabs. A whole document:
+% They need the packages booktabs and graphicx. A whole document:
 %   \\documentclass{{article}}
 %   \\usepackage[T1]{{fontenc}}
-%   \\usepackage{{booktabs}}
+%   \\usepackage{{booktabs,graphicx}}
 %   \\begin{{document}}
 %   \\input{{tables}}
 %   \\end{{document}}
@@ -103,6 +105,8 @@ def _table(table: MethodTable, caption: str, label: str) -> str:
         caption=escaped(caption),
         label=label,
     )
+    begin, end = r"\begin{tabular}", r"\end{tabular}"
+    text = text.replace(begin, f"{_AT_MOST_THE_PAGE}\n{begin}").replace(end, f"{end}}}")
     return text.replace("\\centering\n", f"\\centering\n{_NARROW}\n")
 
 

@@ -19,7 +19,7 @@ from tests.reports.test_tables import column
 ODD = "noprop[a_b=50%&c#1,d=$x^2~{y}\\z]"
 DOCUMENT = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
-\usepackage{booktabs}
+\usepackage{booktabs,graphicx}
 \begin{document}
 \input{tables}
 \end{document}
@@ -129,3 +129,4 @@ def test_a_document_with_them_compiles(report: Path, tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout
     assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+    assert "Overfull" not in ended.stdout  # however long a label is
