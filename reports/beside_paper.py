@@ -42,11 +42,15 @@ def comparisons(data: DatasetView) -> list[Comparison]:
 
 
 def section(data: DatasetView) -> Iterator[str]:
-    """The section as Markdown blocks; nothing where no method stands beside an entry of the paper's."""
+    """The section as Markdown blocks; nothing where no method has an entry of the paper's."""
     found = comparisons(data)
-    if not found:
-        return
+    context = without_ours(data)
     paper = published()
+    if not found:
+        if context and any(row.here in _finished(data) for row in paper.accuracy):
+            yield "### Beside the paper"
+            yield f"{context} ({paper.source} {paper.version}.)"
+        return
     yield "### Beside the paper"
     yield table(data, found)
     yield (
@@ -58,7 +62,7 @@ def section(data: DatasetView) -> Iterator[str]:
         "[Options of the methods](#options-of-the-methods)."
     )
     yield "\n".join(f"- {sentence}" for sentence in differences(found))
-    if context := without_ours(data):
+    if context:
         yield context
 
 
@@ -108,15 +112,22 @@ def differences(found: Iterable[Comparison]) -> list[str]:
 
 
 def without_ours(data: DatasetView) -> str | None:
-    """The entries of table 1 for methods that this project does not have; None for another data set."""
-    name = paper_dataset(data.name)
+    """The entries of table 1 that nothing here can be held against; None for another data set."""
+    name, here = paper_dataset(data.name), _finished(data)
     entries = [
-        f"{row.row} {number(percent, decimals=2)}%"
+        f"{row.row} {number(percent, decimals=2)}%{f' (here {code(row.here)})' if row.here in here else ''}"
         for row in published().accuracy
         if row.method is None and name is not None
         for percent in (values[name] for values in row.percent.values() if name in values)
     ]
-    return f"Table 1 also has, for methods that are not part of this project: {listed(entries)}." if entries else None
+    if not entries:
+        return None
+    return f"For methods of whose training the paper's table 3 says nothing, its table 1 has {listed(entries)}."
+
+
+def _finished(data: DatasetView) -> set[str]:
+    """The registry's names of the methods with a finished cell."""
+    return {cell.method_name for cells in data.finished.values() for cell in cells}
 
 
 def gpu_memory(data: DatasetView) -> str | None:

@@ -33,7 +33,9 @@ class AccuracyRow(_Fact):
     row: str
     """The method as the paper calls it."""
     method: str | None = None
-    """Our name of it; None where this project does not have it."""
+    """Our name of it; None where this project does not have it, or not as the paper's."""
+    here: str | None = None
+    """Our name of a method of which the paper tells a figure, and nothing of network and training: no comparison."""
     percent: dict[Embedding | Literal["any"], dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]]]
     """Test accuracy by embedding (`any` for a method that has none) and data set."""
 

@@ -143,7 +143,16 @@ def test_methods_that_only_the_paper_has_are_context() -> None:
     cifar = section(cell(dataset="cifar10"))
     assert "Difference target propagation 50.71%" in cifar
     assert "Forward-Forward" not in cifar
-    assert "Table 1 also has" not in section(cell(dataset="cifar100"))
+    assert "table 1 has" not in section(cell(dataset="cifar100"))
+
+
+def test_methods_that_the_paper_only_quotes_are_named_and_held_against_nothing() -> None:
+    text = section(cell("forward-forward", config={"options": {}}))
+    assert "Forward-Forward 98.63% (here `forward-forward`)" in text
+    assert "arXiv 2503.24322" in text
+    assert "Difference target propagation 98.06%." in text
+    assert "|" not in text
+    assert section(cell("dfa", config={"options": {}})) == ""
 
 
 def test_gpu_memory_of_the_paper_stands_beside_measured_one_hot_methods_only() -> None:

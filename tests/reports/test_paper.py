@@ -24,6 +24,8 @@ def test_every_row_is_of_a_method_of_ours_or_of_none() -> None:
     rows = [*published().accuracy, *published().gpu_memory, *published().training]
     assert {row.method for row in rows} - {None} == {"backprop", "noprop", "adjoint", "noprop-ct", "noprop-fm"}
     assert all(row.method is None or row.method in methods.available() for row in rows)
+    named = {row.here for row in published().accuracy} - {None}
+    assert named == {"forward-forward", "difference-target-propagation"} <= set(methods.available())
     assert {row.row for row in published().accuracy if row.method is None} == {
         "Forward-Forward",
         "Forward gradient (LG-FG-A)",
