@@ -49,7 +49,7 @@ def section(data: DatasetView) -> Iterator[str]:
     if not found:
         if context and any(row.here in _finished(data) for row in paper.accuracy):
             yield "### Beside the paper"
-            yield f"{context} ({paper.source} {paper.version}.)"
+            yield f"{context.removesuffix('.')} ({paper.source} {paper.version})."
         return
     yield "### Beside the paper"
     yield table(data, found)

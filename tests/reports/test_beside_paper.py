@@ -150,7 +150,7 @@ def test_methods_that_the_paper_only_quotes_are_named_and_held_against_nothing()
     text = section(cell("forward-forward", config={"options": {}}))
     assert "Forward-Forward 98.63% (here `forward-forward`)" in text
     assert "arXiv 2503.24322" in text
-    assert "Difference target propagation 98.06%." in text
+    assert "Difference target propagation 98.06% (arXiv" in text
     assert "|" not in text
     assert section(cell("dfa", config={"options": {}})) == ""
 
