@@ -140,7 +140,7 @@ def _list() -> None:
 
     print("methods:")
     for name, method in methods.available().items():
-        print(f"  {name:<22}{method.summary}")
+        print(f"  {name:<31}{method.summary}")
     print("data sets:")
     for name, dataset in datasets.available().items():
         print(f"  {name:<22}{dataset.summary}")

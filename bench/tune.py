@@ -98,6 +98,13 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
             return stop_code(stop)
         except OSError as error:
             raise UserError(f"cannot write to the study in {folder}: {error.strerror or error}") from None
+        most = max(len(search.ended) for search in searches)
+        if most > trials:
+            print(
+                f"note: {folder} has {most} trials of a method, of which the first {trials} count here, and the "
+                f"winners are theirs: give --trials {most} to count all",
+                file=sys.stderr,
+            )
         return _conclude(folder, {search: search.winner(trials) for search in searches})
 
 

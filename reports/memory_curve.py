@@ -69,7 +69,10 @@ def memory_over_time(
 
 def _first_sampled(cells: Sequence[CellResult]) -> CellResult | None:
     for cell in cells:
-        if cell.machine is not None and cell.machine.rss_series and cell.baseline_rss_bytes is not None:
+        if cell.machine is None or not cell.machine.rss_series or cell.baseline_rss_bytes is None:
+            continue
+        seconds, _ = cell.machine.rss_series[-1]
+        if seconds > 0:  # else it was over before a second look
             return cell
     return None
 

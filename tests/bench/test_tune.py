@@ -165,8 +165,10 @@ def test_more_trials_are_added_and_fewer_look_at_the_first(search: Tune, trials:
     assert len(trials.jobs) == 10
     assert [line.split("]")[0] for line in ended.lines] == [f"[{number}/10" for number in range(5, 11)]
     trials.accuracy = lambda job: 1.0
-    search(*METHODS, "--trials", 1)
+    fewer = search(*METHODS, "--trials", 1)
     assert len(trials.jobs) == 10
+    assert "has 5 trials of a method, of which the first 1 count here" in fewer.err
+    assert "count here" not in ended.err
     assert {each["tuning"]["trials"] for each in winners(tmp_path).values()} == {1}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.datasets import get
+from bench.datasets.formats.npz import read_arrays
 from bench.errors import UserError
 from tests.datasets import files
 
@@ -123,5 +124,12 @@ def test_a_file_that_was_cut_short_is_named(length: int, root: Path) -> None:
 
 
 def test_a_folder_is_no_archive(root: Path) -> None:
-    with pytest.raises(UserError, match=r"is not a sound \.npz archive"):
+    with pytest.raises(UserError, match=r"is a folder; expected an \.npz archive"):
         get(f"npz:{root}")
+
+
+def test_what_is_no_archive_is_called_that_and_nobody_is_told_to_unpickle_it(tmp_path: Path) -> None:
+    (tmp_path / "junk.npz").write_bytes(b"hello")
+    with pytest.raises(UserError, match="no zip file") as error:
+        read_arrays(tmp_path / "junk.npz")
+    assert "pickle" not in str(error.value)

@@ -9,7 +9,7 @@ import pytest
 from reports.build import build_report
 from reports.machine import disturbance, is_disturbed
 from results.schema import CellResult
-from tests.factories import make_cell, make_cells, make_environment, make_machine, make_run, write_run
+from tests.factories import MIB, make_cell, make_cells, make_environment, make_machine, make_run, write_run
 
 
 def report_of(folder: Path, cells: list[CellResult], **run: object) -> str:
@@ -104,6 +104,16 @@ def test_where_the_cards_energy_comes_from_is_said(tmp_path: Path, source: str, 
     section = report_of(tmp_path, cells).split("### Energy")[1].split("###")[0]
     assert said in section
     assert "GPU, J" in section
+
+
+def test_memory_over_time_needs_more_than_the_sample_at_the_start(tmp_path: Path) -> None:
+    """On a logarithmic axis it would be nowhere, while the caption speaks of it."""
+    at_start = (0.0, 500 * MIB)
+    cells = make_cells(["backprop"], machine=make_machine(rss_series=[at_start, (3.0, 510 * MIB)]))
+    cells += make_cells(["noprop"], machine=make_machine(rss_series=[at_start]))
+    report = report_of(tmp_path, cells)
+    assert "Largest sample: backprop" in report
+    assert "noprop" not in report.split("Largest sample: ")[1].split("]")[0]
 
 
 def test_memory_over_time_is_drawn_from_the_samples(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[A
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; expected an .npz archive of {', '.join(NAMES)}") from None
         reason = " ".join(str(error).split())
+        if isinstance(error, ValueError) and not zipfile.is_zipfile(path):  # NumPy then speaks of pickles
+            reason = "no zip file, or one that is cut short"
         raise UserError(f"{path} is not a sound .npz archive of plain arrays ({reason}); replace it") from None
 
 
