@@ -121,17 +121,18 @@ def _as_typed(command: click.Command, flags: Mapping[str, Any]) -> Iterator[str]
 
 def _words(option: click.Parameter, name: str, value: Any) -> Iterator[str]:
     flag = option.opts[0]
+    is_list = isinstance(value, Iterable) and not isinstance(value, str)
     if getattr(option, "is_flag", False):
         if not isinstance(value, bool):
             raise UserError(f"{name}={value!r} is not accepted: give True or False")
         yield from [flag] if value else option.secondary_opts[:1]  # which a file may have turned on
     elif getattr(option, "multiple", False):
-        given = [f"{key}={_text(one)}" for key, one in value.items()] if isinstance(value, Mapping) else value
-        is_one = isinstance(given, str) or not isinstance(given, Iterable)
-        for one in [given] if is_one else given:
+        given = value if is_list else [value]
+        if isinstance(value, Mapping):
+            given = [f"{key}={_text(one)}" for key, one in value.items()]
+        for one in given:
             yield from (flag, _text(one))
     else:
-        is_list = isinstance(value, Iterable) and not isinstance(value, str)
         yield from (flag, ",".join(map(_text, value)) if is_list else _text(value))
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 import methods
 from bench.allowance import Allowance, AllowanceError
 from bench.errors import UserError
+from bench.paths import is_file
 from methods.method import Method, TaskShape
 from results.names import file_stem
 
@@ -124,7 +125,7 @@ def load_model(path: Path, device: torch.device | None = None) -> TrainedModel:
     Raises:
         UserError: no such file, a damaged or foreign one, or a method that is not installed.
     """
-    if not os.path.isfile(path):  # noqa: PTH113  (no error where it may not be looked at)
+    if not is_file(path):
         raise UserError(f"there is no model file {str(path)!r}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.paths import is_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +33,7 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
     """
     from PIL import Image
 
-    if not os.path.isfile(path):  # noqa: PTH113  (no error where it may not be looked at)
+    if not is_file(path):
         raise UserError(f"there is no image file {str(path)!r}")
     try:
         with warnings.catch_warnings():

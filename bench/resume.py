@@ -99,9 +99,10 @@ def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> l
         else:
             ours = {getattr(cell.config, name) for cell in record.cells}
             found.append((name, ours, {_resolved(name, value, elsewhere)}))
-    if list(set(_WHAT_METHODS) & set(given)) == ["settings"]:
+    told = [name for name in _WHAT_METHODS if name in given]
+    if told == ["settings"]:
         found.append(("set", *_options(record, parse_settings(given["settings"]))))
-    elif list(set(_WHAT_METHODS) & set(given)) == ["low_memory"]:
+    elif told == ["low_memory"]:
         found.append(
             (
                 "low_memory",
@@ -109,7 +110,7 @@ def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> l
                 given["low_memory"],
             )
         )
-    elif told := [name for name in _WHAT_METHODS if name in given]:
+    elif told:
         preset = given.get("preset", record.cells[0].config.preset)
         settings = parse_settings(given.get("settings", ()))
         low_memory = given.get("low_memory", False)

@@ -138,14 +138,16 @@ def _list() -> None:
     import methods
     from bench import datasets
 
-    print("methods:")
-    for name, method in methods.available().items():
-        print(f"  {name:<31}{method.summary}")
-    print("data sets:")
-    for name, dataset in datasets.available().items():
-        print(f"  {name:<22}{dataset.summary}")
-    for scheme in datasets.schemes().values():
-        print(f"  {scheme.usage:<22}{scheme.summary}")
+    _print_list("methods", {name: method.summary for name, method in methods.available().items()})
+    own = {scheme.usage: scheme.summary for scheme in datasets.schemes().values()}
+    _print_list("data sets", {name: dataset.summary for name, dataset in datasets.available().items()} | own)
+
+
+def _print_list(title: str, summaries: dict[str, str]) -> None:
+    width = max(map(len, summaries)) + 2
+    print(f"{title}:")
+    for name, summary in summaries.items():
+        print(f"  {name:<{width}}{summary}")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from bench.job import Event, Job, WarningEvent
 from bench.launch import end_all, run_in_process
 from bench.launchers.launcher import Launcher
 from bench.parallel.team import team
+from bench.paths import is_dir
 from bench.progress import Display
 from bench.tracking.tracking import Tracking
 from results.calibration import find_calibration
@@ -75,7 +75,7 @@ def find_run(name: str, out: Path) -> Path:
         UserError: there is no such folder.
     """
     for folder in (Path(name), out / name) if name.strip() else ():
-        if os.path.isdir(folder):  # noqa: PTH112  (no error where it may not be looked at)
+        if is_dir(folder):
             return folder
     raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")
 

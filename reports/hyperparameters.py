@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from reports.stats import estimate, paired_differences
 from reports.tables import TEST_ACCURACY, VAL_ACCURACY
@@ -70,7 +70,7 @@ def limits(view: RunView) -> Iterator[str]:
         f"The validation accuracy of {codes(searched)} flatters: the same validation images chose the hyperparameters. "
         "Test images took no part in that."
     )
-    if any(len(sizes) > 1 for sizes in _searched_at_once(records).values()):
+    if _differ_within((dataset, len(tuning.space)) for (dataset, _), tuning in records.items()):
         yield (
             "Where more was searched of a method, the same number of trials covers it more thinly: equal budgets are "
             "not equal chances."
@@ -101,12 +101,10 @@ def limits(view: RunView) -> Iterator[str]:
             )
 
 
-def _searched_at_once(records: Mapping[tuple[str, str], TuningRecord]) -> dict[str, set[int]]:
-    """For each data set, how many settings were searched of its methods."""
-    sizes: dict[str, set[int]] = {}
-    for (dataset, _), tuning in records.items():
-        sizes.setdefault(dataset, set()).add(len(tuning.space))
-    return sizes
+def _differ_within(found: Iterable[tuple[str, object]]) -> bool:
+    """Whether a data set has more than one value, of (data set, value)."""
+    each = set(found)
+    return len(each) > len({dataset for dataset, _ in each})
 
 
 def _first_of_each(view: RunView) -> Iterator[CellResult]:
@@ -163,10 +161,7 @@ def _searches(searched: list[tuple[str, str, TuningRecord]]) -> Iterator[str]:
     samplers = dict.fromkeys(f"{tuning.sampler} with seed {tuning.seed}" for tuning in records)
     studies = dict.fromkeys(tuning.study for tuning in records)
     commits = dict.fromkeys(tuning.commit or "unknown" for tuning in records)
-    budgets: dict[str, set[object]] = {}
-    for dataset, _, tuning in searched:
-        budgets.setdefault(dataset, set()).add(tuning.budget)
-    same = "the same" if all(len(each) == 1 for each in budgets.values()) else "NOT the same"
+    same = "NOT the same" if _differ_within((name, tuning.budget) for name, _, tuning in searched) else "the same"
     yield (
         f"The searched methods of a data set had {same} budget. Optuna's {listed(list(samplers))} proposed what to "
         "try, after a first trial at the defaults; the earliest trial with the highest validation accuracy after its "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.datasets.located import EPOCHS, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
+from bench.paths import is_dir
 from methods.options import Options
 
 TRAIN, TESTS = "train", ("test", "val")
@@ -44,8 +44,7 @@ def open_folder(text: str) -> Dataset:
         UserError: the name cannot be used, a folder is missing or empty, or the parts do not have the same classes.
     """
     place = locate("folder", text, FolderOptions)
-    there = (name for name in TESTS if os.path.isdir(place.path / name))  # noqa: PTH112  (no error where it may not be looked at)
-    test = next(there, TESTS[0])
+    test = next((name for name in TESTS if is_dir(place.path / name)), TESTS[0])
     parts = (place.path / TRAIN, place.path / test)
     class_names, others = (_classes(part) for part in parts)
     for name in sorted({*class_names} ^ {*others}):

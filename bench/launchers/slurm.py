@@ -8,7 +8,6 @@ and a resumed run takes their results rather than sending these cells again.
 from __future__ import annotations
 
 import math
-import platform
 import shutil
 import signal
 import threading
@@ -23,7 +22,7 @@ import psutil
 from bench.errors import UserError
 from bench.job import Event, Job, SentEvent
 from bench.launchers.launcher import Launcher, import_extra, parse_options
-from bench.launchers.node import run_on_node
+from bench.launchers.node import ToldToEnd, run_on_node
 from bench.worker import describe, failed
 from methods.options import Options
 from results.schema import CellResult, LauncherName, name_of
@@ -239,31 +238,14 @@ def _log(sent: Any) -> str | None:
     return text[-4000:] or None
 
 
-class _ToldToEnd(BaseException):
-    """Slurm has told the job to end."""
-
-
 def run_as_job(text: str) -> str:
-    """`run_on_node` in a job; told to end, it still comes back with a row.
-
-    Args:
-        text: The `Job`, as JSON.
-
-    Returns:
-        The `CellResult`, as JSON.
-    """
+    """`run_on_node` in a job, which Slurm tells to end by a signal."""
 
     def end(number: int, frame: object) -> NoReturn:
-        raise _ToldToEnd
+        raise ToldToEnd("Slurm told the job to end: its limit of time was near, or another job has precedence")
 
-    start = time.perf_counter()
     signal.signal(signal.SIGUSR2, end)  # in place of submitit's, which leaves a traceback
-    try:
-        return run_on_node(text)
-    except _ToldToEnd:
-        why = "Slurm told the job to end: its limit of time was near, or another job has precedence"
-        row = failed(Job.model_validate_json(text), "killed", why, time.perf_counter() - start)
-        return row.model_copy(update={"node": platform.node()}).model_dump_json()
+    return run_on_node(text)
 
 
 def _forget(sent: Any) -> None:

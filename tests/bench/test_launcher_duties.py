@@ -16,7 +16,7 @@ import pytest
 from bench import sweep
 from bench.errors import UserError
 from bench.job import Event, Job
-from bench.launchers import slurm
+from bench.launchers import node, slurm
 from bench.launchers.launcher import Launcher
 from bench.launchers.ray import RayLauncher
 from bench.launchers.where import Where
@@ -123,12 +123,12 @@ def test_a_job_with_a_result_has_ended_whatever_its_state(tmp_path: Path, state:
 
 
 def test_a_job_that_is_told_to_end_leaves_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    def endless(text: str) -> str:
+    def endless(job: Job, on_event: object) -> CellResult:
         os.kill(os.getpid(), signal.SIGUSR2)
         time.sleep(20)
         raise AssertionError
 
-    monkeypatch.setattr(slurm, "run_on_node", endless)
+    monkeypatch.setattr(node, "run_in_process", endless)
     before = signal.getsignal(signal.SIGUSR2)
     cell = make_run([make_cell()]).cells[0]
     job = Job(run_id="x", cell=cell, data_dir=None, environment=make_environment())
