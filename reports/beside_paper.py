@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.paper import EMBEDDINGS, Entry, paper_dataset, published, table_1_entry
+from reports.paper import EMBEDDINGS, AccuracyRow, Entry, paper_dataset, published, table_1_entry
 from reports.stats import Estimate, estimate
 from reports.tables import GPU_MEMORY, TEST_ACCURACY
 from reports.text import MISSING, ONE_SEED, code, codes, listed, markdown_table, number, plus_minus
@@ -44,12 +44,12 @@ def comparisons(data: DatasetView) -> list[Comparison]:
 def section(data: DatasetView) -> Iterator[str]:
     """The section as Markdown blocks; nothing where no method has an entry of the paper's."""
     found = comparisons(data)
-    context = without_ours(data)
     paper = published()
+    quoted = _quoted(data)
     if not found:
-        if context and any(row.here in _finished(data) for row in paper.accuracy):
+        if any(row.here in _finished(data) for row, _ in quoted):
             yield "### Beside the paper"
-            yield f"{context.removesuffix('.')} ({paper.source} {paper.version})."
+            yield f"{_context(data, quoted)} ({paper.source} {paper.version})."
         return
     yield "### Beside the paper"
     yield table(data, found)
@@ -62,8 +62,8 @@ def section(data: DatasetView) -> Iterator[str]:
         "[Options of the methods](#options-of-the-methods)."
     )
     yield "\n".join(f"- {sentence}" for sentence in differences(found))
-    if context:
-        yield context
+    if quoted:
+        yield f"{_context(data, quoted)}."
 
 
 def _augmentation(found: Iterable[Comparison]) -> str:
@@ -111,18 +111,26 @@ def differences(found: Iterable[Comparison]) -> list[str]:
     return [f"{codes(dict.fromkeys(names))}: {sentence}" for sentence, names in methods.items()]
 
 
-def without_ours(data: DatasetView) -> str | None:
-    """The entries of table 1 that nothing here can be held against; None for another data set."""
-    name, here = paper_dataset(data.name), _finished(data)
+def _quoted(data: DatasetView) -> list[tuple[AccuracyRow, float]]:
+    """The rows of table 1 that nothing here can be held against, and their percentages on this data set."""
+    name = paper_dataset(data.name)
+    return [
+        (row, values[name])
+        for row in published().accuracy
+        if row.method is None
+        for values in row.percent.values()
+        if name in values
+    ]
+
+
+def _context(data: DatasetView, quoted: Sequence[tuple[AccuracyRow, float]]) -> str:
+    """What these rows say, with our names of those that finished here, as a sentence without its full stop."""
+    here = _finished(data)
     entries = [
         f"{row.row} {number(percent, decimals=2)}%{f' (here {code(row.here)})' if row.here in here else ''}"
-        for row in published().accuracy
-        if row.method is None and name is not None
-        for percent in (values[name] for values in row.percent.values() if name in values)
+        for row, percent in quoted
     ]
-    if not entries:
-        return None
-    return f"For methods of whose training the paper's table 3 says nothing, its table 1 has {listed(entries)}."
+    return f"For methods of whose training the paper's table 3 says nothing, its table 1 has {listed(entries)}"
 
 
 def _finished(data: DatasetView) -> set[str]:

@@ -152,6 +152,19 @@ def test_a_run_of_another_launcher_is_gone_on_with_here_one_cell_at_a_time(
     assert [key[2] for key in cells.started] == [1]
 
 
+def test_stopped_it_says_how_to_go_on_as_it_was_told_this_time(
+    command: Command, cells: FakeCells, tmp_path: Path
+) -> None:
+    config = make_config(preset="quick", train_size=60, threads=1, options={}, optimizer="AdamW")
+    planned = [make_cell("backprop-cnn", "digits", seed, config=config) for seed in range(2)]
+    record = make_run(planned, jobs=24, launcher="slurm", launcher_options={"partition": "a"}, track="tensorboard")
+    run = write_run(tmp_path / "run", [planned[0]], record)
+    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    ended = command("--resume", run, "--launcher", "local", "--track", "none")
+    assert ended.code == 130
+    assert ended.err.strip().endswith(f"--resume {run} --launcher local --track none")
+
+
 def test_a_calibration_stays_on_its_machine() -> None:
     with pytest.raises(UserError, match="calibration"):
         go_on(make_run([make_cell()], purpose="calibration"), "slurm", {}, None)

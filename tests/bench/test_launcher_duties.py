@@ -23,6 +23,7 @@ from bench.launchers.where import Where
 from bench.progress import LineDisplay
 from results.schema import CellResult, LauncherName
 from results.store import ResultsError, read_cells
+from tests.bench.test_launchers import needs
 from tests.factories import make_cell, make_config, make_environment, make_run, write_run
 
 
@@ -90,6 +91,28 @@ def test_stopping_ends_what_the_launcher_runs_and_what_runs_here(run: Path, monk
     assert engine.ended > 0
 
 
+def test_stopping_while_cells_are_still_being_sent_ends_those_that_were(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, sent = threading.Event(), []
+    submit = sweep.ThreadPoolExecutor.submit
+
+    def interrupted_at_the_second(pool: object, function: object, cell: object) -> object:
+        if sent:
+            raise KeyboardInterrupt
+        sent.append(cell)
+        return submit(pool, function, cell)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweep.ThreadPoolExecutor, "submit", interrupted_at_the_second)
+    monkeypatch.setattr(sweep, "end_all", here.set)
+    monkeypatch.setattr(Engine, "run", lambda *_: here.wait(20))
+    engine = Engine(run)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(run, engine)
+    assert here.is_set()
+    assert engine.ended > 0
+
+
 def interrupted(waiting: object) -> Iterator[object]:
     raise KeyboardInterrupt
     yield
@@ -120,6 +143,17 @@ def test_which_states_of_a_job_are_ends(tmp_path: Path, state: str, done: bool, 
 @pytest.mark.parametrize("state", ["RUNNING", "SUSPENDED", "PREEMPTED", "FAILED"])
 def test_a_job_with_a_result_has_ended_whatever_its_state(tmp_path: Path, state: str) -> None:
     assert slurm._end_of(a_job(tmp_path, state, done=True, result=True)) == slurm._RESULT
+
+
+@needs("submitit")
+def test_a_disk_that_fails_for_a_moment_is_looked_at_again(tmp_path: Path) -> None:
+    def stale(force_check: bool) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    launcher = slurm.SlurmLauncher({"cluster": "local"}, None)
+    job = a_job(tmp_path, "RUNNING", done=True)
+    job.done = stale
+    assert launcher._end_of(job) == ""
 
 
 def test_a_job_that_is_told_to_end_leaves_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

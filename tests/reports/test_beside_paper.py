@@ -153,6 +153,8 @@ def test_methods_that_the_paper_only_quotes_are_named_and_held_against_nothing()
     assert "Difference target propagation 98.06% (arXiv" in text
     assert "|" not in text
     assert section(cell("dfa", config={"options": {}})) == ""
+    assert section(cell("forward-forward", dataset="cifar10", config={"options": {}})) == ""  # no figure of it there
+    assert section(cell("forward-forward", dataset="digits", config={"options": {}})) == ""
 
 
 def test_gpu_memory_of_the_paper_stands_beside_measured_one_hot_methods_only() -> None:
