@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reports.build import build_report
 from reports.ranking import Place, places, section
 from reports.tables import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
-from tests.factories import MIB, make_calibration, make_cell, make_failed_cell, make_run
+from tests.factories import MIB, make_calibration, make_cell, make_failed_cell, make_run, write_run
 
 SHARING = "cells ran 2 at a time"
 INSIDE, WHOLE = "gradients inside a block", "gradients through the whole network"
@@ -173,3 +175,14 @@ def test_each_method_is_told_with_how_credit_reaches_its_weights() -> None:
 )
 def test_there_is_no_ranking_without_two_methods_whose_credit_is_known(cells: list[CellResult]) -> None:
     assert text_of(view_of(cells)) == ""
+
+
+def test_a_whole_report_says_everywhere_where_cells_ran_that_have_no_times_to_compare(tmp_path: Path) -> None:
+    """In the verdict, the ranking and the picture of accuracy against cost: the same reason, and the true one."""
+    cells = [
+        cell.model_copy(update={"launcher": "ray", "node": "n1"})
+        for cell in cells_of(7, backprop=(0.9, 20.0), noprop=(0.8, 30.0))
+    ]
+    report = build_report(write_run(tmp_path / "run", cells, make_run(cells, launcher="ray"))).read_text()
+    assert report.count("Times are left out: cells ran where Ray put them, on 1 machine.") == 2
+    assert "No front is drawn in time, since cells ran where Ray put them, on 1 machine." in report
