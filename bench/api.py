@@ -44,9 +44,9 @@ def run_cells(
     """
     import click
 
-    from bench.carry_out import carry_out
-    from bench.parallel.launch import find_place
     from bench.run import cli
+    from bench.runner.execute import carry_out
+    from bench.runner.torchrun.launch import find_place
     from results.store import ResultsError
 
     if find_place() is not None:
@@ -84,7 +84,7 @@ def load_results(run: str | Path, out: str | Path | None = None, *, epochs: bool
     import pandas as pd
 
     from bench.run import DEFAULT_OUT
-    from bench.sweep import find_run
+    from bench.runner.sweep import find_run
     from results.store import ResultsError, read_cells, read_run, to_epoch_frame, to_frame
 
     folder = find_run(str(run), DEFAULT_OUT if out is None else Path(out))

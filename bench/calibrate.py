@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from bench import options
-from bench.params import Folder, Whole
+from bench.commandline import flags
+from bench.commandline.params import Folder, Whole
 from bench.run import DEFAULT_OUT
 
 AGAIN = "again"
@@ -24,12 +24,12 @@ AGAIN = "again"
 @click.option("--method", default="backprop", help="One method; options in brackets: noprop[T=20].")
 @click.option("--dataset", default="digits", help="One data set.")
 @click.option("--pairs", type=Whole(2, 1000), default=10, help="Pairs of cells, each pair with a seed of its own.")
-@options.preset
-@options.epochs
-@options.train_size
-@options.device
+@flags.preset
+@flags.epochs
+@flags.train_size
+@flags.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
-@options.data_dir
+@flags.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 def cli(
     method: str,
@@ -49,11 +49,11 @@ def cli(
     stopped goes on with python -m bench.run --resume.
     """
     from bench import datasets
-    from bench.conduct import conduct
-    from bench.environment import available_cores
-    from bench.lock import held
-    from bench.plan import Request, plan_one_method
-    from bench.sweep import start_run
+    from bench.meters.environment import available_cores
+    from bench.planning.plan import Request, plan_one_method
+    from bench.runner.conduct import conduct
+    from bench.runner.lock import held
+    from bench.runner.sweep import start_run
 
     data_dir = datasets.data_root(data_dir)
     request = Request(
@@ -79,7 +79,7 @@ def cli(
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_cells_to_exit
+    from bench.commandline.exit_codes import run_cells_to_exit
 
     run_cells_to_exit(cli, "python -m bench.calibrate")
 

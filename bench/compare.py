@@ -3,7 +3,7 @@
 Exit codes: 0 no regression; 1 a figure is worse by more than its limit and by more than chance, or something that RUN_A
 has is missing or failed in RUN_B; 2 something given cannot be used, or (with nothing of the above) a method has another
 configuration or other data in RUN_B, so that nothing can be said of it. What counts as a regression, and why, is in
-`reports/regression.py`.
+`reports/comparison/regression.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.commandline.params import Folder, PositiveFloat
 from bench.errors import UserError
-from bench.params import Folder, PositiveFloat
 from bench.run import DEFAULT_OUT
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
     maybe by chance, it is unclear. Exit codes: 0 no regression; 1 a regression, or something of RUN_A that is missing
     or failed in RUN_B; 2 something given cannot be used, or not compared.
     """
-    from bench.sweep import find_run
-    from reports.pairing import pair_runs
-    from reports.regression import Limits, Status, check
-    from reports.regression_text import failures, passed, refusals, remarks, tables
-    from reports.speed_up import speed_up
+    from bench.runner.sweep import find_run
+    from reports.comparison.pairing import pair_runs
+    from reports.comparison.regression import Limits, Status, check
+    from reports.comparison.regression_text import failures, passed, refusals, remarks, tables
+    from reports.comparison.speed_up import speed_up
 
     folders = find_run(run_a, out), find_run(run_b, out)
     old, new = map(_read, folders)
@@ -103,7 +103,7 @@ def _unlike(refused: list[str]) -> str:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.compare")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench import options
+from bench.commandline import flags
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ DEFAULT_OUT = Path("results/data")
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
 @click.argument("dataset")
-@options.data_dir
+@flags.data_dir
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -38,8 +38,8 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     """
     from bench import datasets
     from bench.errors import UserError
-    from bench.plan import SPLIT_SEED
-    from bench.sample_picture import draw_samples
+    from bench.planning.plan import SPLIT_SEED
+    from reports.figures.samples import draw_samples
     from results.names import file_stem
 
     found = datasets.get(dataset)
@@ -68,9 +68,9 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
 def _facts(dataset: Dataset, splits: Splits) -> str:
     from tabulate import tabulate
 
-    from bench.augment import record_of
-    from reports.augmentation import in_words
-    from reports.provenance import VERIFIED
+    from bench.training.augment import record_of
+    from reports.sections.augmentation import in_words
+    from reports.sections.provenance import VERIFIED
 
     record = splits.record
     rows = [
@@ -117,7 +117,7 @@ def _channels(splits: Splits) -> str:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.data")
 

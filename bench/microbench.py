@@ -43,9 +43,9 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
 
     Whatever else is given goes to pytest: -k noprop, --benchmark-compare=0001.
     """
-    from bench.environment import available_cores, describe_environment
     from bench.errors import UserError
-    from bench.lock import held
+    from bench.meters.environment import available_cores, describe_environment
+    from bench.runner.lock import held
     from results.microbenchmarks import read_microbenchmarks
 
     _check(limits)
@@ -160,7 +160,7 @@ def _put(session: Path, run: Path) -> Path:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.microbench")
 

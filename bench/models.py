@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import methods
-from bench.allowance import Allowance, AllowanceError
+from bench.allocation_limit import Allowance, AllowanceError
 from bench.errors import UserError
 from bench.paths import is_file
-from methods.method import Method, TaskShape
+from methods.core.method import Method, TaskShape
 from results.names import file_stem
 
 FOLDER = "models"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.datasets.formats.image_file import MODES, read_picture, stretched
 from bench.errors import UserError
-from bench.pictures import MODES, read_picture, stretched
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str,
     import torch
 
     from bench.models import load_model
-    from bench.plan import resolve_device
+    from bench.planning.plan import resolve_device
 
     used = torch.device(resolve_device(device))
     trained = load_model(model, used)
@@ -78,8 +78,8 @@ def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: 
     """
     import torch
 
-    from bench.allowance import Allowance
-    from bench.train import normalised, per_channel
+    from bench.allocation_limit import Allowance
+    from bench.training.loop import normalised, per_channel
 
     mean, std = (per_channel(values, device) for values in (trained.card.mean, trained.card.std))
     logits = []
@@ -131,7 +131,7 @@ def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.predict")
 

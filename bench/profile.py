@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench import options
-from bench.params import Folder, Whole
-from bench.presets import PRESETS
+from bench.commandline import flags
+from bench.commandline.params import Folder, Whole
+from bench.planning.presets import PRESETS
 
 if TYPE_CHECKING:
     from torch.profiler import profile as Profile
@@ -36,11 +36,11 @@ _NAME_WIDTH = 48
 @click.option("--dataset", default="digits", help="One data set.")
 @click.option("--steps", type=Whole(1, 1000), default=5, help="Training steps, at most an epoch's.")
 @click.option("--preset", type=click.STRING, default="standard", help=f"Whose settings: {', '.join(PRESETS)}.")
-@options.batch_size
-@options.train_size
-@options.device
+@flags.batch_size
+@flags.train_size
+@flags.device
 @click.option("--threads", type=Whole(1), help="CPU threads.  [default: all cores]")
-@options.data_dir
+@flags.data_dir
 @click.option(
     "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
 )
@@ -62,9 +62,9 @@ def cli(
     ui.perfetto.dev (trace.json).
     """
     from bench import datasets
-    from bench.environment import available_cores
-    from bench.folders import new_folder
-    from bench.plan import Request, plan_one_method
+    from bench.commandline.folders import new_folder
+    from bench.meters.environment import available_cores
+    from bench.planning.plan import Request, plan_one_method
     from results.names import file_stem
 
     data_dir = datasets.data_root(data_dir)
@@ -104,11 +104,11 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     from torch.profiler import ProfilerActivity, profile, record_function
 
     from bench import datasets
-    from bench.cell import warm_up
-    from bench.maker import Maker
-    from bench.parallel.ranks import Ranks
-    from bench.seeds import Stream, seed_of
-    from bench.train import DeviceData, batches, draw_order, evaluate
+    from bench.training.build import Maker
+    from bench.training.cell import warm_up
+    from bench.training.loop import DeviceData, batches, draw_order, evaluate
+    from bench.training.ranks import Ranks
+    from bench.training.rng import Stream, seed_of
 
     config, dataset = cell.config, datasets.get(cell.dataset)
     torch.set_num_threads(config.threads)
@@ -149,7 +149,7 @@ def _write(profiled: Profile, table: str, folder: Path) -> None:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.profile")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from bench import options
-from bench.config import ASSIGNMENT, config_option
-from bench.launchers import LAUNCHERS
-from bench.params import CommaList, Folder, PositiveFloat, Whole
+from bench.commandline import flags
+from bench.commandline.config_file import ASSIGNMENT, config_option
+from bench.commandline.params import CommaList, Folder, PositiveFloat, Whole
+from bench.runner.launchers import LAUNCHERS
 from bench.tracking import registry as trackers
-from reports.forms import form_options
+from reports.formats.choice import form_options
 
 # torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
 
@@ -33,18 +33,18 @@ DEFAULT_OUT = Path("results/runs")
     default="digits",
     help="Comma list of data sets, npz:PATH and folder:PATH among them; --list has all.",
 )
-@options.preset
+@flags.preset
 @click.option(
     "--seeds",
     type=CommaList(Whole(0, 2**32 - 1)),  # what every library's generator takes
     help="Comma list of seeds.  [default: the preset's]",
 )
-@options.epochs
+@flags.epochs
 @click.option("--eval-every", type=Whole(1), default=1, help="Evaluate after every so many epochs, and after the last.")
-@options.batch_size
+@flags.batch_size
 @click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
 @click.option("--weight-decay", type=PositiveFloat(zero=True), help="Weight decay.  [default: the preset's, 0.001]")
-@options.train_size
+@flags.train_size
 @click.option(
     "--set",
     "settings",
@@ -52,10 +52,10 @@ DEFAULT_OUT = Path("results/runs")
     metavar=ASSIGNMENT,
     help="A method option for every method that has it: T=20. Repeatable.",
 )
-@options.device
+@flags.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores of this machine]")
-@options.augment
-@options.amp
+@flags.augment
+@flags.amp
 @click.option(
     "--low-memory/--no-low-memory",
     help="Train methods that can be (noprop) part after part, too: a row of its own with less memory.",
@@ -85,7 +85,7 @@ DEFAULT_OUT = Path("results/runs")
 )
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
 @click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
-@options.data_dir
+@flags.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
 @click.option(
     "--track",
@@ -113,8 +113,8 @@ def cli(list_all: bool, print_config: bool, **given: Any) -> int:
     if list_all:
         _list()
         return 0
-    from bench.carry_out import carry_out
-    from bench.parallel.launch import find_place
+    from bench.runner.execute import carry_out
+    from bench.runner.torchrun.launch import find_place
 
     place = find_place()
     if place is not None and place.rank > 0:
@@ -124,8 +124,8 @@ def cli(list_all: bool, print_config: bool, **given: Any) -> int:
 
 def _follow() -> int:
     """Take part in what rank 0 does; it is the one that says how it went."""
-    from bench.command import stop_code
-    from bench.parallel.team import team
+    from bench.commandline.exit_codes import stop_code
+    from bench.runner.torchrun.team import team
 
     try:
         team().follow()
@@ -152,7 +152,7 @@ def _print_list(title: str, summaries: dict[str, str]) -> None:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_cells_to_exit
+    from bench.commandline.exit_codes import run_cells_to_exit
 
     run_cells_to_exit(cli, "python -m bench.run")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from bench import options
-from bench.params import CommaList, Folder, Whole
-from reports.forms import html_option
+from bench.commandline import flags
+from bench.commandline.params import CommaList, Folder, Whole
+from reports.formats.choice import html_option
 
 DEFAULT_OUT = Path("results/scale")
 MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
@@ -36,8 +36,8 @@ MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
 )
 @click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")
 @click.option("--channels", type=Whole(1, 64), default=1, help="Of an image.")
-@options.amp
-@options.device
+@flags.amp
+@flags.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads.  [default: all cores]")
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the sweep gets its own.")
 @html_option
@@ -60,12 +60,12 @@ def cli(
     While one of T, batch size, image side and images is varied, the others stay at 10, 128, 28 and 1,024. What is
     measured is kept point by point.
     """
-    from bench.environment import available_cores, describe_environment
-    from bench.folders import new_folder
-    from bench.growth import CLASSES, FIXED, Growth
-    from bench.plan import resolve_device
-    from bench.spec import parse_methods
-    from reports.scale import build_scale_report
+    from bench.commandline.folders import new_folder
+    from bench.meters.environment import available_cores, describe_environment
+    from bench.planning.method_spec import parse_methods
+    from bench.planning.plan import resolve_device
+    from bench.training.scaling import CLASSES, FIXED, Growth
+    from reports.scaling import build_scale_report
     from results.scale import Axis, ScalePoint, ScaleRecord, write_scale
 
     growth = Growth(
@@ -113,7 +113,7 @@ def cli(
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_to_exit
+    from bench.commandline.exit_codes import run_to_exit
 
     run_to_exit(cli, "python -m bench.scale")
 

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench import options
-from bench.config import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
+from bench.commandline import flags
+from bench.commandline.config_file import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
+from bench.commandline.params import CommaList, Folder, PositiveFloat, Whole
 from bench.errors import UserError
-from bench.params import CommaList, Folder, PositiveFloat, Whole
-from bench.presets import PAPER
+from bench.planning.presets import PAPER
 
 if TYPE_CHECKING:
-    from bench.search import Search
+    from bench.planning.search import Search
     from results.tuning import Winner
 
 STUDY_FILE = "study.jsonl"
@@ -39,10 +39,10 @@ _LAST_ALONE = sys.maxsize
 @click.option("--methods", default="all", help="Comma list; options in brackets are not searched: noprop[eta=0.1].")
 @click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
 @click.option("--trials", type=Whole(1, 10_000), default=20, help="Of each method on each data set, defaults first.")
-@options.preset
-@options.epochs
-@options.batch_size
-@options.train_size
+@flags.preset
+@flags.epochs
+@flags.batch_size
+@flags.train_size
 @click.option("--seed", type=Whole(0, 2**32 - 1), default=SEED, help="Of every trial's training, and of the proposals.")
 @click.option(
     "--set",
@@ -51,12 +51,12 @@ _LAST_ALONE = sys.maxsize
     metavar=ASSIGNMENT,
     help="A method option for every method that has it, which is then not searched. Repeatable.",
 )
-@options.device
+@flags.device
 @click.option("--threads", type=Whole(1, 1024), help="CPU threads of a trial.  [default: all cores]")
-@options.augment
-@options.amp
+@flags.augment
+@flags.amp
 @click.option("--timeout", type=PositiveFloat(), help="Seconds that one trial may take.  [default: no limit]")
-@options.data_dir
+@flags.data_dir
 @click.option("--out", type=Folder(path_type=Path), default=DEFAULT_TUNED, help="Folder in which a study gets its own.")
 @click.option("--name", help="Of the study's folder; one that is there is gone on with.  [default: the data sets]")
 def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
@@ -69,12 +69,12 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     if importlib.util.find_spec("optuna") is None:
         raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
     from bench import datasets
-    from bench.command import stop_code
-    from bench.environment import available_cores
-    from bench.lock import held
-    from bench.plan import Request, make_plan
-    from bench.search import open_searches, space_of
-    from bench.spec import parse_methods, parse_settings
+    from bench.commandline.exit_codes import stop_code
+    from bench.meters.environment import available_cores
+    from bench.planning.method_spec import parse_methods, parse_settings
+    from bench.planning.plan import Request, make_plan
+    from bench.planning.search import open_searches, space_of
+    from bench.runner.lock import held
     from results.names import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
@@ -121,10 +121,10 @@ def _folder(out: Path, name: str) -> Path:
 
 def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout: float | None) -> None:
     """Do the trials that are missing; methods take turns, another one first each time."""
-    from bench.environment import describe_environment
-    from bench.job import Job
-    from bench.launch import run_in_process
-    from bench.progress import make_display
+    from bench.meters.environment import describe_environment
+    from bench.protocol import Job
+    from bench.runner.isolation import run_in_process
+    from bench.runner.progress import make_display
 
     total = trials * len(searches)
     with make_display(total, sum(min(len(search.ended), trials) for search in searches)) as display:
@@ -153,7 +153,7 @@ def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
     import tomlkit
     from tabulate import tabulate
 
-    from bench.tuned import WINNERS_FILE, as_table, keep_alike, read_winners
+    from bench.planning.tuned import WINNERS_FILE, as_table, keep_alike, read_winners
     from results.store import replace_file
 
     found: dict[str, dict[str, Winner]] = {}
@@ -186,7 +186,7 @@ def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
 
 def main() -> None:
     """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.command import run_cells_to_exit
+    from bench.commandline.exit_codes import run_cells_to_exit
 
     run_cells_to_exit(cli, "python -m bench.tune")
 

@@ -3,6 +3,6 @@
 `available()` lists the methods, `get(name)` gives one's class, `register(name)` adds one.
 """
 
-from methods.registry import MethodError, available, get, register
+from methods.core.registry import MethodError, available, get, register
 
 __all__ = ["MethodError", "available", "get", "register"]

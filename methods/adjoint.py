@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
-from methods.continuous import solve
-from methods.denoiser import DenoisingMethod, DenoisingOptions
-from methods.method import PaperSettings, TaskShape
-from methods.registry import register
+from methods.core.method import PaperSettings, TaskShape
+from methods.core.registry import register
+from methods.networks.continuous import solve
+from methods.networks.denoiser import DenoisingMethod, DenoisingOptions
 
 
 @register("adjoint")

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.backbone import PAPER, StackOptions
-from methods.method import TaskShape
-from methods.one_optimizer import OneOptimizer
-from methods.registry import register
-from methods.stack import StackMethod
+from methods.core.end_to_end import OneOptimizer
+from methods.core.method import TaskShape
+from methods.core.registry import register
+from methods.networks.backbone import PAPER, StackOptions
+from methods.networks.block_stack import StackMethod
 
 INITIAL_MIX = 0.5
 """w_t at the start: as much of the old as of the new. Not in the paper."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from methods.backprop import Backprop
-from methods.registry import register
+from methods.core.registry import register
 
 
 @register("backprop-checkpoint")

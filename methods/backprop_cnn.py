@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.backbone import HIDDEN, PAPER, ImagePath
-from methods.method import TaskShape
-from methods.one_optimizer import OneOptimizer
-from methods.options import Options
-from methods.registry import register
+from methods.core.end_to_end import OneOptimizer
+from methods.core.method import TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
+from methods.networks.backbone import HIDDEN, PAPER, ImagePath
 
 
 @register("backprop-cnn")

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.layerwise import LayerwiseCNN, hidden_shapes
-from methods.method import TaskShape
-from methods.options import Options
-from methods.registry import register
+from methods.core.method import TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
+from methods.networks.layerwise import LayerwiseCNN, hidden_shapes
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.backbone import PAPER, ImagePath
-from methods.layers import Dropout
-from methods.layerwise import LocalLosses, cut, normalised
-from methods.method import TaskShape
-from methods.options import Options
-from methods.registry import register
-from methods.search import Range
+from methods.core.method import TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
+from methods.core.search_space import Range
+from methods.networks.backbone import PAPER, ImagePath
+from methods.networks.layers import Dropout
+from methods.networks.layerwise import LocalLosses, cut, normalised
 
 _LABELS_AT_ONCE = 2
 """Labels tried on a batch in one pass of prediction: as many images as a training step has, so that memory is its."""

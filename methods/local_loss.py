@@ -22,13 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.backbone import MAX_DIM
-from methods.layers import Conv2d
-from methods.layerwise import LayerwiseCNN, hidden_shapes
-from methods.method import TaskShape
-from methods.options import Options
-from methods.registry import register
-from methods.search import Range
+from methods.core.method import TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
+from methods.core.search_space import Range
+from methods.networks.backbone import MAX_DIM
+from methods.networks.layers import Conv2d
+from methods.networks.layerwise import LayerwiseCNN, hidden_shapes
 
 _EPSILON = 1e-8
 """Keeps the gradient of a square root finite where the features of an image are all the same."""

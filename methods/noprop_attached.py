@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.denoising import DenoisingStack, NoPropOptions
-from methods.one_optimizer import OneOptimizer
-from methods.registry import register
+from methods.core.end_to_end import OneOptimizer
+from methods.core.registry import register
+from methods.networks.discrete import DenoisingStack, NoPropOptions
 
 
 @register("noprop-attached")

@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods import gamma as noise_schedule
-from methods.continuous import PAPER, spread_times
-from methods.denoiser import DenoisingMethod, DenoisingOptions
-from methods.registry import register
-from methods.search import Range
+from methods.core.registry import register
+from methods.core.search_space import Range
+from methods.networks import learned_schedule as noise_schedule
+from methods.networks.continuous import PAPER, spread_times
+from methods.networks.denoiser import DenoisingMethod, DenoisingOptions
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods.backward import backward
-from methods.denoising import DenoisingStack, NoPropOptions
-from methods.in_place import BlocksInTurn
-from methods.method import MakeOptimizer, TaskShape
-from methods.registry import MethodError, register
-from methods.search import Range
-from methods.streams import Streams
-from methods.together import BlocksTogether
+from methods.core.backward import backward
+from methods.core.method import MakeOptimizer, TaskShape
+from methods.core.registry import MethodError, register
+from methods.core.search_space import Range
+from methods.networks.batched_blocks import BlocksTogether
+from methods.networks.discrete import DenoisingStack, NoPropOptions
+from methods.networks.offload import BlocksInTurn
+from methods.networks.rng import Streams
 
 Execution = Literal["auto", "in_turn", "together", "low_memory"]
 

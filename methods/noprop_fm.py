@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from methods.continuous import PAPER, ContinuousNet, ContinuousOptions, spread_times
-from methods.diagnostics import Probe
-from methods.embedding import EmbeddingClassifier
-from methods.flow import FlowMethod
-from methods.method import TaskShape
-from methods.registry import register
+from methods.core.diagnostics import Probe
+from methods.core.method import TaskShape
+from methods.core.registry import register
+from methods.networks.continuous import PAPER, ContinuousNet, ContinuousOptions, spread_times
+from methods.networks.embedding import EmbeddingClassifier
+from methods.networks.flow import FlowMethod
 
 
 @register("noprop-fm")

@@ -22,11 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import Conv2d
-from methods.layerwise import Layer, LayerwiseCNN, hidden_shapes, normalised
-from methods.method import TaskShape
-from methods.options import Options
-from methods.registry import register
+from methods.core.method import TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
+from methods.networks.layers import Conv2d
+from methods.networks.layerwise import Layer, LayerwiseCNN, hidden_shapes, normalised
 
 
 class Inverse(nn.Module):

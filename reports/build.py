@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from reports.forms import PLAIN, Forms, form_options
+from reports.formats.choice import PLAIN, Forms, form_options
+from reports.formats.markdown import first_free
 from reports.tables import short_table
-from reports.text import first_free
 from reports.view import RunView, arrange, parse_utc
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.names import file_stem
@@ -127,9 +127,10 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
 
 
 def _render(view: RunView, folder: Path, forms: Forms) -> None:
-    from reports import figures  # seaborn and matplotlib take seconds to import, which `--help` need not wait for
+    # seaborn and matplotlib take seconds to import, which `--help` need not wait for
+    from reports.figures import catalogue
+    from reports.figures.style import MAX_DRAWN, looks
     from reports.page import page
-    from reports.style import MAX_DRAWN, looks
 
     (folder / FIGURES_FOLDER).mkdir()
     styles = looks(view.methods)
@@ -138,18 +139,18 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
     names = _file_names([data.name for data in view.datasets])
     for data in view.datasets:
         if data.drawn:
-            pictures[data.name] = figures.draw(
+            pictures[data.name] = catalogue.draw(
                 data, styles, folder / FIGURES_FOLDER, names[data.name], sharing=view.sharing
             )
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE
     report.write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
     if forms.html:
-        from reports.html_page import html_page
+        from reports.formats.html import html_page
 
         (folder / HTML_FILE).write_text(html_page(report), encoding="utf-8")
     if forms.latex:
-        from reports.latex import latex_tables
+        from reports.formats.latex import latex_tables
 
         (folder / LATEX_FILE).write_text(latex_tables(view, names), encoding="utf-8")
 

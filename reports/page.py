@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from reports import (
-    beside_paper,
+from reports import tables
+from reports.figures.style import Picture
+from reports.formats.markdown import MISSING, PICTURE_FILES, code, codes, listed, number, plural, ranges
+from reports.sections import (
     calibration,
     diagnostics,
     energy,
-    front,
     machine,
     microbench,
+    paper,
     parallel,
+    pareto,
     provenance,
     ranking,
-    tables,
     targets,
     verdict,
 )
-from reports.caveats import caveats
-from reports.matching import Mismatch, mismatches
-from reports.stats import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
-from reports.style import Picture
-from reports.text import MISSING, PICTURE_FILES, code, codes, listed, number, plural, ranges
+from reports.sections.limitations import caveats
+from reports.sections.matching import Mismatch, mismatches
+from reports.statistics.estimates import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
 from reports.view import REFERENCE, DatasetView, RunView, moment
 
 
@@ -108,7 +108,7 @@ def _dataset(
             "*Allocated* and *reserved* are exact peaks of PyTorch's allocator (live tensors; taken from the driver). "
             "*Process* is the driver's own figure, read once, at the end of training, with the CUDA context."
         )
-        if theirs := beside_paper.gpu_memory(data):
+        if theirs := paper.gpu_memory(data):
             yield theirs
     if work := tables.work(data):
         yield "### Work"
@@ -137,8 +137,8 @@ def _dataset(
     yield from calibration.noise(data)
     yield from verdict.section(data, sharing=view.sharing)
     yield from ranking.section(data, sharing=view.sharing)
-    yield from beside_paper.section(data)
-    on_the_front = list(front.sentences(data, times=view.sharing is None))
+    yield from paper.section(data)
+    on_the_front = list(pareto.sentences(data, times=view.sharing is None))
     if on_the_front or "trade-off" in pictures:
         yield "### Accuracy against cost"
     if on_the_front:

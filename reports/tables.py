@@ -8,9 +8,20 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from reports.noise import is_noise
-from reports.stats import RatioEstimate, estimate, paired_differences, paired_ratios, ratio_estimate
-from reports.text import MIB, MISSING, ONE_SEED, alike, code, exact, markdown_table, number, plus_minus, times
+from reports.formats.markdown import (
+    MIB,
+    MISSING,
+    ONE_SEED,
+    alike,
+    code,
+    exact,
+    markdown_table,
+    number,
+    plus_minus,
+    times,
+)
+from reports.statistics.estimates import RatioEstimate, estimate, paired_differences, paired_ratios, ratio_estimate
+from reports.statistics.noise import is_noise
 from reports.view import DatasetView, by_seed
 from results.schema import CellResult
 

@@ -20,15 +20,15 @@ MICROBENCH_FILE = "microbench.json"
 """Of a run's folder."""
 
 Kind = Literal["step", "predict", "evaluate", "loop", "epoch", "block"]
-"""One training step on one batch; predicting one batch; `bench.train.evaluate` on several batches; an epoch by
-`bench.train.train_epoch`; that epoch with the evaluation of the validation and the test part; forward and backward pass
-of one block on one batch."""
+"""One training step on one batch; predicting one batch; `bench.training.loop.evaluate` on several batches; an epoch by
+`bench.training.loop.train_epoch`; that epoch with the evaluation of the validation and the test part; forward and
+backward pass of one block on one batch."""
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _Some = Annotated[int, Field(ge=1)]
 
 
 class LoopRatio(Record):
-    """How long an epoch by `bench.train.train_epoch` takes, divided by its training steps alone, one after the other.
+    """How long an epoch by `bench.training.loop.train_epoch` takes, divided by its training steps alone, one by one.
 
     Each epoch is held against the mean of the bare steps just before and just after it.
     """

@@ -12,8 +12,8 @@ from torch import Generator
 from torch.optim import Adam, Optimizer
 
 import methods
-from bench.spec import parse_methods
-from methods.method import TaskShape
+from bench.planning.method_spec import parse_methods
+from methods.core.method import TaskShape
 from tests.methods.helpers import SHAPE, accuracy, batch, build, real_digits, same, snapshot, train
 
 COLOUR = TaskShape(channels=3, height=16, width=12, num_classes=4)

@@ -9,7 +9,7 @@ from bench.datasets.located import EPOCHS, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
 from bench.paths import is_dir
-from methods.options import Options
+from methods.core.options import Options
 
 TRAIN, TESTS = "train", ("test", "val")
 """Names of the folders of the two parts; of the test part's, the first that is there."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.datasets.located import EPOCHS, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
-from methods.options import Options
+from methods.core.options import Options
 
 
 @dataclass(frozen=True)

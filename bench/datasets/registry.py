@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from methods.plugins import load_all
+from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

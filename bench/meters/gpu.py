@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.meters.card import Card
+from bench.meters.nvml_device import Card
 
 
 @dataclass(frozen=True)

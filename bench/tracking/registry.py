@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bench.errors import UserError
-from methods.plugins import load_all
+from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
     from results.schema import CellResult

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bench.worker import describe, leave_with_the_harness
+from bench.runner.worker import describe, leave_with_the_harness
 from results.schema import CellResult
 
 

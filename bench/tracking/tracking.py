@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.launch import ended_with_cells, time_limit
+from bench.runner.isolation import ended_with_cells, time_limit
 from bench.tracking.sender import Answer, Task
 from results.schema import CellResult, name_of
 

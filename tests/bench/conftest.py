@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from bench import datasets, run, sweep
+from bench import datasets, run
 from bench.datasets import Dataset
+from bench.runner import sweep
 from reports import build
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, Plugin, call

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.job import Event, Job
-from reports.forms import Forms
+from bench.protocol import Event, Job
+from reports.formats.choice import Forms
 from results.schema import CellResult
 from results.store import read_cells
 from tests.factories import make_cell, make_failed_cell

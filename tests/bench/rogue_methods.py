@@ -22,9 +22,9 @@ from torch.optim import Optimizer
 
 from bench.datasets.registry import RawData
 from bench.datasets.registry import register as register_dataset
-from methods.method import MakeOptimizer, Method, TaskShape
-from methods.options import Options
-from methods.registry import register
+from methods.core.method import MakeOptimizer, Method, TaskShape
+from methods.core.options import Options
+from methods.core.registry import register
 
 FLAGS = Path(os.environ.get("ROGUE_FLAGS", "."))
 

@@ -33,7 +33,7 @@ class Notes:
 
         found = [process.info for process in psutil.process_iter(["cmdline", "environ"])]
         ours = [each["cmdline"] for each in found if (each["environ"] or {}).get("ROGUE_FLAGS") == str(FLAGS)]
-        training = sum("bench.worker" in command for command in ours)
+        training = sum("bench.runner.worker" in command for command in ours)
         rows = (run / "cells.jsonl").read_text().count("\n")
         with (FLAGS / "notes").open("a") as file:
             note = {"cell": result.key, "status": result.status, "epochs": len(result.epochs)}

@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from bench.train import DeviceData, Part
-from methods.method import MakeOptimizer, Method, TaskShape
-from methods.options import Options
+from bench.training.loop import DeviceData, Part
+from methods.core.method import MakeOptimizer, Method, TaskShape
+from methods.core.options import Options
 
 SHAPE = TaskShape(channels=1, height=2, width=2, num_classes=3)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from bench.augment import Changes, augmentation, record_of
-from bench.train import DeviceData, Part, batches, draw_order, train_epoch
+from bench.training.augment import Changes, augmentation, record_of
+from bench.training.loop import DeviceData, Part, batches, draw_order, train_epoch
 from results.conditions import AugmentationRecord
 from results.record import Augment
 from tests.bench.stubs import Recorder, make_part, recorder

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import methods
-from bench import datasets, sweep
+from bench import datasets
+from bench.runner import sweep
 from tests.bench.conftest import Command
 from tests.bench.harness import Plugin, refused
 

@@ -47,7 +47,7 @@ def test_later_runs_of_the_same_machine_take_it_with_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from bench import sweep
+    from bench.runner import sweep
     from tests.factories import make_environment
 
     monkeypatch.setattr(sweep, "describe_environment", lambda device: make_environment())

@@ -16,17 +16,18 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 import methods
-from bench import cell, datasets, probes, targets, train
-from bench.cell import run_cell
+from bench import datasets
 from bench.datasets import Dataset, RawData
-from bench.job import EpochEvent, Event, Job, StepEvent, WarningEvent
 from bench.meters.flops import FlopMeter
 from bench.models import ModelCard
-from bench.seeds import Stream, seed_of
-from bench.targets import images_to_targets, seconds_to_targets
-from bench.train import DeviceData, Part, TrainingError
-from methods.method import TaskShape
-from methods.options import Options
+from bench.protocol import EpochEvent, Event, Job, StepEvent, WarningEvent
+from bench.training import cell, loop, probes, targets
+from bench.training.cell import run_cell
+from bench.training.loop import DeviceData, Part, TrainingError
+from bench.training.rng import Stream, seed_of
+from bench.training.targets import images_to_targets, seconds_to_targets
+from methods.core.method import TaskShape
+from methods.core.options import Options
 from results.schema import CellResult, EpochRecord
 from tests.bench.stubs import Recorder
 from tests.factories import make_cell, make_config, make_environment, make_run
@@ -170,7 +171,7 @@ def test_a_trial_trains_as_a_cell_does_and_looks_at_no_test_image(monkeypatch: p
 
     def evaluate(method: Any, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
         looked_at.append(part.x[:, 0, 0, 0].tolist())
-        return train.evaluate(method, data, part, batch_size, seed)
+        return loop.evaluate(method, data, part, batch_size, seed)
 
     monkeypatch.setattr(cell, "evaluate", evaluate)
     Fading.built.clear()

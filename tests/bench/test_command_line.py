@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.command import Terminated
-from reports.forms import Forms
+from bench.commandline.exit_codes import Terminated
+from reports.formats.choice import Forms
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
@@ -188,7 +188,7 @@ def test_stopped_before_there_is_a_run(
     def stopped(*_: object) -> None:
         raise stop
 
-    monkeypatch.setattr("bench.carry_out.make_plan", stopped)
+    monkeypatch.setattr("bench.runner.execute.make_plan", stopped)
     ended = command("--out", tmp_path / "out")
     assert ended.code == code
     assert ended.lines[-1] == "stopped before the first cell"
@@ -198,6 +198,6 @@ def test_stopped_before_there_is_a_run(
 def test_threads_default_to_the_cores_that_may_be_used(
     command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.carry_out.available_cores", lambda: 7)
+    monkeypatch.setattr("bench.runner.execute.available_cores", lambda: 7)
     command("--out", tmp_path / "out", "--methods", "backprop")
     assert {job.cell.config.threads for job in cells.jobs} == {7}

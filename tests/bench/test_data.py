@@ -13,7 +13,7 @@ from PIL import Image
 from bench import data
 from bench.datasets import download, idx_family
 from bench.datasets.sources import Recipe
-from bench.sample_picture import draw_samples, mosaic
+from reports.figures.samples import draw_samples, mosaic
 from tests.bench.harness import Ended, call, refused
 from tests.datasets import files
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench import sweep
-from bench.job import Job
-from bench.lock import held
+from bench.protocol import Job
+from bench.runner import sweep
+from bench.runner.lock import held
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.job import EpochEvent, Event, Job, ResultEvent
-from bench.launch import run_in_process
+from bench.protocol import EpochEvent, Event, Job, ResultEvent
+from bench.runner.isolation import run_in_process
 from results.schema import CellResult
 from tests.bench.harness import is_alive, wait_until
 from tests.factories import make_cell, make_environment, make_run
@@ -58,7 +58,7 @@ def test_a_result(run: Run) -> None:
 
 def test_gets_its_job_its_threads_and_nothing_else(run: Run, tmp_path: Path) -> None:
     run("read job; echo $OMP_NUM_THREADS $MKL_NUM_THREADS $@ > told; echo $job > job; cat $result")
-    assert (tmp_path / "told").read_text() == "2 2 -m bench.worker\n"
+    assert (tmp_path / "told").read_text() == "2 2 -m bench.runner.worker\n"
     assert Job.model_validate_json((tmp_path / "job").read_text()) == JOB
 
 

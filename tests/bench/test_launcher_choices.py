@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment
 from bench.errors import UserError
-from bench.job import Job
-from bench.launchers import node
-from bench.launchers.where import Where, choose, go_on
-from bench.plan import resolve_device
+from bench.meters import environment
+from bench.planning.plan import resolve_device
+from bench.protocol import Job
+from bench.runner.launchers import node
+from bench.runner.launchers.placement import Where, choose, go_on
 from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command

@@ -13,14 +13,14 @@ from typing import ClassVar
 
 import pytest
 
-from bench import sweep
 from bench.errors import UserError
-from bench.job import Event, Job
-from bench.launchers import node, slurm
-from bench.launchers.launcher import Launcher
-from bench.launchers.ray import RayLauncher
-from bench.launchers.where import Where
-from bench.progress import LineDisplay
+from bench.protocol import Event, Job
+from bench.runner import sweep
+from bench.runner.launchers import node, slurm
+from bench.runner.launchers.base import Launcher
+from bench.runner.launchers.placement import Where
+from bench.runner.launchers.ray import RayLauncher
+from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName
 from results.store import ResultsError, read_cells
 from tests.bench.test_launchers import needs

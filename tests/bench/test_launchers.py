@@ -58,7 +58,7 @@ def kill_a_node(plugin: Plugin, run: Path) -> None:
     nodes: list[psutil.Process | None] = []
 
     def begins() -> bool:
-        workers = [process for process in plugin.processes() if "bench.worker" in process.cmdline()]
+        workers = [process for process in plugin.processes() if "bench.runner.worker" in process.cmdline()]
         nodes.extend(worker.parent() for worker in workers if time.time() - worker.create_time() < 1)
         return bool(nodes)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench import sweep
-from bench.job import PhaseEvent, ResultEvent
-from bench.progress import LineDisplay
+from bench.protocol import PhaseEvent, ResultEvent
+from bench.runner import sweep
+from bench.runner.progress import LineDisplay
 from results.schema import PlannedCell
 from results.store import create_run, read_cells
 from tests.factories import make_cell, make_environment, make_run

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.train import train_epoch
+from bench.training.loop import train_epoch
 from tests.bench.stubs import Recorder, recorder
 from tests.benchmarks.workload import BATCH_SIZE, EPOCH_STEPS, QUICKEST, make_subject
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bench import microbench
-from bench.environment import available_cores
-from bench.lock import held
+from bench.meters.environment import available_cores
+from bench.runner.lock import held
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from tests.bench.harness import Ended, call
 from tests.factories import make_cell, make_config, make_failed_cell, write_run

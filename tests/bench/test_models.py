@@ -15,7 +15,7 @@ from torch import Generator
 import methods
 from bench.errors import UserError
 from bench.models import ModelCard, load_model, model_path, save_model
-from methods.method import Method
+from methods.core.method import Method
 from tests.methods.helpers import batch, build
 
 

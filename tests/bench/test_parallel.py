@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.parallel.launch import Place
-from bench.parallel.ranks import share_of
-from bench.parallel.team import merged
+from bench.runner.torchrun.launch import Place
+from bench.runner.torchrun.team import merged
+from bench.training.ranks import share_of
 from methods import MethodError
 from results.schema import CellResult
 from results.store import read_cells, read_run

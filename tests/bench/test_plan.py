@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import methods
-from bench import datasets, plan
+from bench import datasets
 from bench.datasets import Dataset
 from bench.errors import UserError
-from bench.plan import Request, check_cells, make_plan
-from bench.presets import PRESETS
-from methods.method import Method, TaskShape
-from methods.options import Options
+from bench.planning import plan
+from bench.planning.plan import Request, check_cells, make_plan
+from bench.planning.presets import PRESETS
+from methods.core.method import Method, TaskShape
+from methods.core.options import Options
 from results.schema import PlannedCell
 from tests.datasets.files import arrays, write_folders
 

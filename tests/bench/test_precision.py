@@ -11,8 +11,8 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import methods
-from bench.precision import use_mixed_precision
-from methods.method import Method
+from bench.training.precision import use_mixed_precision
+from methods.core.method import Method
 from tests.methods.helpers import accuracy, batch, build, plain_sgd, real_digits, train
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from bench import datasets, predict
 from bench.models import ModelCard, load_model, save_model
-from methods.method import TaskShape
+from methods.core.method import TaskShape
 from results.store import read_cells
 from tests.bench.harness import PROJECT, Ended, Plugin, call
 from tests.bench.test_models import rewrite

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from bench import datasets, profile
-from bench.maker import Maker
-from bench.plan import Request, make_plan
-from bench.seeds import Stream, seed_of
-from bench.train import DeviceData, train_epoch
+from bench.planning.plan import Request, make_plan
+from bench.training.build import Maker
+from bench.training.loop import DeviceData, train_epoch
+from bench.training.rng import Stream, seed_of
 from methods.backprop_cnn import BackpropCNN
 from results.schema import PlannedCell
 from tests.bench.harness import Ended, call

@@ -9,9 +9,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from bench import progress
-from bench.job import EpochEvent, SentEvent, StepEvent
-from bench.progress import BarDisplay, LineDisplay, describe_result, make_display
+from bench.protocol import EpochEvent, SentEvent, StepEvent
+from bench.runner import progress
+from bench.runner.progress import BarDisplay, LineDisplay, describe_result, make_display
 from tests.factories import make_cell, make_config, make_failed_cell, make_run
 
 CELL = make_cell("noprop", "mnist", 3, config=make_config(epochs=4))

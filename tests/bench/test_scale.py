@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import growth, scale
-from bench.growth import Growth, timing
-from bench.spec import parse_methods
-from reports.scale import build_scale_report
+from bench import scale
+from bench.planning.method_spec import parse_methods
+from bench.training import scaling
+from bench.training.scaling import Growth, timing
+from reports.scaling import build_scale_report
 from results.scale import Axis, ScalePoint, read_scale
 from tests.bench.harness import Ended, call
 
@@ -25,8 +26,8 @@ TINY = (
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, threads_as_before: None) -> None:
     """Everything but what is varied as small as can be."""
-    monkeypatch.setattr(growth, "FIXED", {"T": 1, "batch_size": 10, "side": 8, "images": 20})
-    monkeypatch.setattr(growth, "MATRIX", 32)
+    monkeypatch.setattr(scaling, "FIXED", {"T": 1, "batch_size": 10, "side": 8, "images": 20})
+    monkeypatch.setattr(scaling, "MATRIX", 32)
 
 
 @pytest.fixture
@@ -88,8 +89,8 @@ def test_counted_work_and_memory_follow_what_is_varied(command: Command, tmp_pat
 
 def test_methods_take_turns_with_a_product_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(growth._Product, "time", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
-    monkeypatch.setattr(growth._Subject, "time", lambda self: calls.append(self.spec.label) or 1.5)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(scaling._Product, "time", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(scaling._Subject, "time", lambda self: calls.append(self.spec.label) or 1.5)  # type: ignore[func-returns-value]
     sweep = Growth(parse_methods("noprop[eta=2.0],backprop-cnn", {}), device="cpu", threads=1, rounds=4)
     calls.clear()  # of the warm-up
     points = sweep.points("side", 8)

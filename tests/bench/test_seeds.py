@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Generator
 
-from bench.seeds import Stream, seed_of
+from bench.training.rng import Stream, seed_of
 
 
 def test_every_stream_of_every_seed_is_its_own() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench import sweep
-from bench.job import Job
+from bench.protocol import Job
+from bench.runner import sweep
 from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.fakes import FakeCells
@@ -59,7 +59,7 @@ def test_a_failed_cell_costs_no_other(command, cells: FakeCells, tmp_path: Path)
 
 
 def test_threads_are_shared_among_the_cells(command, cells: FakeCells, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("bench.carry_out.available_cores", lambda: 8)
+    monkeypatch.setattr("bench.runner.execute.available_cores", lambda: 8)
     command("--out", tmp_path, *METHODS, "--jobs", "3")
     assert {job.cell.config.threads for job in cells.jobs} == {2}
 

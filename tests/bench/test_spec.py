@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import methods
 from bench.errors import UserError
-from bench.spec import parse_methods, parse_settings
+from bench.planning.method_spec import parse_methods, parse_settings
 from results.tuning import untuned
 
 NAMES = sorted(methods.available())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import conduct
+from bench.runner import conduct
 from bench.tracking import registry
 from bench.tracking.tracking import Tracking
 from results.schema import CellResult

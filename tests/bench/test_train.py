@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from bench import train
 from bench.datasets.split import Splits
-from bench.train import (
+from bench.training import loop
+from bench.training.loop import (
     DeviceData,
     TrainingError,
     batch_count,
@@ -107,7 +107,7 @@ def test_loss_that_is_no_number_stops_training(bad: float) -> None:
 
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "_PROGRESS_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_PROGRESS_EVERY_SECONDS", 0.0)
     told: list[tuple[int, float]] = []
 
     def listen(images: int, loss: float, rate: float) -> None:
@@ -139,7 +139,7 @@ class InParts(Recorder):
 
 def test_every_pass_sees_the_epoch_s_batches_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """The passes' losses add up; an image counts once."""
-    monkeypatch.setattr(train, "_PROGRESS_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_PROGRESS_EVERY_SECONDS", 0.0)
     told: list[int] = []
     method = recorder(InParts)
     order = Generator().manual_seed(0)

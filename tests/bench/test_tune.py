@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import tomlkit
 
-from bench import launch, tune, tuned
-from bench.job import Event, Job
-from bench.presets import PRESETS
-from bench.worker import failed, row_of
+from bench import tune
+from bench.planning import tuned
+from bench.planning.presets import PRESETS
+from bench.protocol import Event, Job
+from bench.runner import isolation
+from bench.runner.worker import failed, row_of
 from results.schema import CellResult
 from results.store import read_run
 from tests.bench.conftest import Command
@@ -52,7 +54,7 @@ class FakeTrials:
 @pytest.fixture
 def trials(monkeypatch: pytest.MonkeyPatch) -> FakeTrials:
     fake = FakeTrials()
-    monkeypatch.setattr(launch, "run_in_process", fake)
+    monkeypatch.setattr(isolation, "run_in_process", fake)
     return fake
 
 

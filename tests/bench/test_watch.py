@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import watch as watching
-from bench.meters.processor import CpuTimes
-from bench.watch import Watch
+from bench.meters.cpu import CpuTimes
+from bench.runner import monitor as watching
+from bench.runner.monitor import Watch
 
 GROW = """
 import sys

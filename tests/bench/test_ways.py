@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.cell import run_cell
-from bench.job import Job
-from bench.plan import Request, make_plan
+from bench.planning.plan import Request, make_plan
+from bench.protocol import Job
+from bench.training.cell import run_cell
 from reports.build import build_report
 from results.schema import AugmentationRecord, CellResult
 from tests.factories import make_environment, make_run, write_run

@@ -15,7 +15,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.session import PerformanceRegression
 
-from bench.environment import available_cores, describe_environment
+from bench.meters.environment import available_cores, describe_environment
 from results.microbenchmarks import Machine
 from results.schema import Environment
 from tests.benchmarks.workload import BATCH_SIZE, CPU, Subject, make_subject

@@ -42,7 +42,7 @@ def linear_norm(inputs: int) -> list[nn.Module]:
 
 
 class ReferenceBlock(nn.Module):
-    """`methods.backbone.Block` with a fixed one-hot embedding and no decoder, layer by layer in the same order."""
+    """`methods.networks.backbone.Block` with a fixed one-hot embedding and no decoder, layer by layer, in order."""
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()

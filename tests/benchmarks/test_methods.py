@@ -7,8 +7,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import methods
-from bench.seeds import Stream, seed_of
-from bench.train import evaluate
+from bench.training.loop import evaluate
+from bench.training.rng import Stream, seed_of
 from tests.benchmarks.rounds import time_call, write_down
 from tests.benchmarks.workload import CLASSES, SEED, Subject
 

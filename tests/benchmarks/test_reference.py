@@ -17,8 +17,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.seeds import Stream, seed_of
-from bench.train import evaluate, train_epoch
+from bench.training.loop import evaluate, train_epoch
+from bench.training.rng import Stream, seed_of
 from methods.noprop_dt import NoPropDT
 from results.microbenchmarks import BoundRatio, ReferenceRatio
 from tests.benchmarks.conftest import SHAPES, SMALL_BATCH

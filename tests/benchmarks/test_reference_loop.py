@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from methods.backbone import Block
-from methods.embedding import ClassEmbedding
-from methods.method import TaskShape
+from methods.core.method import TaskShape
+from methods.networks.backbone import Block
+from methods.networks.embedding import ClassEmbedding
 from methods.noprop_dt import NoPropDT
 from tests.benchmarks.reference_loop import MODELS, ReferenceBlock, ReferenceLoop, ReferenceNoProp, make_loop
 from tests.benchmarks.workload import Sizes, Subject, make_subject

@@ -11,13 +11,13 @@ from torch import Generator, Tensor
 
 from bench.datasets.registry import RawData
 from bench.datasets.split import make_splits
-from bench.maker import Maker
-from bench.plan import SPLIT_SEED
-from bench.presets import OPTIMIZER, PRESETS
-from bench.seeds import Stream, seed_of
-from bench.spec import parse_methods
-from bench.train import DeviceData, Part, batches, draw_order
-from methods.method import Method
+from bench.planning.method_spec import parse_methods
+from bench.planning.plan import SPLIT_SEED
+from bench.planning.presets import OPTIMIZER, PRESETS
+from bench.training.build import Maker
+from bench.training.loop import DeviceData, Part, batches, draw_order
+from bench.training.rng import Stream, seed_of
+from methods.core.method import Method
 from results.schema import CellConfig, DataRecord
 
 CPU = "cpu"

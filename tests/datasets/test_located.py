@@ -5,7 +5,7 @@ import pytest
 
 from bench.datasets.located import locate
 from bench.errors import UserError
-from methods.options import Options
+from methods.core.options import Options
 
 
 @dataclass(frozen=True)

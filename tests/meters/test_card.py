@@ -10,7 +10,7 @@ import pynvml
 import pytest
 import torch
 
-from bench.meters.card import Card
+from bench.meters.nvml_device import Card
 
 
 @pytest.fixture

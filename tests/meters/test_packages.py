@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.meters.packages import PackageEnergy
+from bench.meters.rapl import PackageEnergy
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from bench.meters.processor import cpu_mhz, load, read_cpu_times
+from bench.meters.cpu import cpu_mhz, load, read_cpu_times
 
 WORK = "import time; end = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 import methods
-from methods.method import Method, TaskShape
+from methods.core.method import Method, TaskShape
 
 SHAPE = TaskShape(channels=1, height=8, width=8, num_classes=10)
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
-from methods import gamma as formulas
-from methods.continuous import ContinuousOptions, looked_at, path, solve, spread_times
+from methods.networks import learned_schedule as formulas
+from methods.networks.continuous import ContinuousOptions, looked_at, path, solve, spread_times
 from methods.noprop_fm import end_point, matching_loss
 from tests.methods.helpers import batch, build, plain_sgd, real_digits, same, snapshot, train
 

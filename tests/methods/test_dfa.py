@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.core.method import TaskShape
 from methods.dfa import DFA, DFAOptions
-from methods.layers import Dropout
-from methods.layerwise import Layer, hidden_shapes
-from methods.method import TaskShape
+from methods.networks.layers import Dropout
+from methods.networks.layerwise import Layer, hidden_shapes
 from tests.methods.helpers import SHAPE, accuracy, adamw, batch, build, plain_sgd, real_digits, snapshot, train
 
 

@@ -14,8 +14,8 @@ from torch.optim import SGD, AdamW
 import methods
 from bench.meters.activations import ActivationMeter
 from bench.meters.flops import FlopMeter
+from methods.networks.schedule import DiscreteSchedule
 from methods.noprop_dt import NoPropDT, execution_on
-from methods.schedule import DiscreteSchedule
 from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, same, snapshot, train
 
 EVERY_OPTION = [

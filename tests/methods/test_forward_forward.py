@@ -11,9 +11,9 @@ from torch import Generator
 
 import methods
 from bench.meters.activations import ActivationMeter
+from methods.core.method import TaskShape
 from methods.forward_forward import goodness
-from methods.layerwise import cut, normalised
-from methods.method import TaskShape
+from methods.networks.layerwise import cut, normalised
 from tests.methods.helpers import (
     accuracy,
     batch,

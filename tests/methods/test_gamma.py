@@ -9,8 +9,8 @@ import torch
 from scipy.integrate import quad, solve_ivp
 from torch import Tensor
 
-from methods import gamma as formulas
-from methods.gamma import GammaSchedule
+from methods.networks import learned_schedule as formulas
+from methods.networks.learned_schedule import GammaSchedule
 
 TIMES = torch.linspace(0, 1, 101, dtype=torch.float64)
 

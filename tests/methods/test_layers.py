@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.layers import BatchNorm1d, Dropout
+from methods.networks.layers import BatchNorm1d, Dropout
 
 SHAPE = (8, 6, 50, 41)  # 98,400 numbers, which four does divide, and the next shape's number it does not
 ODD = (3, 5, 7, 9)

@@ -7,9 +7,9 @@ import torch
 from torch import Generator
 
 from bench.meters.activations import ActivationMeter
-from bench.parallel.ranks import share_of
-from methods.layerwise import hidden_shapes
-from methods.method import TaskShape
+from bench.training.ranks import share_of
+from methods.core.method import TaskShape
+from methods.networks.layerwise import hidden_shapes
 from tests.methods.helpers import SHAPE, batch, build
 
 SHAPES = [SHAPE, TaskShape(3, 32, 32, 10), TaskShape(2, 28, 21, 4)]

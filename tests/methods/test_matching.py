@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from methods.backbone import ImagePath
-from methods.method import TaskShape
+from methods.core.method import TaskShape
+from methods.networks.backbone import ImagePath
 from tests.methods.helpers import SHAPE, batch, build, plain_sgd, real_digits, snapshot, train
 
 STACKED = ("noprop", "noprop-attached", "backprop", "backprop-checkpoint")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import methods
-from methods import registry
-from methods.method import TaskShape
+from methods.core import registry
+from methods.core.method import TaskShape
 from tests.methods.helpers import build
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from methods.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar, snr
+from methods.networks.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar, snr
 
 DRAWS = 400_000
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layerwise import hidden_shapes
-from methods.method import TaskShape
+from methods.core.method import TaskShape
+from methods.networks.layerwise import hidden_shapes
 from tests.methods.helpers import SHAPE, accuracy, batch, build, hidden_layers, real_digits, train
 
 

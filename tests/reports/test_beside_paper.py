@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports import beside_paper
+from reports.sections import paper
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_config, make_data, make_failed_cell, make_run
@@ -29,16 +29,16 @@ def view_of(*cells: CellResult, planned: list[CellResult] | None = None) -> Data
 
 
 def section(*cells: CellResult) -> str:
-    return "\n".join(beside_paper.section(view_of(*cells)))
+    return "\n".join(paper.section(view_of(*cells)))
 
 
 def differences(*cells: CellResult) -> list[str]:
-    return beside_paper.differences(beside_paper.comparisons(view_of(*cells)))
+    return paper.differences(paper.comparisons(view_of(*cells)))
 
 
 def table_of(*cells: CellResult) -> str:
     data = view_of(*cells)
-    return beside_paper.table(data, beside_paper.comparisons(data))
+    return paper.table(data, paper.comparisons(data))
 
 
 def test_the_row_has_our_interval_the_papers_figure_and_the_signed_difference() -> None:
@@ -67,8 +67,8 @@ def test_variants_of_a_method_have_rows_of_their_own_beside_the_same_figure() ->
 
 def test_failed_cells_do_not_count_and_are_seen_to_be_missing() -> None:
     data = view_of(cell(), make_failed_cell("noprop", seed=1), planned=[cell(), cell(seed=1)])
-    assert row(beside_paper.table(data, beside_paper.comparisons(data)), "noprop")[1] == "1 of 2"
-    assert beside_paper.comparisons(view_of(make_failed_cell("noprop"))) == []
+    assert row(paper.table(data, paper.comparisons(data)), "noprop")[1] == "1 of 2"
+    assert paper.comparisons(view_of(make_failed_cell("noprop"))) == []
 
 
 def test_cells_without_data_or_accuracy_still_have_a_row() -> None:
@@ -160,9 +160,9 @@ def test_methods_that_the_paper_only_quotes_are_named_and_held_against_nothing()
 def test_gpu_memory_of_the_paper_stands_beside_measured_one_hot_methods_only() -> None:
     measured = {"gpu_process_bytes": 900 * MIB}
     learned = {"options": AS_THE_PAPER["options"] | {"embedding": "learned"}}
-    said = beside_paper.gpu_memory(view_of(cell(**measured), cell("noprop[T=10]", **measured), cell("backprop")))
+    said = paper.gpu_memory(view_of(cell(**measured), cell("noprop[T=10]", **measured), cell("backprop")))
     assert said is not None
     assert "with one-hot embeddings: `noprop` 0.49 GB. " in said
-    assert beside_paper.gpu_memory(view_of(cell(), cell("backprop"))) is None
-    assert beside_paper.gpu_memory(view_of(cell(config=learned, **measured))) is None
-    assert beside_paper.gpu_memory(view_of(cell(dataset="digits", **measured))) is None
+    assert paper.gpu_memory(view_of(cell(), cell("backprop"))) is None
+    assert paper.gpu_memory(view_of(cell(config=learned, **measured))) is None
+    assert paper.gpu_memory(view_of(cell(dataset="digits", **measured))) is None

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reports.build import build_report, main, newest_run
-from reports.style import accuracy_limits, looks
+from reports.figures.style import accuracy_limits, looks
 from results.lines import encode
 from results.store import CELLS_FILE, ResultsError
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, write_run

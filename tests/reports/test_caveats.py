@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reports.caveats import caveats
-from reports.matching import mismatches
+from reports.sections.limitations import caveats
+from reports.sections.matching import mismatches
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import (

@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reports.block_figures import MAX_METHODS_BY_EPOCH, draw_blocks
 from reports.build import build_report
-from reports.diagnostics import block_frame, blocks_table, methods_with_blocks, sections, step_frame, steps_table
-from reports.style import Picture, looks
+from reports.figures.blocks import MAX_METHODS_BY_EPOCH, draw_blocks
+from reports.figures.style import Picture, looks
+from reports.sections.diagnostics import (
+    block_frame,
+    blocks_table,
+    methods_with_blocks,
+    sections,
+    step_frame,
+    steps_table,
+)
 from reports.view import DatasetView, arrange
 from results.schema import BlockRecord, CellResult, DiagnosticsRecord, StepRecord
 from tests.factories import make_cell, make_cells, make_config, make_diagnostics, make_failed_cell, make_run, write_run

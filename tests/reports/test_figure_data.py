@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.build import build_report
-from reports.style import MAX_DOTS
+from reports.figures.style import MAX_DOTS
 from results.schema import CellResult
 from tests.factories import MIB, make_cells, make_machine, write_run
 

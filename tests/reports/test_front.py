@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.front import mean_points, pareto_front, sentences
+from reports.sections.pareto import mean_points, pareto_front, sentences
 from reports.tables import TRAIN_SECONDS
 from reports.view import DatasetView, arrange
 from results.schema import CellResult

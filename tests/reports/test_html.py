@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from reports.build import build_report, main
-from reports.forms import Forms
-from reports.html_page import html_page
+from reports.formats.choice import Forms
+from reports.formats.html import html_page
 from tests.factories import make_cells, make_failed_cell, make_run, write_run
 
 VOID = {"meta", "img", "br", "hr"}

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from reports.build import build_report
-from reports.forms import Forms
+from reports.formats.choice import Forms
 from tests.factories import make_cell, make_cells, make_failed_cell, make_run, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

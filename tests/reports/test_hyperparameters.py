@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports.hyperparameters import limits, section
-from reports.matching import Mismatch, mismatches, settings_table
+from reports.sections.hyperparameters import limits, section
+from reports.sections.matching import Mismatch, mismatches, settings_table
 from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_config, make_run, make_tuning

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from reports.build import build_report, main
-from reports.forms import Forms
-from reports.latex import escaped
+from reports.formats.choice import Forms
+from reports.formats.latex import escaped
 from tests.factories import make_cell, make_cells, make_failed_cell, make_run, write_run
 from tests.reports.test_tables import column
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.matching import Mismatch, mismatches, options_table, settings_table, unmatched_table
+from reports.sections.matching import Mismatch, mismatches, options_table, settings_table, unmatched_table
 from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_config, make_data, make_run

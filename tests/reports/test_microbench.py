@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reports import microbench
 from reports.build import build_report
+from reports.sections import microbench
 from reports.view import arrange
 from results.microbenchmarks import Microbenchmarks
 from results.schema import CellResult

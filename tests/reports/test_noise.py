@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from reports.noise import is_noise, noise_bound
+from reports.statistics.noise import is_noise, noise_bound
 from tests.factories import make_calibration
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.pairing import Group, Pairing, pair_runs
+from reports.comparison.pairing import Group, Pairing, pair_runs
 from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_cells, make_config, make_data, make_environment, make_failed_cell, make_run

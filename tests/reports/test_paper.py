@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import methods
-from reports.paper import AccuracyRow, Published, paper_dataset, paper_epochs, published, table_1_entry
+from reports.published.paper import AccuracyRow, Published, paper_dataset, paper_epochs, published, table_1_entry
 from tests.factories import make_config
 
 STACK = {"T": 10, "embedding": "onehot", "embedding_dim": None}

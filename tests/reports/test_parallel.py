@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.parallel import section
+from reports.sections.parallel import section
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.plain_trainer import against_a_plain_trainer
+from reports.sections.plain_trainer import against_a_plain_trainer
 from results.microbenchmarks import Microbenchmarks
 from tests.microbench_factory import REFERENCE, make_benchmark, make_session
 from tests.reports.test_microbench import table, words

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reports.build import build_report
-from reports.ranking import Place, places, section
+from reports.sections.ranking import Place, places, section
 from reports.tables import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
 from reports.view import DatasetView, arrange
 from results.schema import CellResult

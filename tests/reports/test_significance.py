@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from reports.significance import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p, sign_flip_ps
+from reports.statistics.tests import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_p, sign_flip_ps
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from reports.stats import (
+from reports.statistics.estimates import (
     Estimate,
     RatioEstimate,
     bootstrap_t,

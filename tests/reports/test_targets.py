@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports import targets
+from reports.sections import targets
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_cells, make_config, make_run

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from reports.stats import Estimate
-from reports.text import alike, code, exact, markdown_table, number, plus_minus
+from reports.formats.markdown import alike, code, exact, markdown_table, number, plus_minus
+from reports.statistics.estimates import Estimate
 
 
 @pytest.mark.parametrize(

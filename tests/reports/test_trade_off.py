@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reports.style import Picture, looks
-from reports.trade_off import trade_off
+from reports.figures.style import Picture, looks
+from reports.figures.trade_off import trade_off
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run

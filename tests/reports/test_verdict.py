@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 
-from reports import verdict
+from reports.sections import verdict
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from bench.datasets.formats.image_file import MODES, read_picture, stretched
 from bench.datasets.registry import RawData
 from bench.errors import UserError
-from bench.pictures import MODES, read_picture, stretched
 
 _KINDS = {MODES[1]: "grey", MODES[3]: "in colour"}
 

@@ -1,0 +1,80 @@
+"""Where a run takes place: processor, cards, versions, and the project's commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import psutil
+import pynvml
+import torch
+
+from results.schema import Environment
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+def available_cores() -> int:
+    """Logical cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def describe_environment(device: str) -> Environment:
+    """Describe this machine and these versions for a run on `device` (`cpu`, `cuda:0`, ...); once in a process."""
+    on_gpu = device.startswith("cuda")
+    return Environment(
+        cpu=_cpu_model(),
+        cores=available_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=torch.cuda.get_device_name(device) if on_gpu else None,
+        gpu_driver=_gpu_driver() if on_gpu else None,
+        platform=platform.platform(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        cuda=torch.version.cuda if on_gpu else None,
+        commit=_commit(),
+    )
+
+
+def _cpu_model() -> str:
+    """The processor's name as the kernel gives it, or what Python knows of it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpu_driver() -> str | None:
+    try:
+        pynvml.nvmlInit()
+        try:
+            return str(pynvml.nvmlSystemGetDriverVersion())
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with `-dirty` where tracked files differ from it; null where this is no checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607 - whichever git is used here
+            cwd=_PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

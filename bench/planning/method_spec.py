@@ -1,0 +1,141 @@
+"""What a user writes for methods: `noprop,backprop`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import methods
+from bench.errors import UserError
+from bench.planning.lists import split_list
+from methods.core.method import Method
+from results.tuning import TUNED
+
+_ITEM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One method with its options, checked."""
+
+    label: str
+    """Canonical name and the options given: what the cell is called in results and reports."""
+    cls: type[Method]
+    options: dict[str, Any]
+    """Every option with its effective value."""
+    given: tuple[str, ...] = ()
+    """The options that the user chose."""
+    tuned: bool = False
+    """Whether a search has found hyperparameters for it, under its label as `untuned` gives it."""
+
+
+def parse_methods(
+    text: str, settings: Mapping[str, str], *, paper: bool = False, low_memory: bool = False, tuned: bool = False
+) -> list[MethodSpec]:
+    """Parse a comma list of methods.
+
+    Args:
+        text: The list; `all` stands for every registered method.
+        settings: Options for every method that has them; those in a method's brackets win.
+        paper: Whether what the user leaves open is the paper's value for the method rather than the option's default.
+        low_memory: Whether each method that can be trained part after part comes a second time, trained that way.
+        tuned: Whether a search has found hyperparameters. They are for the methods with `tuned` in their brackets, or,
+            where none has that, for all.
+
+    Raises:
+        UserError: an unknown method or option, a value that is not accepted, a method named twice, a setting that no
+            method of the list has, none that can be trained part after part, or `tuned` where nothing has been found.
+    """
+    items = split_list(text)
+    if not any(items):
+        raise UserError(f"the list of methods {text!r} is empty: name one or more of {', '.join(methods.available())}")
+    if not all(items):
+        raise UserError(f"the list of methods {text!r} has an empty item: give a list such as noprop,backprop")
+    named = [found for item in items for found in _parse_item(item)]
+    if not tuned and (asked := [cls.name for cls, _, is_tuned in named if is_tuned]):
+        raise UserError(
+            f"{asked[0]}[{TUNED}] is not accepted without tuned hyperparameters: add --config tuned, or make some with "
+            "python -m bench.tune"
+        )
+    if tuned and not any(is_tuned for *_, is_tuned in named):
+        named = [(cls, own, True) for cls, own, _ in named]
+    specs = [_make(cls, own, settings, paper, is_tuned) for cls, own, is_tuned in named]
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"method {label!r} is named more than once: name each once")
+    for setting in settings:
+        if not any(setting in spec.options for spec in specs):
+            known = sorted({option for spec in specs for option in spec.options})
+            accepted = f"their options are {', '.join(known)}" if known else "they have no options"
+            raise UserError(f"none of the methods {', '.join(labels)} has an option {setting!r}: {accepted}")
+    if not low_memory:
+        return specs
+    if not any(spec.cls.low_memory for spec in specs):
+        able = ", ".join(name for name, cls in methods.available().items() if cls.low_memory)
+        raise UserError(
+            f"--low-memory is not accepted with {', '.join(labels)}: only {able} can be trained part after part"
+        )
+    both: dict[str, MethodSpec] = {}
+    for spec, (cls, own, is_tuned) in zip(specs, named, strict=True):
+        both[spec.label] = spec
+        if cls.low_memory:
+            low = _make(cls, own | dict(cls.low_memory), settings, paper, is_tuned)
+            if low.label not in labels:
+                both[low.label] = low
+    return list(both.values())
+
+
+def parse_settings(items: Iterable[str], example: str = "T=20") -> dict[str, str]:
+    """Parse `NAME=VALUE` items; `example` is one of them that would be accepted.
+
+    Raises:
+        UserError: an item of another form, or a name given twice.
+    """
+    settings: dict[str, str] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise UserError(f"{item!r} is not an option: write NAME=VALUE, for instance {example}")
+        if name in settings:
+            raise UserError(f"option {name!r} is given more than once: give it once")
+        settings[name] = value
+    return settings
+
+
+def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str], bool]]:
+    """The classes that an item names, the options in its brackets, and whether `tuned` is there, too."""
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
+    parts = [part.strip() for part in (match["options"] or "").split(",") if part.strip()]
+    own, tuned = parse_settings(part for part in parts if part != TUNED), TUNED in parts
+    name = match["name"].strip()
+    if name == "all" and not own:
+        return [(cls, {}, tuned) for cls in methods.available().values()]
+    try:
+        return [(methods.get(name), own, tuned)]
+    except methods.MethodError as error:
+        raise UserError(str(error)) from None
+
+
+def _make(
+    cls: type[Method], own: Mapping[str, str], settings: Mapping[str, str], paper: bool, tuned: bool
+) -> MethodSpec:
+    names = cls.Options.parse({}).as_dict()
+    given = {key: value for key, value in settings.items() if key in names} | dict(own)
+    try:
+        options = cls.Options.parse((dict(cls.paper.options) if paper else {}) | given).as_dict()
+    except methods.MethodError as error:
+        raise UserError(f"{cls.name}: {error}") from None
+    shown = [f"{key}={_show(options[key])}" for key in sorted(given)]
+    if tuned:
+        shown.append(TUNED)
+    label = f"{cls.name}[{','.join(shown)}]" if shown else cls.name
+    return MethodSpec(label, cls, options, tuple(sorted(given)), tuned)
+
+
+def _show(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,149 @@
+"""What searches have found: files of winners, and the one for a method on a data set."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench import datasets
+from bench.commandline.config_file import DEFAULT_TUNED, WINNERS_KEY, TunedSource
+from bench.errors import UserError
+from results.schema import PlannedCell
+from results.tuning import Winner
+
+WINNERS_FILE = "tuned.toml"
+SEARCHED = ("lr", "weight_decay")
+"""Fields of a cell's configuration that are searched for every method, beside the method's own options."""
+
+_Table = dict[str, dict[str, Winner]]
+"""By data set and by label of the method."""
+_TABLE = TypeAdapter(_Table)
+
+
+@dataclass(frozen=True)
+class Winners:
+    """Winners by data set and by label of the method, `tuned` left out."""
+
+    table: Mapping[str, Mapping[str, Winner]]
+    files: tuple[str, ...]
+    """Where they are from."""
+
+    def get(self, dataset: str, label: str) -> Winner:
+        """The winner for a method on a data set.
+
+        Raises:
+            UserError: there is none.
+        """
+        there = self.table.get(dataset, {})
+        if label in there:
+            return there[label]
+        known = f"there are some for {', '.join(there)}" if there else "there are none for that data set"
+        raise UserError(
+            f"{' and '.join(self.files)} has no tuned hyperparameters for {label} on {dataset} ({known}): make them "
+            f"with python -m bench.tune --methods '{label}' --datasets {dataset}, or leave it out"
+        )
+
+    def of(self, cells: Iterable[PlannedCell]) -> dict[str, Any]:
+        """As a TOML table, those that the cells were planned with."""
+        used = [(cell.dataset, cell.config.tuning) for cell in cells]
+        return as_table(
+            {
+                dataset: {label: winner for label, winner in there.items() if (dataset, winner.tuning) in used}
+                for dataset, there in self.table.items()
+            }
+        )
+
+
+def as_table(winners: Mapping[str, Mapping[str, Winner]]) -> dict[str, Any]:
+    """Winners as a TOML table, which has no null."""
+    return {
+        dataset: {label: winner.model_dump(exclude_none=True) for label, winner in there.items()}
+        for dataset, there in winners.items()
+        if there
+    }
+
+
+def keep_alike(
+    before: Mapping[str, Mapping[str, Winner]], now: Mapping[str, Mapping[str, Winner]]
+) -> dict[str, dict[str, Winner]]:
+    """What was found now, and of what was found before all that had the same budget on its data set."""
+    merged = {dataset: dict(there) for dataset, there in now.items()}
+    for dataset, there in before.items():
+        budgets = [winner.tuning.budget for winner in now.get(dataset, {}).values()]
+        for label, winner in there.items():
+            if not budgets or winner.tuning.budget in budgets:
+                merged.setdefault(dataset, {}).setdefault(label, winner)
+    return merged
+
+
+def find_winners(sources: Sequence[TunedSource], chosen: Iterable[str]) -> Winners | None:
+    """The winners that `--config` asks for; where files say different things, the last one counts.
+
+    Args:
+        sources: What `--config` was given.
+        chosen: The run's data sets; for each of them `--config tuned` takes the newest file that has it.
+
+    Returns:
+        None where nothing tuned is asked for.
+
+    Raises:
+        UserError: there is no such data set, there are no winners for one, or a file's are not valid.
+    """
+    if not sources:
+        return None
+    merged: _Table = {}
+    files: dict[str, None] = {}
+    for source in sources:
+        found = _newest(chosen) if source.file is None else {source.file: _valid(source.table, source.file)}
+        files |= dict.fromkeys(found)
+        for table in found.values():
+            for dataset, there in table.items():
+                merged[dataset] = merged.get(dataset, {}) | there
+    return Winners(merged, tuple(files))
+
+
+def _newest(chosen: Iterable[str]) -> dict[str, _Table]:
+    """For each data set the file whose winners for it were found last, and those winners."""
+    tables = {str(path): read_winners(path) for path in sorted(DEFAULT_TUNED.glob(f"*/{WINNERS_FILE}"))}
+    found: dict[str, _Table] = {}
+    for dataset in (datasets.get(name).name for name in chosen):
+        found_at = {
+            file: max(winner.tuning.found_at for winner in table[dataset].values())
+            for file, table in tables.items()
+            if table.get(dataset)
+        }
+        if not found_at:
+            raise UserError(
+                f"there are no tuned hyperparameters for {dataset} in {DEFAULT_TUNED}: make them with python -m "
+                f"bench.tune --datasets {dataset}, or name a file, --config PATH/{WINNERS_FILE}"
+            )
+        file = max(found_at, key=lambda file: found_at[file])
+        found.setdefault(file, {})[dataset] = tables[file][dataset]
+    return found
+
+
+def read_winners(path: Path) -> _Table:
+    """The winners of a file.
+
+    Raises:
+        UserError: it cannot be read, or its winners are not valid.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the winners in {path}: {error}") from None
+    return _valid(content.get(WINNERS_KEY, {}), str(path))
+
+
+def _valid(table: Any, file: str) -> _Table:
+    try:
+        return _TABLE.validate_python(table)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join([WINNERS_KEY, *map(str, first["loc"])])
+        raise UserError(f"{file} has winners that are not valid: {where}: {first['msg']}") from None

@@ -1,0 +1,1 @@
+"""From planned cells to rows on disk: a process for each cell, on this machine or others."""

@@ -1,0 +1,182 @@
+"""What a person sees while a run goes on: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from bench.protocol import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
+from results.schema import CellResult, PlannedCell, name_of
+
+_LINE_EVERY_SECONDS = 30.0
+
+
+class Display(Protocol):
+    """Follows a run. Used as a context manager around it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """A cell's process is about to start."""
+
+    def event(self, cell: PlannedCell, event: Event) -> None:
+        """The cell said something."""
+
+    def cell_ended(self, result: CellResult) -> None:
+        """The cell's row is on disk."""
+
+
+def make_display(total: int, done: int, jobs: int = 1) -> Display:
+    """Bars if standard error is a terminal and one cell runs at a time, else lines.
+
+    Args:
+        total: Cells of the run.
+        done: Cells of it that are finished already.
+        jobs: Cells that run side by side.
+    """
+    return BarDisplay(total, done) if sys.stderr.isatty() and jobs == 1 else LineDisplay(total, done)
+
+
+def describe_result(result: CellResult) -> str:
+    """One line on a finished cell."""
+    name = name_of(result)
+    if result.status != "ok":
+        return f"{name}: {result.status.upper()}: {result.error}"
+    assert result.train_seconds is not None
+    if result.test_accuracy is None:
+        assert result.val_accuracy is not None
+        return f"{name}: validation accuracy {result.val_accuracy:.2%}, {result.train_seconds:.1f} s of training"
+    assert result.peak_rss_bytes is not None
+    return (
+        f"{name}: test accuracy {result.test_accuracy:.2%}, {result.train_seconds:.1f} s of training, "
+        f"peak memory {result.peak_rss_bytes / 2**20:.0f} MiB"
+    )
+
+
+class LineDisplay:
+    """A line for each finished cell, and one every half minute on a cell that takes long."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._started = total, done
+        self._numbers: dict[str, int] = {}
+        self._last_lines: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """Remember it; say nothing yet."""
+        self._started += 1
+        self._numbers[name_of(cell)] = self._started
+        self._last_lines[name_of(cell)] = time.monotonic()
+
+    def event(self, cell: PlannedCell, event: Event) -> None:
+        """Say where it was sent, how an epoch went if nothing was said for a while, and pass on warnings."""
+        name = name_of(cell)
+        if isinstance(event, WarningEvent):
+            self._say(name, f"warning: {event.sentence}")
+        elif isinstance(event, SentEvent):
+            self._say(name, f"{name}: sent as {event.where}")
+        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_lines[name] > _LINE_EVERY_SECONDS:
+            self._say(
+                name,
+                f"{name}: epoch {event.epoch}, loss {event.loss:.4g}, validation accuracy {event.val_accuracy:.2%}",
+            )
+
+    def cell_ended(self, result: CellResult) -> None:
+        """Say how it ended."""
+        self._say(name_of(result), describe_result(result))
+
+    def _say(self, name: str, text: str) -> None:
+        self._last_lines[name] = time.monotonic()
+        print(f"[{self._numbers[name]}/{self._total}] {text}", file=sys.stderr, flush=True)
+
+
+class BarDisplay:
+    """Bars over the cells, the present cell and its present epoch, with loss, accuracy, images/s and the time left."""
+
+    def __init__(self, total: int, done: int) -> None:
+        console = Console(stderr=True)
+        # A long method's name is cut rather than the times and bars beside it.
+        detail = Column(no_wrap=True, max_width=max(36, console.width - 32))
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}", markup=False, table_column=detail),  # brackets are options, not styles
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._cells = self._progress.add_task("cells", total=total, completed=done, detail=f"{done}/{total}")
+        self._cell = self._progress.add_task("cell", total=None, detail="", visible=False)
+        self._epoch = self._progress.add_task("epoch", total=None, detail="", visible=False)
+        self._total, self._done = total, done
+        self._epochs = self._number = 0
+        self._accuracy = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def cell_started(self, cell: PlannedCell) -> None:
+        """Name the cell, and start its bars anew."""
+        self._epochs, self._number, self._accuracy = cell.config.epochs, 0, ""
+        self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name_of(cell)}")
+        self._progress.reset(self._cell, total=None, visible=True, detail="starting")
+        self._progress.update(self._epoch, visible=False)
+
+    def event(self, cell: PlannedCell, event: Event) -> None:
+        """Move the bars of the cell and the epoch; print warnings above them."""
+        if isinstance(event, WarningEvent):
+            self._progress.console.print(f"warning: {event.sentence}", highlight=False, markup=False)
+        elif isinstance(event, EpochEvent):
+            self._accuracy = f" val {event.val_accuracy:.2%}"
+            self._progress.update(self._cell, detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}")
+        elif isinstance(event, StepEvent):
+            images = event.images_total / self._epochs
+            if event.epoch != self._number:
+                self._number = event.epoch
+                self._progress.reset(self._epoch, total=images, visible=True)
+            self._progress.update(
+                self._cell,
+                completed=event.images,
+                total=event.images_total,
+                detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}",
+            )
+            self._progress.update(
+                self._epoch,
+                completed=event.images - images * (event.epoch - 1),
+                detail=f"loss {event.loss:.4g} {event.images_per_second:,.0f} images/s",
+            )
+
+    def cell_ended(self, result: CellResult) -> None:
+        """Print the cell's line above the bars and move the first one."""
+        self._done += 1
+        self._progress.console.print(describe_result(result), highlight=False, markup=False)
+        self._progress.update(self._cells, completed=self._done, detail=f"{self._done}/{self._total}")

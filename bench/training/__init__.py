@@ -1,0 +1,1 @@
+"""What happens inside a cell's process: build a method, train it, evaluate it, probe it."""

@@ -1,0 +1,281 @@
+"""One cell from start to end, inside its own process: data, warm-up, training with evaluation, probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+import methods
+from bench import datasets
+from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
+from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
+from bench.models import ModelCard, model_path, save_model
+from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
+from bench.runner.worker import describe, row_of
+from bench.training.augment import Augmentation, augmentation, record_of
+from bench.training.build import Maker
+from bench.training.loop import (
+    DeviceData,
+    batch_count,
+    evaluate,
+    first_batch,
+    labelled_images,
+    train_epoch,
+)
+from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops
+from bench.training.ranks import Ranks, joined
+from bench.training.rng import Stream, seed_of
+from bench.training.targets import images_to_targets, seconds_to_targets
+from methods.core.method import Method
+from results.schema import (
+    BlockRecord,
+    CellConfig,
+    CellResult,
+    DataRecord,
+    DiagnosticsRecord,
+    EpochRecord,
+    StepRecord,
+    name_of,
+)
+
+DIAGNOSED_IMAGES = 2_000
+"""Validation images, at most, on which blocks are looked at after each epoch."""
+_WARM_UP_STEPS = 2
+
+
+def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
+    """Run the cell and return its result, `status` ok. Whatever goes wrong is raised.
+
+    Where several processes train the cell, only rank 0's result says more than what this process needed and sent.
+    """
+    with joined(job.group, torch.device(job.cell.config.device)) as ranks:
+        return _run(job, emit, ranks)
+
+
+def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
+    """The cell, or this process's part of it.
+
+    The order matters for memory: the baseline is read when the data are in place and what the warm-up left is given
+    back, and the probes, which build further models, come after the peak is read.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    cell, config = job.cell, job.cell.config
+    device = torch.device(config.device)
+    torch.set_num_threads(config.threads)
+
+    dataset = datasets.get(cell.dataset)
+    raw = dataset.load(Path(job.data_dir) if job.data_dir else None)
+    splits = datasets.make_splits(
+        raw, num_classes=dataset.num_classes, train_size=config.train_size, split_seed=config.split_seed
+    )
+    data = DeviceData.place(splits, device)
+    augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
+    record = splits.record.model_copy(update={"augmentation": augmented})
+    del raw, splits
+    data_seconds = time.perf_counter() - clock
+    maker = Maker.on(data, record, cell.method_name, config, cell.seed)
+
+    warm_up(maker.make(), data, config, ranks)
+    release_freed_memory()
+    reset_gpu_peak(device)
+    mark_was_reset = reset_peak()
+    baseline = current_rss()
+
+    method = maker.make()
+    augmented_by = augmentation(augmented, cell.seed, device)
+    epochs, images = _train(method, data, job, emit, ranks, augmented_by)
+    if job.trial:
+        seconds = sum(epoch.train_seconds for epoch in epochs)
+        found = {"val_accuracy": epochs[-1].val_accuracy, "train_seconds": seconds, "data": record.model_dump()}
+        return row_of(job, status="ok", wall_seconds=time.perf_counter() - clock, **found)
+    peak = peak_rss()
+    emit(PhaseEvent(phase="probes"))
+    gpu = read_gpu_memory(device)
+    ranks.leave()
+    needed: dict[str, Any] = {
+        "peak_rss_bytes": peak,
+        "baseline_rss_bytes": baseline,
+        "rss_rise_bytes": max(0, peak - baseline),
+        "rss_source": "high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
+        "gpu_peak_allocated_bytes": gpu.allocated_bytes,
+        "gpu_peak_reserved_bytes": gpu.reserved_bytes,
+        "gpu_process_bytes": gpu.process_bytes,
+        "optimizer_bytes": _optimizer_bytes(method),
+        "world_size": ranks.size,
+        "bytes_exchanged_training": ranks.bytes_in_training,
+        "bytes_exchanged_evaluation": ranks.bytes_for_evaluation,
+    }
+    if not ranks.leads:
+        return row_of(job, status="ok", wall_seconds=0.0, **needed)
+    train_seconds = sum(epoch.train_seconds for epoch in epochs)
+    summary: dict[str, Any] = {
+        "parameters": method.parameter_count,
+        "stack_parameters": method.stack_parameter_count,
+        "parameter_bytes": sum(p.nbytes for p in method.parameters()),
+        "execution": method.execution,
+    }
+    model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
+    del method
+    flops = probe_flops(
+        maker.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+    )
+
+    return CellResult(
+        run_id=job.run_id,
+        dataset=cell.dataset,
+        method=cell.method,
+        method_name=cell.method_name,
+        seed=cell.seed,
+        status="ok",
+        started_at=started.isoformat(timespec="seconds"),
+        val_accuracy=epochs[-1].val_accuracy,
+        test_accuracy=epochs[-1].test_accuracy,
+        train_seconds=train_seconds,
+        eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
+        data_seconds=data_seconds,
+        images_per_second=images / train_seconds,
+        seconds_to=seconds_to_targets(epochs),
+        images_to=images_to_targets(epochs, images // config.epochs),
+        train_flops_per_image=flops.train,
+        predict_flops_per_image=flops.predict,
+        activation_bytes=probe_activation_bytes(maker.make(), data, config),
+        activation_bytes_by_T=probe_depths(maker, data),
+        epoch_definition=methods.get(cell.method_name).epoch_definition,
+        credit=methods.get(cell.method_name).credit,
+        model_file=model_file,
+        epochs=epochs,
+        config=config,
+        data=record,
+        environment=job.environment,
+        wall_seconds=time.perf_counter() - clock,
+        **summary,
+        **needed,
+    )
+
+
+def _train(
+    method: Method,
+    data: DeviceData,
+    job: Job,
+    emit: Callable[[Event], None],
+    ranks: Ranks,
+    augmented: Augmentation | None,
+) -> tuple[list[EpochRecord], int]:
+    """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
+    config, seed = job.cell.config, job.cell.seed
+    learner = ranks.share(method)
+    order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
+    noise = seed_of(seed, Stream.EVALUATION)
+    total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
+    epochs: list[EpochRecord] = []
+    seen, seconds = 0, 0.0
+    for number in range(1, config.epochs + 1):
+
+        def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
+            emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
+
+        ranks.meet()
+        emit(PhaseEvent(phase="training"))
+        trained = train_epoch(learner, data, config.batch_size, order, report, augmented)
+        emit(PhaseEvent(phase="evaluation"))
+        due = number % config.eval_every == 0 or number == config.epochs
+        trained = ranks.collect(trained, with_parts=due)
+        seen += trained.images
+        seconds += trained.seconds
+        if not (due and ranks.leads):
+            continue
+        start = time.perf_counter()
+        val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
+        test_accuracy = None if job.trial else evaluate(method, data, data.test, config.batch_size, noise)
+        eval_seconds = time.perf_counter() - start
+        diagnostics = None if job.trial else _diagnose(method, data, config, seed)
+        epochs.append(
+            EpochRecord(
+                epoch=number,
+                train_loss=trained.loss,
+                val_accuracy=val_accuracy,
+                test_accuracy=test_accuracy,
+                train_seconds=seconds,
+                eval_seconds=eval_seconds,
+                diagnostics=diagnostics,
+            )
+        )
+        seconds = 0.0
+        report(0, trained.loss, trained.images / trained.seconds, number, seen)
+        emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=val_accuracy))
+    return epochs, seen
+
+
+def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:
+    """What the method can say of its blocks, on validation images."""
+    method.eval()
+    looked_at = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
+    found = method.diagnose(looked_at, Generator(data.val.y.device).manual_seed(seed_of(seed, Stream.DIAGNOSTICS)))
+    if found is None:
+        return None
+    return DiagnosticsRecord(
+        images=found.images,
+        blocks=[BlockRecord(number=k, **asdict(block)) for k, block in enumerate(found.blocks, start=1)],
+        trained_on_own_task=method.trained_on_own_task,
+        steps=[StepRecord(time=at, accuracy=accuracy) for at, accuracy in found.steps],
+    )
+
+
+def _save(
+    method: Method,
+    job: Job,
+    dataset: datasets.Dataset,
+    record: DataRecord,
+    last: EpochRecord,
+    emit: Callable[[Event], None],
+) -> str | None:
+    """Keep the trained model; where that fails, say so and go on, since the measurements are worth more."""
+    assert job.save_in is not None
+    cell = job.cell
+    path = model_path(cell.dataset, cell.method, cell.seed)
+    try:
+        card = ModelCard.model_validate(
+            {
+                "method_name": cell.method_name,
+                "options": cell.config.options,
+                "shape": asdict(method.shape),
+                "class_names": dataset.class_names,
+                "mean": record.mean,
+                "std": record.std,
+                "dataset": cell.dataset,
+                "seed": cell.seed,
+                "epochs": cell.config.epochs,
+                "val_accuracy": last.val_accuracy,
+                "test_accuracy": last.test_accuracy,
+                "commit": job.environment.commit,
+            }
+        )
+        save_model(Path(job.save_in) / path, method, card)
+    except Exception as error:  # whatever it is (a full disk, a state that is no tensors), training must not be lost
+        emit(WarningEvent(sentence=f"the model of {name_of(cell)} is not kept: {describe(error)}"))
+        return None
+    return path.as_posix()
+
+
+def warm_up(method: Method, data: DeviceData, config: CellConfig, ranks: Ranks) -> None:
+    """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
+    learner = ranks.share(method)
+    learner.train()
+    for _ in range(_WARM_UP_STEPS):
+        x, y = first_batch(data, config.batch_size)
+        learner.train_step(x, y)
+    method.eval()
+    method.predict(x, Generator(y.device).manual_seed(0))
+
+
+def _optimizer_bytes(method: Method) -> int:
+    """Bytes of the optimisers' state (moments, step counts)."""
+    states = (state for optimizer in method.optimizers() for state in optimizer.state.values())
+    return sum(value.nbytes for state in states for value in state.values() if isinstance(value, torch.Tensor))

@@ -1,0 +1,222 @@
+"""The one training loop and the one evaluation, for every method.
+
+Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every
+method sees the same images, augmented alike, in the same batches at the same seed. A last incomplete batch is left out
+of its epoch (the order is new each epoch), since batch norm cannot use a batch of one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import Adam, AdamW, Optimizer
+
+from bench.datasets.split import Splits
+from bench.training.augment import Augmentation, Changes
+from methods.core.method import MakeOptimizer, Method, ParameterGroups
+from results.schema import CellConfig
+
+_PROGRESS_EVERY_SECONDS = 0.25
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images (uint8, (N, C, H, W)) and labels (int64, (N,)) of one part, on the device."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set's three parts on the device, and what its images are normalised with."""
+
+    train: Part
+    val: Part
+    test: Part
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def place(cls, splits: Splits, device: torch.device) -> DeviceData:
+        """Move the parts to the device."""
+
+        def part(x: Tensor, y: Tensor) -> Part:
+            return Part(x.to(device), y.to(device))
+
+        return cls(
+            train=part(splits.x_train, splits.y_train),
+            val=part(splits.x_val, splits.y_val),
+            test=part(splits.x_test, splits.y_test),
+            mean=per_channel(splits.mean, device),
+            std=per_channel(splits.std, device),
+        )
+
+    def images(self, x: Tensor) -> Tensor:
+        """Stored images to network input: float32, normalised, channels last."""
+        return normalised(x, self.mean, self.std)
+
+
+def per_channel(values: Sequence[float], device: torch.device) -> Tensor:
+    """A mean or deviation in [0, 1] pixel units as `normalised` takes it: (1, C, 1, 1), in units of stored pixels."""
+    return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+
+
+def normalised(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Stored images (uint8, (N, C, H, W)) to network input: float32, normalised, channels last."""
+    return x.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
+
+
+OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
+"""Those that a cell's configuration may name. Adam's weight decay is part of the gradient (an L2 penalty)."""
+
+
+def optimizer_factory(config: CellConfig) -> MakeOptimizer:
+    """The cell's optimiser, with its learning rate and weight decay."""
+    optimizer = OPTIMIZERS[config.optimizer]
+
+    def make(parameters: ParameterGroups) -> Optimizer:
+        return optimizer(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    return make
+
+
+def draw_order(part: Part, generator: Generator) -> Tensor:
+    """A new random order of a part's images, on their device."""
+    return torch.randperm(len(part), generator=generator).to(part.y.device)
+
+
+def batches(
+    part: Part, batch_size: int, order: Tensor, changes: Changes | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch's batches in that order: images as they are stored, or changed, and labels.
+
+    With fewer images than `batch_size` there is one batch, of all of them.
+    """
+    for number in range(batch_count(len(part), batch_size)):
+        index = order[number * batch_size : (number + 1) * batch_size]
+        yield part.x[index] if changes is None else changes.cut(part.x, index), part.y[index]
+
+
+def first_batch(data: DeviceData, batch_size: int) -> tuple[Tensor, Tensor]:
+    """One training batch, ready for a network, always the same: for whatever comes before or after training."""
+    x, y = next(batches(data.train, batch_size, draw_order(data.train, Generator().manual_seed(0))))
+    return data.images(x), y
+
+
+def batch_count(images: int, batch_size: int) -> int:
+    """Batches in an epoch."""
+    return max(1, images // batch_size)
+
+
+class Learner(Protocol):
+    """What the training loop needs of a method, or of this process's part of it."""
+
+    num_passes: int
+
+    def start_pass(self, number: int) -> None:
+        """As `Method.start_pass`."""
+
+    def train(self) -> object:
+        """Before an epoch."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """As `Method.train_step`: images and labels of the whole batch."""
+
+
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What an epoch of training came to."""
+
+    loss: float
+    images: int
+    seconds: float
+
+
+def train_epoch(
+    learner: Learner,
+    data: DeviceData,
+    batch_size: int,
+    generator: Generator,
+    on_progress: Callable[[int, float, float], None],
+    augmentation: Augmentation | None = None,
+) -> TrainedEpoch:
+    """Train for one epoch; the clock covers the batches' preparation, the steps, and reports of progress four a second.
+
+    Args:
+        learner: The method, set up.
+        data: Its data.
+        batch_size: Images a batch.
+        generator: Draws the order of the images.
+        on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch;
+            of a method that goes through the batches several times, an image counts in parts.
+        augmentation: Draws what becomes of the images, once for all passes; None: they stay as they are.
+
+    Raises:
+        TrainingError: the loss is not a finite number.
+    """
+    learner.train()
+    device = data.train.y.device
+    total = torch.zeros((), device=device)
+    given, passes = 0, learner.num_passes
+    synchronize(device)
+    start = last = time.perf_counter()
+    order = draw_order(data.train, generator)
+    changes = None if augmentation is None else augmentation(len(data.train))
+    for number in range(passes):
+        learner.start_pass(number)
+        for x, y in batches(data.train, batch_size, order, changes):
+            total += learner.train_step(data.images(x), y) * len(y)
+            given += len(y)
+            now = time.perf_counter()
+            if now - last > _PROGRESS_EVERY_SECONDS:
+                last = now
+                on_progress(given // passes, float(total) / given * passes, given / passes / (now - start))
+    synchronize(device)
+    seconds = time.perf_counter() - start
+    images = given // passes
+    loss = float(total) / images
+    if not math.isfinite(loss):
+        raise TrainingError(f"training diverged: the loss is {loss}")
+    return TrainedEpoch(loss, images, seconds)
+
+
+def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
+    """Accuracy on a part, a fraction in [0, 1].
+
+    The noise that a method starts from is drawn from a generator of its own, the same at every call. Batches have the
+    training's size, so that it is training that sets the peak of memory.
+    """
+    method.eval()
+    device = part.y.device
+    generator = Generator(device).manual_seed(seed)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    with torch.no_grad():
+        for x, y in zip(torch.split(part.x, batch_size), torch.split(part.y, batch_size), strict=True):
+            correct += (method.predict(data.images(x), generator).argmax(dim=1) == y).sum()
+    return int(correct) / len(part)
+
+
+def labelled_images(data: DeviceData, part: Part, batch_size: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first `limit` images of a part, ready for a network, and their labels, in batches."""
+    for x, y in zip(torch.split(part.x[:limit], batch_size), torch.split(part.y[:limit], batch_size), strict=True):
+        yield data.images(x), y
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device, so that a clock read next covers the work given to it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,80 @@
+"""What is counted on one full batch, on models of their own, when the measured one is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator
+
+import methods
+from bench.meters.activations import ActivationMeter
+from bench.meters.flops import FlopMeter
+from bench.runner.worker import describe
+from bench.training.build import Maker
+from bench.training.loop import DeviceData, first_batch
+from methods.core.method import Method
+from results.schema import CellConfig
+
+DEPTHS = (5, 10, 20)
+"""Depths T at which activation bytes are probed."""
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations for each image of a full batch; None where they could not be counted."""
+
+    train: float | None
+    predict: float | None
+
+
+def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
+    """Bytes held for backward at the peak of one training step on one full batch."""
+    method.train()
+    x, y = first_batch(data, config.batch_size)
+    with ActivationMeter(method.parameters(), method.buffers()) as meter:
+        method.train_step(x, y)
+    return meter.peak_bytes
+
+
+def probe_depths(maker: Maker, data: DeviceData) -> dict[str, int]:
+    """The same at other depths, for methods that have a depth."""
+    if "T" not in maker.config.options:
+        return {}
+    probed: dict[str, int] = {}
+    for depth in DEPTHS:
+        other = maker.at_depth(depth)
+        with contextlib.suppress(methods.MethodError):  # a method need not take every depth
+            probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)
+    return probed
+
+
+def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> Flops:
+    """Operations of one training step, and of predicting the same images.
+
+    Args:
+        method: a fresh one.
+        data: its data.
+        config: the cell's.
+        warn: told in a few words of anything that cannot be counted; the cell must not be lost for it.
+    """
+    x, y = first_batch(data, config.batch_size)
+
+    def per_image(of_what: str, run: Callable[[], object]) -> float | None:
+        try:
+            meter = FlopMeter()
+            with meter:
+                run()
+        except Exception as error:  # a method may do what no dispatch mode can follow
+            warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
+            return None
+        return meter.flops / len(y)
+
+    method.train()
+    train = per_image("training", lambda: method.train_step(x, y))
+    method.eval()
+    with torch.no_grad():
+        predict = per_image("prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0)))
+    return Flops(train, predict)

@@ -1,0 +1,220 @@
+"""What one training step costs at a depth, a batch size and an image size, and an epoch at a number of images."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator
+
+from bench.errors import UserError
+from bench.planning.method_spec import MethodSpec
+from bench.planning.plan import SPLIT_SEED
+from bench.planning.presets import OPTIMIZER, PRESETS
+from bench.training.build import Maker
+from bench.training.loop import DeviceData, Part, first_batch, per_channel, synchronize, train_epoch
+from bench.training.probes import probe_activation_bytes, probe_flops
+from methods import MethodError
+from methods.core.method import TaskShape
+from methods.networks.prototypes import TrainingImages
+from results.conditions import CellConfig
+from results.scale import Axis, Ceiling, Precision, ScalePoint, Timing
+
+FIXED: dict[Axis, int] = {"T": 10, "batch_size": 128, "side": 28, "images": 1024}
+"""What an axis is at while another is varied."""
+CLASSES = 10
+MATRIX = 2048
+_SEED = 0
+_WARM_UP_STEPS = 2
+
+
+@dataclass
+class Growth:
+    """Measures methods, one value of one axis at a time.
+
+    Raises:
+        UserError: a method's own depth is given.
+    """
+
+    specs: Sequence[MethodSpec]
+    device: str
+    threads: int
+    channels: int = 1
+    amp: bool = False
+    rounds: int = 5
+    _products: list[float] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        for spec in self.specs:
+            if re.search(r"[\[,]T=", spec.label):
+                raise UserError(f"{spec.label} is not accepted: T is what --depths varies, so leave it out")
+            if spec.cls.has_low_memory(spec.options):
+                raise UserError(f"{spec.label} is not accepted: it trains part after part, so that no step is its step")
+        torch.set_num_threads(self.threads)
+        self._product = _Product(torch.device(self.device), MATRIX, amp=self.amp)
+
+    def check(self, axis: Axis, value: int) -> None:
+        """Build every method that has the axis there, to see that it can be built.
+
+        Raises:
+            UserError: it cannot.
+        """
+        at = FIXED | {axis: value}
+        for spec in self.having(axis):
+            try:
+                spec.cls(self._shape(at), spec.cls.Options.parse(self._options(spec, at)))
+            except MethodError as error:
+                raise UserError(f"{spec.label} at {axis} = {value}: {error}") from None
+
+    def points(self, axis: Axis, value: int) -> list[ScalePoint]:
+        """All methods that have the axis, at one value of it; the other axes are at `FIXED`."""
+        at = FIXED | {axis: value}
+        images = at["images"] if axis == "images" else max(2 * at["batch_size"], 2 * CLASSES)
+        data = _random_images(images, self.channels, at["side"], torch.device(self.device))
+        subjects = [
+            _Subject(spec, self._maker(spec, at, data), data, whole_epoch=axis == "images")
+            for spec in self.having(axis)
+        ]
+        times: list[list[float]] = [[] for _ in subjects]
+        for subject in subjects:
+            subject.warm_up()
+        order = list(range(len(subjects)))
+        for _ in range(self.rounds):
+            for index in order:
+                self._products.append(self._product.time())
+                times[index].append(subjects[index].time())
+            order = order[1:] + order[:1]
+        return [
+            ScalePoint(
+                axis=axis,
+                value=value,
+                method=subject.spec.label,
+                seconds=timing(seconds),
+                images=subject.images,
+                flops=subject.flops(),
+                activation_bytes=probe_activation_bytes(subject.maker.make(), data, subject.maker.config),
+                execution=subject.method.execution,
+            )
+            for subject, seconds in zip(subjects, times, strict=True)
+        ]
+
+    def ceiling(self) -> Ceiling:
+        """Of the matrix products that were timed between the points so far."""
+        return Ceiling(seconds=timing(self._products), size=MATRIX, precision=self._product.precision)
+
+    def having(self, axis: Axis) -> list[MethodSpec]:
+        """The methods that have the axis: not all have a depth."""
+        return [spec for spec in self.specs if axis != "T" or "T" in spec.options]
+
+    def _shape(self, at: dict[Axis, int]) -> TaskShape:
+        return TaskShape(self.channels, at["side"], at["side"], CLASSES)
+
+    @staticmethod
+    def _options(spec: MethodSpec, at: dict[Axis, int]) -> dict[str, Any]:
+        return spec.options | ({"T": at["T"]} if "T" in spec.options else {})
+
+    def _maker(self, spec: MethodSpec, at: dict[Axis, int], data: DeviceData) -> Maker:
+        preset = PRESETS["standard"]
+        config = CellConfig(
+            preset="standard",
+            epochs=1,
+            batch_size=at["batch_size"],
+            lr=preset.lr,
+            weight_decay=preset.weight_decay,
+            optimizer=OPTIMIZER,
+            train_size=None,
+            split_seed=SPLIT_SEED,
+            device=self.device,
+            threads=self.threads,
+            options=self._options(spec, at),
+            amp=self.amp,
+        )
+        images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), CLASSES)
+        return Maker(spec.cls.name, self._shape(at), config, _SEED, images)
+
+
+class _Product:
+    """The product of two square matrices, in the precision that convolutions have."""
+
+    def __init__(self, device: torch.device, size: int, *, amp: bool) -> None:
+        self._device = device
+        self._tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32 and not amp
+        self.precision: Precision = "bfloat16" if amp else "TF32" if self._tf32 else "float32"
+        dtype = torch.bfloat16 if amp else torch.float32
+        self._matrix = torch.randn(size, size, generator=Generator().manual_seed(_SEED)).to(device, dtype)
+        self._product = torch.zeros_like(self._matrix)
+        for _ in range(_WARM_UP_STEPS):
+            self.time()
+
+    def time(self) -> float:
+        """Seconds of one product."""
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self._tf32
+        try:
+            synchronize(self._device)
+            start = time.perf_counter()
+            torch.mm(self._matrix, self._matrix, out=self._product)
+            synchronize(self._device)
+            return time.perf_counter() - start
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+
+class _Subject:
+    """One method at one point: what is timed of it."""
+
+    def __init__(self, spec: MethodSpec, maker: Maker, data: DeviceData, *, whole_epoch: bool) -> None:
+        self.spec, self.maker, self._data, self._whole_epoch = spec, maker, data, whole_epoch
+        self.method = maker.make()
+        self._x, self._y = first_batch(data, maker.config.batch_size)
+        self.images = len(self._y)
+        """That a timed call handles."""
+
+    def warm_up(self) -> None:
+        """Let libraries set themselves up, and make the optimiser's state."""
+        self.method.train()
+        for _ in range(_WARM_UP_STEPS):
+            self.method.train_step(self._x, self._y)
+
+    def time(self) -> float:
+        """Seconds of one call."""
+        if self._whole_epoch:
+            order = Generator().manual_seed(_SEED)
+            epoch = train_epoch(self.method, self._data, self.maker.config.batch_size, order, lambda *told: None)
+            self.images = epoch.images
+            return epoch.seconds
+        synchronize(self._x.device)
+        start = time.perf_counter()
+        self.method.train_step(self._x, self._y)
+        synchronize(self._x.device)
+        return time.perf_counter() - start
+
+    def flops(self) -> int | None:
+        """Of one call: a step's for each image, by the number of images; None, and a word of it, if not countable."""
+
+        def warn(what: str) -> None:
+            print(f"{self.spec.label}: {what}", file=sys.stderr)
+
+        per_image = probe_flops(self.maker.make(), self._data, self.maker.config, warn).train
+        return None if per_image is None else round(per_image * self.images)
+
+
+def timing(seconds: Sequence[float]) -> Timing:
+    """Median and interquartile range."""
+    first, median, third = statistics.quantiles(seconds, n=4, method="inclusive")
+    return Timing(median=median, iqr=third - first, rounds=len(seconds))
+
+
+def _random_images(count: int, channels: int, side: int, device: torch.device) -> DeviceData:
+    """Uniform noise and balanced labels, all of them for training."""
+    generator = Generator().manual_seed(_SEED)
+    x = torch.randint(256, (count, channels, side, side), dtype=torch.uint8, generator=generator).to(device)
+    part = Part(x, (torch.arange(count) % CLASSES).to(device))
+    mean, std = (per_channel([value] * channels, device) for value in (0.5, 0.25))
+    return DeviceData(train=part, val=part, test=part, mean=mean, std=std)

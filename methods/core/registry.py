@@ -1,0 +1,81 @@
+"""Methods by name: register, get, available.
+
+Every module of this package is looked at, so adding a method is adding one file. Other people's packages add theirs
+through the entry-point group `noprop_bench.methods`: an entry point names a module (or an object in it) whose import
+registers the method.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from methods.core.plugins import load_all
+
+if TYPE_CHECKING:
+    from methods.core.method import Method
+
+ENTRY_POINT_GROUP = "noprop_bench.methods"
+
+_M = TypeVar("_M", bound="type[Method]")
+_methods: dict[str, type[Method]] = {}
+_aliases: dict[str, str] = {}
+_discovered = False
+
+
+class MethodError(ValueError):
+    """A method, or an option of one, that cannot be used; the message is one sentence for the user."""
+
+
+def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[_M], _M]:
+    """Class decorator: make a `Method` available as `name`, and as each of `aliases`.
+
+    Raises:
+        ValueError: the name or an alias is already taken by another class.
+    """
+
+    def decorate(cls: _M) -> _M:
+        for key in (name, *aliases):
+            if key in _methods or key in _aliases:
+                raise ValueError(f"a method named {key!r} is already registered")
+        cls.name = name
+        _methods[name] = cls
+        _aliases.update(dict.fromkeys(aliases, name))
+        return cls
+
+    return decorate
+
+
+def available() -> dict[str, type[Method]]:
+    """Every registered method by its name, sorted; aliases are not listed."""
+    _discover()
+    return dict(sorted(_methods.items()))
+
+
+def get(name: str) -> type[Method]:
+    """The method registered as `name` or under that alias.
+
+    Raises:
+        MethodError: there is none; the message names those there are.
+    """
+    _discover()
+    canonical = _aliases.get(name, name)
+    if canonical not in _methods:
+        close = difflib.get_close_matches(name, [*_methods, *_aliases], n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise MethodError(f"unknown method {name!r}{hint}: the methods are {', '.join(sorted(_methods))}")
+    return _methods[canonical]
+
+
+def _discover() -> None:
+    """Import every module of this package and every plug-in once, so that their decorators run."""
+    global _discovered
+    if _discovered:
+        return
+    _discovered = True
+    load_all(
+        "methods",
+        ENTRY_POINT_GROUP,
+        lambda entry_point, error: f"the method plug-in {entry_point.name!r} cannot be loaded: {error}",
+    )

@@ -1,0 +1,1 @@
+"""The networks and mathematics that methods share; nothing here is registered as a method."""

@@ -1,0 +1,119 @@
+"""The report as one page of HTML that needs no other file: `report.md` with its pictures, for a browser."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from base64 import b64encode
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from jinja2 import Environment, PackageLoader
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from markupsafe import Markup
+
+from reports.formats.markdown import first_free
+
+Env = MutableMapping[str, Any]
+
+
+@dataclass(slots=True)
+class Section:
+    """A heading in the table of contents."""
+
+    id: str
+    text: str
+    parts: list[Section] = field(default_factory=list)
+
+
+def html_page(report: Path) -> str:
+    """The page: tables that can be sorted, pictures and their numbers inside it, a table of contents, two themes.
+
+    Whatever is no Markdown of the report's own is shown as text: no HTML is passed through, and nothing is fetched.
+
+    Args:
+        report: a `report.md`; its pictures are SVG files beside the PNG files to which it links, with a CSV each.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
+    tokens = _figures(parser.parse(report.read_text(encoding="utf-8")))
+    title, contents = _outline(tokens)
+    body = parser.renderer.render(tokens, parser.options, {"folder": report.parent})
+    pages = Environment(loader=PackageLoader("reports", "web"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return pages.get_template("page.html").render(title=title, contents=contents, body=Markup(body)) + "\n"  # noqa: S704
+
+
+class _Renderer(RendererHTML):
+    """Tables that scroll on their own, pictures as data in the page, captions with the numbers that were drawn."""
+
+    def table_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env) -> str:
+        label = escape(f"Table: {tokens[index].meta['heading']}")
+        return f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">\n<table>\n'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env) -> str:
+        return "</table>\n</div>\n"
+
+    def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env) -> str:
+        picture = _beside(tokens[index], env, ".svg")
+        alt = escape(self.renderInlineAsText(tokens[index].children, options, env))
+        return f'<img src="{_data(picture, "image/svg+xml")}" alt="{alt}">' if picture.is_file() else alt
+
+    def figcaption_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env) -> str:
+        numbers = _beside(tokens[index].meta["image"], env, ".csv")
+        link = ""
+        if numbers.is_file():
+            link = f' <a href="{_data(numbers, "text/csv")}" download="{escape(numbers.name)}">Numbers (CSV)</a>'
+        return f"{link}</figcaption>\n</figure>\n"
+
+
+def _beside(image: Token, env: Env, suffix: str) -> Path:
+    """The file of another kind with the name of the picture that is linked to."""
+    folder: Path = env["folder"]
+    return (folder / unquote(str(image.attrs["src"]))).with_suffix(suffix)
+
+
+def _data(file: Path, kind: str) -> str:
+    return f"data:{kind};base64,{b64encode(file.read_bytes()).decode()}"
+
+
+def _figures(tokens: list[Token]) -> list[Token]:
+    """A paragraph that holds a picture alone, and the paragraph after it, become a figure and its caption."""
+    for at in range(len(tokens) - 5):
+        opening, inline, between, after, _, closing = tokens[at : at + 6]
+        parts = inline.children or []
+        if opening.type == after.type == "paragraph_open" and [part.type for part in parts] == ["image"]:
+            opening.type, opening.tag = "figure_open", "figure"
+            between.hidden = True
+            after.type, after.tag = "figcaption_open", "figcaption"
+            closing.type, closing.meta["image"] = "figcaption_close", parts[0]
+    return tokens
+
+
+def _outline(tokens: Sequence[Token]) -> tuple[str, list[Section]]:
+    """Give every heading the `id` by which GitHub knows it, and every table its heading; title and sections."""
+    title, heading = "", ""
+    sections: list[Section] = []
+    ids: set[str] = set()
+    for token, inline in itertools.pairwise(tokens):
+        if token.type == "table_open":
+            token.meta["heading"] = heading
+        if token.type != "heading_open":
+            continue
+        heading = "".join(child.content for child in inline.children or [])
+        plain = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        section = Section(first_free(plain, ids, start=1), heading)
+        ids.add(section.id)
+        token.attrSet("id", section.id)
+        if token.tag == "h1":
+            title = title or heading
+        elif token.tag == "h2":
+            sections.append(section)
+        elif token.tag == "h3" and sections:
+            sections[-1].parts.append(section)
+    return title, sections

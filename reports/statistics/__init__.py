@@ -1,0 +1,1 @@
+"""Estimates, tests and noise: numbers from numbers, no words."""
