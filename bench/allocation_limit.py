@@ -9,11 +9,11 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-class AllowanceError(Exception):
+class AllocationLimitError(Exception):
     """More was asked for than is allowed; what went too far was not allocated."""
 
 
-class Allowance(TorchDispatchMode):
+class AllocationLimit(TorchDispatchMode):
     """A context in which at most so many numbers can be made, all new tensors taken together.
 
     What makes a tensor from sizes alone (`empty`, `randn`, `eye`, `linspace`, ...) is first tried on the meta device,
@@ -30,7 +30,7 @@ class Allowance(TorchDispatchMode):
         """Let an operation run if what it makes is still allowed.
 
         Raises:
-            AllowanceError: it is not.
+            AllocationLimitError: it is not.
         """
         kwargs = kwargs or {}
         if any(argument.name == "device" for argument in func._schema.arguments):
@@ -39,5 +39,5 @@ class Allowance(TorchDispatchMode):
                 tried["generator"] = None  # the trial must not draw
             self._left -= func(*args, **tried).numel()
             if self._left < 0:
-                raise AllowanceError("it asks for more memory than is allowed")
+                raise AllocationLimitError("it asks for more memory than is allowed")
         return func(*args, **kwargs)

@@ -52,7 +52,7 @@ def cli(
     from bench.meters.environment import available_cores
     from bench.planning.plan import Request, plan_one_method
     from bench.runner.conduct import conduct
-    from bench.runner.lock import held
+    from bench.runner.lock import run_lock
     from bench.runner.sweep import start_run
 
     data_dir = datasets.data_root(data_dir)
@@ -73,7 +73,7 @@ def cli(
         cells += pair if cell.seed % 2 == 0 else pair[::-1]
     command = shlex.join(["python", "-m", "bench.calibrate", *sys.argv[1:]])
     run = start_run(out, cells, command, purpose="calibration")
-    with held(run):
+    with run_lock(run):
         return conduct(run, cells, data_dir)
 
 

@@ -45,7 +45,7 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
     """
     from bench.errors import UserError
     from bench.meters.environment import available_cores, describe_environment
-    from bench.runner.lock import held
+    from bench.runner.lock import run_lock
     from results.microbenchmarks import read_microbenchmarks
 
     _check(limits)
@@ -62,7 +62,7 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
         arguments += [f"--benchmark-compare-fail={limit}" for limit in limits]
     elif limits:
         print(f"note: {STORAGE} holds no former session, so this one is compared with nothing", file=sys.stderr)
-    with held(run) if run else contextlib.nullcontext():
+    with run_lock(run) if run else contextlib.nullcontext():
         code = _pytest([*arguments, *pytest_arguments])
         if code in _NOT_ACCEPTED:
             raise UserError(f"pytest cannot use {shlex.join(pytest_arguments)!r}, or no benchmark is selected by it")

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import methods
-from bench.allocation_limit import Allowance, AllowanceError
+from bench.allocation_limit import AllocationLimit, AllocationLimitError
 from bench.errors import UserError
 from bench.paths import is_file
 from methods.core.method import Method, TaskShape
@@ -186,11 +186,11 @@ def _build(path: Path, card: ModelCard, state: dict[str, Tensor]) -> Method:
     try:
         cls = methods.get(card.method_name)
         options = cls.Options.parse(card.options)
-        with torch.random.fork_rng(devices=[]), Allowance(_COPIES * held + _SPARE_NUMBERS):
+        with torch.random.fork_rng(devices=[]), AllocationLimit(_COPIES * held + _SPARE_NUMBERS):
             method = cls(TaskShape(**card.shape.model_dump()), options)
     except methods.MethodError as error:
         raise UserError(f"{path}: {error}") from None
-    except AllowanceError:
+    except AllocationLimitError:
         raise UserError(does_not_hold) from None
     except Exception as error:  # whatever a constructor makes of values that no plan has checked
         why = shorten(str(error), 200)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bench.models import ModelCard, TrainedModel
 
-MOST_NUMBERS = 2**28
+MAX_NUMBERS = 2**28
 """What a method may make to predict one image, noise say: 1 GiB. A file may ask for any number of steps."""
 
 
@@ -74,17 +74,17 @@ def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: 
     One image at a time, each from the same noise: an image's answer must not depend on what is asked beside it.
 
     Raises:
-        AllowanceError: the method asks for more than `MOST_NUMBERS`.
+        AllocationLimitError: the method asks for more than `MAX_NUMBERS`.
     """
     import torch
 
-    from bench.allocation_limit import Allowance
+    from bench.allocation_limit import AllocationLimit
     from bench.training.loop import normalised, per_channel
 
     mean, std = (per_channel(values, device) for values in (trained.card.mean, trained.card.std))
     logits = []
     for image in torch.split(pixels.to(device), 1):
-        with torch.no_grad(), Allowance(MOST_NUMBERS):
+        with torch.no_grad(), AllocationLimit(MAX_NUMBERS):
             generator = torch.Generator(device).manual_seed(seed)
             logits.append(trained.method.predict(normalised(image, mean, std), generator))
     return torch.cat(logits).softmax(dim=1).cpu()

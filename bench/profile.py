@@ -104,7 +104,7 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     from torch.profiler import ProfilerActivity, profile, record_function
 
     from bench import datasets
-    from bench.training.build import Maker
+    from bench.training.build import MethodBuilder
     from bench.training.cell import warm_up
     from bench.training.loop import DeviceData, batches, draw_order, evaluate
     from bench.training.ranks import Ranks
@@ -119,9 +119,9 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
         split_seed=config.split_seed,
     )
     data = DeviceData.place(splits, torch.device(config.device))
-    maker = Maker.on(data, splits.record, cell.method_name, config, cell.seed)
-    warm_up(maker.make(), data, config, Ranks())
-    method = maker.make()
+    builder = MethodBuilder.on(data, splits.record, cell.method_name, config, cell.seed)
+    warm_up(builder.make(), data, config, Ranks())
+    method = builder.make()
     order = torch.Generator().manual_seed(seed_of(cell.seed, Stream.ORDER))
     activities = [ProfilerActivity.CPU]
     if config.device.startswith("cuda"):

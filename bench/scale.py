@@ -20,17 +20,17 @@ from bench.commandline.params import CommaList, Folder, Whole
 from reports.formats.choice import html_option
 
 DEFAULT_OUT = Path("results/scale")
-MOST_SIDE, MOST_IMAGES = 1024, 1_000_000
+MAX_SIDE, MAX_IMAGES = 1024, 1_000_000
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--methods", default="noprop,backprop", help="Comma list, as for python -m bench.run.")
 @click.option("--depths", type=CommaList(Whole(1, 1000)), default="2,5,10,20", help="Numbers of blocks T.")
 @click.option("--batch-sizes", type=CommaList(Whole(2, 65536)), default="32,64,128,256", help="Images a batch.")
-@click.option("--sides", type=CommaList(Whole(8, MOST_SIDE)), default="8,16,28,32", help="Pixels of an image's side.")
+@click.option("--sides", type=CommaList(Whole(8, MAX_SIDE)), default="8,16,28,32", help="Pixels of an image's side.")
 @click.option(
     "--images",
-    type=CommaList(Whole(20, MOST_IMAGES)),
+    type=CommaList(Whole(20, MAX_IMAGES)),
     default="256,512,1024,2048",
     help="Training images of an epoch.",
 )

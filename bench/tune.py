@@ -74,7 +74,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     from bench.planning.method_spec import parse_methods, parse_settings
     from bench.planning.plan import Request, make_plan
     from bench.planning.search import open_searches, space_of
-    from bench.runner.lock import held
+    from bench.runner.lock import run_lock
     from results.names import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
@@ -84,7 +84,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     specs = parse_methods(given["methods"], given["settings"], paper=given["preset"] == PAPER)
     spaces = {spec.label: space_of(spec) for spec in specs}
     folder = _folder(out, "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells)) if name is None else name)
-    with held(folder):
+    with run_lock(folder):
         searches = open_searches(folder / STUDY_FILE, cells, spaces)
         try:
             _run(searches, trials, data_dir, timeout)

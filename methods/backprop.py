@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
 from methods.core.registry import register
 from methods.networks.backbone import PAPER, StackOptions
@@ -23,7 +23,7 @@ INITIAL_MIX = 0.5
 
 
 @register("backprop")
-class Backprop(StackMethod, OneOptimizer):
+class Backprop(StackMethod, EndToEnd):
     """Back-propagation through the whole stack. See the module's docstring."""
 
     summary = "backpropagation through the same T blocks, joined as the paper's baseline: the matched rival"

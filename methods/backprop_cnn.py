@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
 from methods.core.options import Options
 from methods.core.registry import register
@@ -16,7 +16,7 @@ from methods.networks.backbone import HIDDEN, PAPER, ImagePath
 
 
 @register("backprop-cnn")
-class BackpropCNN(OneOptimizer):
+class BackpropCNN(EndToEnd):
     """One of the blocks' image paths with a classifier on top: about 1/T of a stack's network."""
 
     paper = PAPER  # inferred: those of `backprop`

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.registry import register
 from methods.networks.discrete import DenoisingStack, NoPropOptions
 
 
 @register("noprop-attached")
-class NoPropAttached(DenoisingStack, OneOptimizer):
+class NoPropAttached(DenoisingStack, EndToEnd):
     """`NoPropDT` with gradients let through. See the module's docstring."""
 
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"

@@ -21,7 +21,7 @@ from methods.core.backward import backward
 from methods.core.method import MakeOptimizer, TaskShape
 from methods.core.registry import MethodError, register
 from methods.core.search_space import Range
-from methods.networks.batched_blocks import BlocksTogether
+from methods.networks.batched_blocks import BatchedBlocks
 from methods.networks.discrete import DenoisingStack, NoPropOptions
 from methods.networks.offload import BlocksInTurn
 from methods.networks.rng import Streams
@@ -99,10 +99,10 @@ class NoPropDT(DenoisingStack):
         chosen = self.options.execution
         self.execution = execution_on(next(self.parameters()).device) if chosen == "auto" else chosen
         self.num_passes = self.options.T if self.execution == "low_memory" else 1
-        self._together: BlocksTogether | None = None
+        self._together: BatchedBlocks | None = None
         self._turns: BlocksInTurn | None = None
         if self.execution == "together":
-            self._together = BlocksTogether([self.net.blocks[t - 1] for t in self._trained_here])
+            self._together = BatchedBlocks([self.net.blocks[t - 1] for t in self._trained_here])
             self._block_optimizers = [make_optimizer(self._together.parameters)]
             return
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
@@ -182,7 +182,7 @@ class NoPropDT(DenoisingStack):
         self._block_optimizers[t - 1].zero_grad()
         return loss.detach()
 
-    def _train_together(self, blocks: BlocksTogether, x: Tensor, y: Tensor) -> Tensor:
+    def _train_together(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
         """`train_block` for all blocks that are trained here: the sum of the losses has each block's own gradients."""
         u = self.net.embedding(y)
         z = torch.stack([self.schedule.sample(t - 1, u) for t in self._trained_now])

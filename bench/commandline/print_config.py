@@ -14,7 +14,7 @@ from bench.planning.tuned import SEARCHED, Winners
 from results.schema import CellConfig, PlannedCell
 
 
-def effective_config(
+def config_as_toml(
     context: click.Context, cells: Sequence[PlannedCell], winners: Winners | None, **resolved: Any
 ) -> str:
     """The configuration from which the command makes the same plan again.

@@ -13,7 +13,7 @@ from methods.core.options import Options
 
 TRAIN, TESTS = "train", ("test", "val")
 """Names of the folders of the two parts; of the test part's, the first that is there."""
-MOST_SIDE = 1024
+MAX_SIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FolderOptions(Options):
     """As `Dataset.flip`."""
 
     def __post_init__(self) -> None:
-        self.require(self.size is None or 1 <= self.size <= MOST_SIDE, "size", f"from 1 to {MOST_SIDE} pixels")
+        self.require(self.size is None or 1 <= self.size <= MAX_SIDE, "size", f"from 1 to {MAX_SIDE} pixels")
         self.require(self.channels in (None, 1, 3), "channels", "1 (grey) or 3 (colour)")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ONE_IN = 10
 """One training image in ten is held out for validation."""
-_LEAST_STD = 1 / 255
+_MIN_STD = 1 / 255
 """One grey level: the floor of the standard deviation, so that a constant channel is not divided by 0."""
 
 
@@ -121,7 +121,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
         total = sum(level * count for level, count in enumerate(counts))
         squares = sum(level * level * count for level, count in enumerate(counts))
         means.append(total / n / 255)
-        deviations.append(max((n * squares - total * total) ** 0.5 / n / 255, _LEAST_STD))
+        deviations.append(max((n * squares - total * total) ** 0.5 / n / 255, _MIN_STD))
     return tuple(means), tuple(deviations)
 
 

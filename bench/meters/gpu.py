@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.meters.nvml_device import Card
+from bench.meters.nvml_device import NvmlDevice
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,6 @@ def read_gpu_memory(device: torch.device) -> GpuMemory:
     if device.type != "cuda":
         return GpuMemory(None, None, None)
     torch.cuda.synchronize(device)
-    with Card.opened(device) as card:
+    with NvmlDevice.opened(device) as card:
         process_bytes = card.process_bytes(os.getpid()) if card else None
     return GpuMemory(torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device), process_bytes)

@@ -10,7 +10,7 @@ import pynvml
 import torch
 
 
-class Card:
+class NvmlDevice:
     """One card. What it does not tell is None, never a guess."""
 
     def __init__(self, handle: Any) -> None:

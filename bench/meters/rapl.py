@@ -7,7 +7,7 @@ from pathlib import Path
 POWERCAP = Path("/sys/class/powercap")
 
 
-class PackageEnergy:
+class RaplEnergy:
     """Adds up what the packages' counters say from `update` to `update`.
 
     The counters start again from 0 after some minutes to hours (`max_energy_range_uj`), so `update` has to be called

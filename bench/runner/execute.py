@@ -12,7 +12,7 @@ import click
 
 from bench import datasets
 from bench.commandline.config_file import TunedSource, settings_of
-from bench.commandline.print_config import effective_config
+from bench.commandline.print_config import config_as_toml
 from bench.errors import UserError
 from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
@@ -22,7 +22,7 @@ from bench.planning.tuned import find_winners
 from bench.runner.conduct import conduct
 from bench.runner.launchers.base import opened
 from bench.runner.launchers.placement import choose, go_on
-from bench.runner.lock import held
+from bench.runner.lock import run_lock
 from bench.runner.sweep import find_run, start_run
 from bench.runner.torchrun.launch import check_launch, check_ranks, command_start, find_place
 from bench.runner.torchrun.team import leading
@@ -83,7 +83,7 @@ def carry_out(
         cells = unfinished(run, record, rows)
         check_cells(cells, data_dir, ranks, elsewhere=where.elsewhere)
         tracker = _tracker(record.track if track is None else track)
-        with held(run), leading(place), opened(where, cells, record.timeout_seconds) as engine:
+        with run_lock(run), leading(place), opened(where, cells, record.timeout_seconds) as engine:
             # Read again: until now, another process may have added rows.
             cells = unfinished(run, record, read_cells(run))
             again = where.again(record)
@@ -98,7 +98,7 @@ def carry_out(
     request = Request(data_dir=data_dir, ranks=ranks, winners=winners, elsewhere=where.elsewhere, **given)
     cells = make_plan(request)
     if print_config:
-        print(effective_config(context, cells, winners, data_dir=data_dir), end="")
+        print(config_as_toml(context, cells, winners, data_dir=data_dir), end="")
         return None, 0
     check_launch(place, [cell.config for cell in cells], where)
     tracker = _tracker(track)
@@ -119,7 +119,7 @@ def carry_out(
             retries=retries,
             track=tracker,
         )
-        with held(run), leading(place):
+        with run_lock(run), leading(place):
             return run, conduct(run, cells, data_dir, where.jobs, engine, track=tracker, forms=forms)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pydantic import ValidationError
 
 from bench.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent
-from bench.runner.monitor import Watch
+from bench.runner.monitor import Monitor
 from bench.runner.worker import failed
 from results.schema import CellResult
 
@@ -50,7 +50,7 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         result: CellResult | None = None
         _running.add(process)
         try:
-            with time_limit(process, job.timeout_seconds, late), Watch(process.pid, job.cell.config.device) as watch:
+            with time_limit(process, job.timeout_seconds, late), Monitor(process.pid, job.cell.config.device) as watch:
                 result = _follow(process, job, watch, on_event)
         finally:
             _running.discard(process)
@@ -104,7 +104,7 @@ def _too_late(job: Job) -> str:
 
 
 def _follow(
-    process: subprocess.Popen[str], job: Job, watch: Watch, on_event: Callable[[Event], None]
+    process: subprocess.Popen[str], job: Job, watch: Monitor, on_event: Callable[[Event], None]
 ) -> CellResult | None:
     """Send the job and pass on events until the result comes; None if the process ends without one."""
     assert process.stdin is not None

@@ -14,7 +14,7 @@ LOCK_FILE = ".lock"
 
 
 @contextlib.contextmanager
-def held(run: Path) -> Iterator[None]:
+def run_lock(run: Path) -> Iterator[None]:
     """Hold the run's folder. The system lets go of it however the process ends, so a kill leaves nothing locked.
 
     Raises:

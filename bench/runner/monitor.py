@@ -13,23 +13,23 @@ import psutil
 import torch
 
 from bench.meters.cpu import CpuTimes, cpu_mhz, load, read_cpu_times
-from bench.meters.nvml_device import Card
-from bench.meters.rapl import PackageEnergy
+from bench.meters.nvml_device import NvmlDevice
+from bench.meters.rapl import RaplEnergy
 from bench.protocol import Phase
 from results.schema import MachineRecord
 
 _FIRST_INTERVAL = 0.1
-_MOST_POINTS = 100
+_MAX_POINTS = 100
 """Of the series of resident memory, in a result; beyond, every other one is left out."""
 _LOOK_EVERY_SECONDS = 1.0
 """Between two looks at clocks, load and temperature."""
-_LEAST_SECONDS = 1.0
+_MIN_SECONDS = 1.0
 """Of training, for CPU times and energy: the counters move in ticks of 1 to 100 ms, much of a shorter time."""
 _TOLERANCE = 0.1
 """Cores by which the kernel's counters may contradict one another; beyond, they say nothing of the load."""
 
 
-class Watch:
+class Monitor:
     """Follows one cell's process; `enter` is to be called as the cell says what it does.
 
     CPU times, steal and energy are taken at the ends of each stretch of training, so that the clock of training and
@@ -39,8 +39,8 @@ class Watch:
 
     def __init__(self, pid: int, device: str) -> None:
         self._open = ExitStack()
-        self._card = self._open.enter_context(Card.opened(torch.device(device)))
-        self._packages = PackageEnergy()
+        self._card = self._open.enter_context(NvmlDevice.opened(torch.device(device)))
+        self._packages = RaplEnergy()
         self._sampled: dict[str, list[float]] = defaultdict(list)
         self._sums: dict[str, float] = defaultdict(float)
         self._rss: list[tuple[float, int]] = []
@@ -59,7 +59,7 @@ class Watch:
         except psutil.Error:
             self._process = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Monitor:
         self._thread = threading.Thread(target=self._sample, daemon=True)
         return self
 
@@ -126,7 +126,7 @@ class Watch:
     def _cores(self, what: str) -> float | None:
         """Mean number of cores; None where not known, or where the counters cannot tell."""
         total, seconds = self._sums.get(what), self._sums["seconds"]
-        if total is None or seconds < _LEAST_SECONDS or total < -_TOLERANCE * seconds:
+        if total is None or seconds < _MIN_SECONDS or total < -_TOLERANCE * seconds:
             return None
         return max(0.0, total / seconds)
 
@@ -160,7 +160,7 @@ class Watch:
             with self._lock:
                 if now >= next_point:
                     self._rss.append((round(now - self._began, 3), resident))
-                    if len(self._rss) > _MOST_POINTS:
+                    if len(self._rss) > _MAX_POINTS:
                         self._rss = self._rss[::2]
                         self._interval *= 2
                     next_point = now + self._interval
@@ -185,7 +185,7 @@ class Watch:
             if value is not None:
                 self._sampled[name].append(value)
 
-    def _add_power(self, card: Card) -> None:
+    def _add_power(self, card: NvmlDevice) -> None:
         """Power over time by the trapezoid rule; before a stretch's first look, the power of that."""
         watts, now = card.watts(), time.monotonic()
         if self._stretch is None:
@@ -205,5 +205,5 @@ class Watch:
             self._sums[what] += amount
 
     def _energy(self, what: str) -> float | None:
-        known = what in self._sums and what not in self._unknown and self._sums["seconds"] >= _LEAST_SECONDS
+        known = what in self._sums and what not in self._unknown and self._sums["seconds"] >= _MIN_SECONDS
         return self._sums[what] if known else None

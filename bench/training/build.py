@@ -16,7 +16,7 @@ from results.schema import CellConfig, DataRecord
 
 
 @dataclass(frozen=True)
-class Maker:
+class MethodBuilder:
     """Builds one method, set up and on its device, from the same random numbers each time."""
 
     name: str
@@ -26,7 +26,7 @@ class Maker:
     training_images: TrainingImages
 
     @classmethod
-    def on(cls, data: DeviceData, record: DataRecord, name: str, config: CellConfig, seed: int) -> Maker:
+    def on(cls, data: DeviceData, record: DataRecord, name: str, config: CellConfig, seed: int) -> MethodBuilder:
         """For the method that the registry has as `name`, to be trained on these data, which `record` describes."""
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), record.num_classes)
         return cls(name, TaskShape(*record.shape, record.num_classes), config, seed, images)
@@ -41,14 +41,14 @@ class Maker:
         torch.manual_seed(seed_of(self.seed, Stream.INITIALISATION))
         device = torch.device(self.config.device)
         method = cls(self.shape, cls.Options.parse(self.config.options)).to(device)
-        method.see_training_images(self.training_images)
+        method.init_from_data(self.training_images)
         method.set_up(optimizer_factory(self.config))
         if self.config.amp:
             use_mixed_precision(method, device)
         torch.manual_seed(seed_of(self.seed, Stream.TRAINING))
         return method
 
-    def at_depth(self, T: int) -> Maker:
+    def at_depth(self, T: int) -> MethodBuilder:
         """The same with T blocks."""
         options = self.config.options | {"T": T}
         return replace(self, config=self.config.model_copy(update={"options": options}))

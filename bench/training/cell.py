@@ -20,7 +20,7 @@ from bench.models import ModelCard, model_path, save_model
 from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.runner.worker import describe, row_of
 from bench.training.augment import Augmentation, augmentation, record_of
-from bench.training.build import Maker
+from bench.training.build import MethodBuilder
 from bench.training.loop import (
     DeviceData,
     batch_count,
@@ -80,15 +80,15 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     record = splits.record.model_copy(update={"augmentation": augmented})
     del raw, splits
     data_seconds = time.perf_counter() - clock
-    maker = Maker.on(data, record, cell.method_name, config, cell.seed)
+    builder = MethodBuilder.on(data, record, cell.method_name, config, cell.seed)
 
-    warm_up(maker.make(), data, config, ranks)
+    warm_up(builder.make(), data, config, ranks)
     release_freed_memory()
     reset_gpu_peak(device)
     mark_was_reset = reset_peak()
     baseline = current_rss()
 
-    method = maker.make()
+    method = builder.make()
     augmented_by = augmentation(augmented, cell.seed, device)
     epochs, images = _train(method, data, job, emit, ranks, augmented_by)
     if job.trial:
@@ -124,7 +124,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
     flops = probe_flops(
-        maker.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+        builder.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
     )
 
     return CellResult(
@@ -145,8 +145,8 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         images_to=images_to_targets(epochs, images // config.epochs),
         train_flops_per_image=flops.train,
         predict_flops_per_image=flops.predict,
-        activation_bytes=probe_activation_bytes(maker.make(), data, config),
-        activation_bytes_by_T=probe_depths(maker, data),
+        activation_bytes=probe_activation_bytes(builder.make(), data, config),
+        activation_bytes_by_T=probe_depths(builder, data),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         credit=methods.get(cell.method_name).credit,
         model_file=model_file,

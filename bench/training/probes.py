@@ -13,7 +13,7 @@ import methods
 from bench.meters.activations import ActivationMeter
 from bench.meters.flops import FlopMeter
 from bench.runner.worker import describe
-from bench.training.build import Maker
+from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, first_batch
 from methods.core.method import Method
 from results.schema import CellConfig
@@ -39,13 +39,13 @@ def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig)
     return meter.peak_bytes
 
 
-def probe_depths(maker: Maker, data: DeviceData) -> dict[str, int]:
+def probe_depths(builder: MethodBuilder, data: DeviceData) -> dict[str, int]:
     """The same at other depths, for methods that have a depth."""
-    if "T" not in maker.config.options:
+    if "T" not in builder.config.options:
         return {}
     probed: dict[str, int] = {}
     for depth in DEPTHS:
-        other = maker.at_depth(depth)
+        other = builder.at_depth(depth)
         with contextlib.suppress(methods.MethodError):  # a method need not take every depth
             probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)
     return probed

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bench.training.loop import Learner, TrainedEpoch
 from methods import MethodError
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.method import Method
 
 _FOREVER = timedelta(days=365)
@@ -59,7 +59,7 @@ class Ranks:
         self._division = share_of(method, self.size, self._rank)
         if self._division is not None:
             return method
-        assert isinstance(method, OneOptimizer)
+        assert isinstance(method, EndToEnd)
         return _Replica(method, self, self._rank, self._device)
 
     def meet(self) -> None:
@@ -117,7 +117,7 @@ def share_of(method: Method, ranks: int, rank: int = 0) -> list[Sequence[nn.Modu
         MethodError: neither.
     """
     division = method.divide(ranks, rank)
-    if division is None and ranks > 1 and not isinstance(method, OneOptimizer):
+    if division is None and ranks > 1 and not isinstance(method, EndToEnd):
         raise MethodError(
             f"{method.name} is not accepted with --parallel blocks: it has neither parts that train apart nor one loss "
             "and one optimiser, with which it could be replicated; leave it out of --methods"
@@ -159,19 +159,19 @@ def joined(group: str | None, device: torch.device) -> Iterator[Ranks]:
 class _Loss(nn.Module):
     """The loss as a module's forward pass, which is what `DistributedDataParallel` wraps."""
 
-    def __init__(self, method: OneOptimizer) -> None:
+    def __init__(self, method: EndToEnd) -> None:
         super().__init__()
         self.method = method
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """`OneOptimizer.loss`."""
+        """`EndToEnd.loss`."""
         return self.method.loss(x, y)
 
 
 class _Replica:
     """A whole method in each process, trained on this process's part of each batch with averaged gradients."""
 
-    def __init__(self, method: OneOptimizer, ranks: Ranks, rank: int, device: torch.device | None) -> None:
+    def __init__(self, method: EndToEnd, ranks: Ranks, rank: int, device: torch.device | None) -> None:
         self._method = method
         self._ranks = ranks
         self._mine = slice(rank, None, ranks.size)

@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.planning.method_spec import MethodSpec
 from bench.planning.plan import SPLIT_SEED
 from bench.planning.presets import OPTIMIZER, PRESETS
-from bench.training.build import Maker
+from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, Part, first_batch, per_channel, synchronize, train_epoch
 from bench.training.probes import probe_activation_bytes, probe_flops
 from methods import MethodError
@@ -78,7 +78,7 @@ class Growth:
         images = at["images"] if axis == "images" else max(2 * at["batch_size"], 2 * CLASSES)
         data = _random_images(images, self.channels, at["side"], torch.device(self.device))
         subjects = [
-            _Subject(spec, self._maker(spec, at, data), data, whole_epoch=axis == "images")
+            _Subject(spec, self._builder(spec, at, data), data, whole_epoch=axis == "images")
             for spec in self.having(axis)
         ]
         times: list[list[float]] = [[] for _ in subjects]
@@ -98,7 +98,7 @@ class Growth:
                 seconds=timing(seconds),
                 images=subject.images,
                 flops=subject.flops(),
-                activation_bytes=probe_activation_bytes(subject.maker.make(), data, subject.maker.config),
+                activation_bytes=probe_activation_bytes(subject.builder.make(), data, subject.builder.config),
                 execution=subject.method.execution,
             )
             for subject, seconds in zip(subjects, times, strict=True)
@@ -119,7 +119,7 @@ class Growth:
     def _options(spec: MethodSpec, at: dict[Axis, int]) -> dict[str, Any]:
         return spec.options | ({"T": at["T"]} if "T" in spec.options else {})
 
-    def _maker(self, spec: MethodSpec, at: dict[Axis, int], data: DeviceData) -> Maker:
+    def _builder(self, spec: MethodSpec, at: dict[Axis, int], data: DeviceData) -> MethodBuilder:
         preset = PRESETS["standard"]
         config = CellConfig(
             preset="standard",
@@ -136,7 +136,7 @@ class Growth:
             amp=self.amp,
         )
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), CLASSES)
-        return Maker(spec.cls.name, self._shape(at), config, _SEED, images)
+        return MethodBuilder(spec.cls.name, self._shape(at), config, _SEED, images)
 
 
 class _Product:
@@ -169,10 +169,10 @@ class _Product:
 class _Subject:
     """One method at one point: what is timed of it."""
 
-    def __init__(self, spec: MethodSpec, maker: Maker, data: DeviceData, *, whole_epoch: bool) -> None:
-        self.spec, self.maker, self._data, self._whole_epoch = spec, maker, data, whole_epoch
-        self.method = maker.make()
-        self._x, self._y = first_batch(data, maker.config.batch_size)
+    def __init__(self, spec: MethodSpec, builder: MethodBuilder, data: DeviceData, *, whole_epoch: bool) -> None:
+        self.spec, self.builder, self._data, self._whole_epoch = spec, builder, data, whole_epoch
+        self.method = builder.make()
+        self._x, self._y = first_batch(data, builder.config.batch_size)
         self.images = len(self._y)
         """That a timed call handles."""
 
@@ -186,7 +186,7 @@ class _Subject:
         """Seconds of one call."""
         if self._whole_epoch:
             order = Generator().manual_seed(_SEED)
-            epoch = train_epoch(self.method, self._data, self.maker.config.batch_size, order, lambda *told: None)
+            epoch = train_epoch(self.method, self._data, self.builder.config.batch_size, order, lambda *told: None)
             self.images = epoch.images
             return epoch.seconds
         synchronize(self._x.device)
@@ -201,7 +201,7 @@ class _Subject:
         def warn(what: str) -> None:
             print(f"{self.spec.label}: {what}", file=sys.stderr)
 
-        per_image = probe_flops(self.maker.make(), self._data, self.maker.config, warn).train
+        per_image = probe_flops(self.builder.make(), self._data, self.builder.config, warn).train
         return None if per_image is None else round(per_image * self.images)
 
 

@@ -12,7 +12,7 @@ from methods.core.backward import backward
 from methods.core.method import MakeOptimizer, Method, ParameterGroups
 
 
-class OneOptimizer(Method):
+class EndToEnd(Method):
     """Base of such methods. A subclass says what its `loss` is."""
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:

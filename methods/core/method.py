@@ -2,7 +2,7 @@
 
 options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
 method = Cls(shape, options)                  build for a data set
-method.see_training_images(images)            before anything is trained; most methods need nothing of it
+method.init_from_data(images)            before anything is trained; most methods need nothing of it
 method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
 method.start_pass(number)                     for each pass over an epoch's batches; most methods make one
 method.train(); method.train_step(x, y)       for each batch
@@ -99,7 +99,7 @@ class Method(nn.Module, ABC):
         """Whether it is trained part after part with these options (all of them, with their effective values)."""
         return bool(cls.low_memory) and options.items() >= cls.low_memory.items()
 
-    def see_training_images(self, images: TrainingImages) -> None:
+    def init_from_data(self, images: TrainingImages) -> None:
         """Start from the training images, where a method does; called once, on their device, before `set_up`."""
 
     @abstractmethod

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
-class BlocksTogether:
+class BatchedBlocks:
     """The blocks' parameters and buffers as stacked tensors, of which the blocks themselves now hold views.
 
     So inference, saving and counting go on through the blocks, and what is trained is the stack.

@@ -35,7 +35,7 @@ class StackMethod(Method):
             generator: of whatever is random in it; None: PyTorch's own.
         """
 
-    def see_training_images(self, images: TrainingImages) -> None:
+    def init_from_data(self, images: TrainingImages) -> None:
         """Start from prototypes, where asked for."""
         self.net.start_from(images)
 

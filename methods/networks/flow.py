@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from methods.core.diagnostics import Batches, Diagnosis, Probe, diagnose
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
 from methods.networks.averaging import average_predictions
 from methods.networks.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, path, solve
@@ -18,7 +18,7 @@ from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, near
 from methods.networks.prototypes import TrainingImages
 
 
-class FlowMethod(OneOptimizer):
+class FlowMethod(EndToEnd):
     """Base of such methods: a subclass builds `net` and `head` and says where z moves (`velocity`)."""
 
     options: ContinuousOptions
@@ -44,7 +44,7 @@ class FlowMethod(OneOptimizer):
     def _probe(self, time: float) -> Probe:
         """How to look at the network at one time."""
 
-    def see_training_images(self, images: TrainingImages) -> None:
+    def init_from_data(self, images: TrainingImages) -> None:
         """Start from prototypes, where asked for."""
         self.embedding.start_from(images)
         if self.head is not None:

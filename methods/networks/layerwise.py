@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from methods.core.backward import backward
-from methods.core.end_to_end import OneOptimizer
+from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
 from methods.core.options import Options
 from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath
@@ -27,7 +27,7 @@ LAYERS = len(CONV_CHANNELS) + 1
 """Hidden layers: the convolutions and the linear layer."""
 
 
-class LocalLosses(OneOptimizer):
+class LocalLosses(EndToEnd):
     """Base of methods with such losses, whatever the network.
 
     One optimiser has all parameters. It works number by number, so that it does what one for each layer would.

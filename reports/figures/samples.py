@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reports.figures.style import WIDTH_INCHES, panels, save_png, themed
 
-MOST_CLASSES = 100
+MAX_CLASSES = 100
 """In one picture; of more, the first."""
 _ROWS = 25
 """Of one panel."""
@@ -43,7 +43,7 @@ def draw_samples(
     Raises:
         OSError: it cannot be written.
     """
-    shown = min(len(class_names), MOST_CLASSES)
+    shown = min(len(class_names), MAX_CLASSES)
     columns = -(-shown // _ROWS)
     rows = -(-shown // columns)
     groups = [range(start, min(start + rows, shown)) for start in range(0, shown, rows)]

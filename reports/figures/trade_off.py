@@ -33,7 +33,7 @@ from reports.statistics.estimates import estimate
 from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
-LEAST_ERROR = 0.1
+MIN_ERROR = 0.1
 """Percent, added to every error where they are drawn by their logarithms, so that one of 0 has a place."""
 ERROR_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 100)
 
@@ -167,10 +167,10 @@ def _scale_y(panel: Axes, low: float, high: float) -> bool:
         return False
 
     def place(accuracy: np.ndarray) -> np.ndarray:
-        return -np.log10(np.maximum(100 + LEAST_ERROR - accuracy, 1e-9))
+        return -np.log10(np.maximum(100 + MIN_ERROR - accuracy, 1e-9))
 
     def accuracy_at(place: np.ndarray) -> np.ndarray:
-        return 100 + LEAST_ERROR - 10.0**-place
+        return 100 + MIN_ERROR - 10.0**-place
 
     panel.set_yscale("function", functions=(place, accuracy_at))
     ends = place(np.array([low, high])) + np.array([-0.1, 0.1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reports.formats.markdown import MIB, MISSING, code, listed, markdown_table, number, plural
 from reports.statistics.estimates import CONFIDENCE, paired_differences, paired_ratios, ratio_estimate, student_t
-from reports.statistics.noise import LEAST_PAIRS, noise_bound
+from reports.statistics.noise import MIN_PAIRS, noise_bound
 from reports.tables import TEST_ACCURACY, Measure
 from reports.view import DatasetView
 from results.schema import CalibrationRecord
@@ -62,7 +62,7 @@ def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> 
         "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
         f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with "
         f"that many seeds (Student's t with {calibration.pairs} degrees of freedom, {t}, times the spread, over the "
-        f"root of the number of seeds, in logarithms; from {LEAST_PAIRS} pairs on); reports of later runs on such a "
+        f"root of the number of seeds, in logarithms; from {MIN_PAIRS} pairs on); reports of later runs on such a "
         "machine, with these threads and this device, print smaller differences as 'within noise'."
     )
     gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
@@ -85,9 +85,9 @@ def noise(data: DatasetView) -> Iterator[str]:
                 "here before, would let this report mark differences that are within that noise."
             )
         return
-    if known.pairs < LEAST_PAIRS:
+    if known.pairs < MIN_PAIRS:
         yield (
-            f"The calibration {code(known.run_id)} has {plural(known.pairs, 'pair')}, and it takes {LEAST_PAIRS} to "
+            f"The calibration {code(known.run_id)} has {plural(known.pairs, 'pair')}, and it takes {MIN_PAIRS} to "
             "know what is within noise: nothing is marked so."
         )
         return

@@ -16,13 +16,13 @@ import math
 from reports.statistics.estimates import student_t
 from results.schema import CalibrationRecord
 
-LEAST_PAIRS = 5
+MIN_PAIRS = 5
 """With fewer, the spread is known too badly: the bounds of two calibrations would differ by multiples."""
 
 
 def noise_bound(calibration: CalibrationRecord | None, field: str, seeds: int) -> float | None:
     """The largest |log ratio| of means over `seeds` pairs that is within noise; None where nothing is known of it."""
-    if calibration is None or calibration.pairs < LEAST_PAIRS or field not in calibration.spread or seeds < 1:
+    if calibration is None or calibration.pairs < MIN_PAIRS or field not in calibration.spread or seeds < 1:
         return None
     return student_t(calibration.pairs) * calibration.spread[field] / math.sqrt(seeds)
 

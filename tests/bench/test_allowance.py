@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from bench.allocation_limit import Allowance, AllowanceError
+from bench.allocation_limit import AllocationLimit, AllocationLimitError
 
 TOO_LARGE = 2**50
 """More than any machine has: a test that allocates it fails in another way."""
@@ -26,15 +26,15 @@ TOO_LARGE = 2**50
     ],
 )
 def test_refuses_before_it_allocates(make: Callable[[], object]) -> None:
-    with pytest.raises(AllowanceError), Allowance(1000):
+    with pytest.raises(AllocationLimitError), AllocationLimit(1000):
         make()
 
 
 def test_all_that_is_made_counts_together() -> None:
-    with Allowance(100):
+    with AllocationLimit(100):
         torch.ones(60)
         torch.ones(40)
-        with pytest.raises(AllowanceError):
+        with pytest.raises(AllocationLimitError):
             torch.ones(1)
 
 
@@ -44,6 +44,6 @@ def test_changes_no_number() -> None:
         return [torch.rand(5), torch.randn(5, generator=Generator().manual_seed(4)), nn.Linear(3, 2).weight]
 
     plain = drawn()
-    with Allowance(1000):
+    with AllocationLimit(1000):
         watched = drawn()
     assert all(torch.equal(a, b) for a, b in zip(plain, watched, strict=True))

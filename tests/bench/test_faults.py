@@ -11,7 +11,7 @@ import pytest
 
 from bench.protocol import Job
 from bench.runner import sweep
-from bench.runner.lock import held
+from bench.runner.lock import run_lock
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command
@@ -112,7 +112,7 @@ def test_two_processes_do_not_work_on_one_folder(command: Command, cells: FakeCe
     command("--out", tmp_path, *METHODS)
     (run,) = tmp_path.iterdir()
     before = (run / CELLS_FILE).read_bytes()
-    with held(run):
+    with run_lock(run):
         ended = command("--resume", run)
     assert ended.code == 2
     assert len(ended.lines) == 1

@@ -14,7 +14,7 @@ from bench.meters import environment
 from bench.planning.plan import resolve_device
 from bench.protocol import Job
 from bench.runner.launchers import node
-from bench.runner.launchers.placement import Where, choose, go_on
+from bench.runner.launchers.placement import Placement, choose, go_on
 from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
@@ -110,10 +110,10 @@ def test_the_run_says_what_was_to_start_its_cells(
 
 
 def test_one_at_a_time_here_and_all_at_once_elsewhere() -> None:
-    assert choose("local", {}, None) == Where("local", {}, 1)
-    assert choose("local", {}, 3) == Where("local", {}, 3)
+    assert choose("local", {}, None) == Placement("local", {}, 1)
+    assert choose("local", {}, 3) == Placement("local", {}, 3)
     assert choose("ray", {}, None).jobs >= 1000
-    assert choose("ray", {}, 4) == Where("ray", {}, 4)
+    assert choose("ray", {}, 4) == Placement("ray", {}, 4)
 
 
 RECORDS = {
@@ -125,16 +125,16 @@ RECORDS = {
 @pytest.mark.parametrize(
     ("before", "launcher", "options", "jobs", "where"),
     [
-        ("local", None, {}, None, Where("local", {}, 2)),
-        ("local", "ray", {}, 5, Where("ray", {}, 5)),
-        ("slurm", None, {}, None, Where("slurm", {"partition": "a", "mem": "1G"}, 24)),
-        ("slurm", None, {"partition": "b"}, 3, Where("slurm", {"partition": "b", "mem": "1G"}, 3)),
-        ("slurm", "ray", {"address": "x"}, 3, Where("ray", {"address": "x"}, 3)),
-        ("slurm", "local", {}, None, Where("local", {}, 1)),
+        ("local", None, {}, None, Placement("local", {}, 2)),
+        ("local", "ray", {}, 5, Placement("ray", {}, 5)),
+        ("slurm", None, {}, None, Placement("slurm", {"partition": "a", "mem": "1G"}, 24)),
+        ("slurm", None, {"partition": "b"}, 3, Placement("slurm", {"partition": "b", "mem": "1G"}, 3)),
+        ("slurm", "ray", {"address": "x"}, 3, Placement("ray", {"address": "x"}, 3)),
+        ("slurm", "local", {}, None, Placement("local", {}, 1)),
     ],
 )
 def test_a_resumed_run_goes_on_as_before_or_elsewhere(
-    before: str, launcher: str | None, options: dict[str, str], jobs: int | None, where: Where
+    before: str, launcher: str | None, options: dict[str, str], jobs: int | None, where: Placement
 ) -> None:
     assert go_on(RECORDS[before], launcher, options, jobs) == where  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ from bench.protocol import Event, Job
 from bench.runner import sweep
 from bench.runner.launchers import node, slurm
 from bench.runner.launchers.base import Launcher
-from bench.runner.launchers.placement import Where
+from bench.runner.launchers.placement import Placement
 from bench.runner.launchers.ray import RayLauncher
 from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName
@@ -203,11 +203,11 @@ def test_one_machine_of_ray_s_has_all_that_a_cell_needs(device: str, threads: in
 def test_going_on_needs_to_be_told_what_the_record_does_not_say() -> None:
     record = make_run([make_cell()], jobs=24, launcher="slurm", launcher_options={"partition": "a", "mem": "1G"})
     options = {"partition": "a", "mem": "1G"}
-    assert Where("slurm", options, 24).again(record) == []
-    assert Where("local", {}, 1).again(record) == ["--launcher", "local"]
-    changed = Where("slurm", options | {"partition": "b"}, 3)
+    assert Placement("slurm", options, 24).again(record) == []
+    assert Placement("local", {}, 1).again(record) == ["--launcher", "local"]
+    changed = Placement("slurm", options | {"partition": "b"}, 3)
     assert changed.again(record) == ["--launcher-set", "partition=b", "--jobs", "3"]
-    assert Where("ray", {"address": "x"}, 1024).again(record) == [
+    assert Placement("ray", {"address": "x"}, 1024).again(record) == [
         "--launcher",
         "ray",
         "--launcher-set",

@@ -12,7 +12,7 @@ import pytest
 
 from bench import microbench
 from bench.meters.environment import available_cores
-from bench.runner.lock import held
+from bench.runner.lock import run_lock
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from tests.bench.harness import Ended, call
 from tests.factories import make_cell, make_config, make_failed_cell, write_run
@@ -126,7 +126,7 @@ def test_mistakes_are_one_sentence_before_anything_is_timed(
     refused(command("--threads", 0), "threads")
     failed = write_run(run.parent / "failed", [make_failed_cell()])
     refused(command("--run", failed), "no cell of")
-    with held(run):
+    with run_lock(run):
         refused(command("--run", run), "another process is working on")
     monkeypatch.setattr(microbench, "SUITE", run / "tests")
     refused(command(), "need a checkout")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench import datasets, profile
 from bench.planning.plan import Request, make_plan
-from bench.training.build import Maker
+from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, train_epoch
 from bench.training.rng import Stream, seed_of
 from methods.backprop_cnn import BackpropCNN
@@ -88,7 +88,7 @@ def test_the_steps_are_those_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = datasets.get(cell.dataset)
     splits = datasets.make_splits(dataset.load(None), num_classes=10, train_size=30, split_seed=0)
     data = DeviceData.place(splits, torch.device("cpu"))
-    method = Maker.on(data, splits.record, cell.method_name, cell.config, cell.seed).make()
+    method = MethodBuilder.on(data, splits.record, cell.method_name, cell.config, cell.seed).make()
     order = torch.Generator().manual_seed(seed_of(cell.seed, Stream.ORDER))
     train_epoch(method, data, 10, order, lambda *told: None)
     assert profiled == losses

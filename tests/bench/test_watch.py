@@ -16,7 +16,7 @@ import pytest
 
 from bench.meters.cpu import CpuTimes
 from bench.runner import monitor as watching
-from bench.runner.monitor import Watch
+from bench.runner.monitor import Monitor
 
 GROW = """
 import sys
@@ -63,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_means_are_over_the_stretches_of_training_alone(clock: Clock) -> None:
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         for other in (1.0, 3.0):
             watch.enter("training")
             clock.goes_on(10, cell=19, harness=0.05, other=other, stolen=0.5)
@@ -80,7 +80,7 @@ def test_means_are_over_the_stretches_of_training_alone(clock: Clock) -> None:
 
 
 def test_a_tick_too_few_is_no_negative_load(clock: Clock) -> None:
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("training")
         clock.goes_on(1, cell=1, harness=0, other=-0.01)
         watch.enter("evaluation")
@@ -89,7 +89,7 @@ def test_a_tick_too_few_is_no_negative_load(clock: Clock) -> None:
 
 def test_counters_that_the_system_does_not_give_are_null(clock: Clock) -> None:
     clock.times = CpuTimes(at=1.0, busy=None, stolen=None, harness=0.0, cell=0.0)
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("training")
         clock.goes_on(1, cell=1, harness=0, other=0)
         watch.enter("evaluation")
@@ -98,7 +98,7 @@ def test_counters_that_the_system_does_not_give_are_null(clock: Clock) -> None:
 
 
 def test_a_cell_that_never_trained_has_no_record() -> None:
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("evaluation")
         watch.enter("probes")
         assert watch.found() == {}
@@ -107,14 +107,14 @@ def test_a_cell_that_never_trained_has_no_record() -> None:
 def test_a_process_that_is_gone_stops_nothing() -> None:
     with process("") as cell:
         cell.wait()
-        with Watch(cell.pid, "cpu") as watch:
+        with Monitor(cell.pid, "cpu") as watch:
             for phase in ("training", "evaluation", "probes"):
                 watch.enter(phase)  # type: ignore[arg-type]
             assert watch.found() == {}
 
 
 def test_memory_over_time_is_the_cells_and_ends_with_its_last_epoch() -> None:
-    with process(GROW) as cell, Watch(cell.pid, "cpu") as watch:
+    with process(GROW) as cell, Monitor(cell.pid, "cpu") as watch:
         assert cell.stdin is not None
         assert cell.stdout is not None
         cell.stdout.readline()  # The interpreter has started, so that its own memory is not counted as grown.
@@ -137,8 +137,8 @@ def test_memory_over_time_is_the_cells_and_ends_with_its_last_epoch() -> None:
 
 def test_a_long_series_is_thinned_not_cut(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_FIRST_INTERVAL", 0.002)
-    monkeypatch.setattr(watching, "_MOST_POINTS", 20)
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    monkeypatch.setattr(watching, "_MAX_POINTS", 20)
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("training")
         time.sleep(0.6)
         clock.goes_on(1, cell=1, harness=0, other=0)
@@ -174,10 +174,10 @@ class FakeCard:
 def test_the_cards_energy_is_its_counters_or_its_power_over_time(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, counts: bool
 ) -> None:
-    monkeypatch.setattr(watching, "_LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(watching, "_MIN_SECONDS", 0.1)
     card = FakeCard(counts=counts)
-    monkeypatch.setattr(watching.Card, "opened", lambda device: contextlib.nullcontext(card))
-    with process("input()") as cell, Watch(cell.pid, "cuda:0") as watch:
+    monkeypatch.setattr(watching.NvmlDevice, "opened", lambda device: contextlib.nullcontext(card))
+    with process("input()") as cell, Monitor(cell.pid, "cuda:0") as watch:
         began = time.monotonic()
         clock.times = CpuTimes(at=began, busy=None, stolen=None, harness=0.0, cell=0.0)
         watch.enter("training")
@@ -207,9 +207,9 @@ def test_energy_of_the_packages_is_training_alone(
         written.write_text(str(microjoules))
         written.replace(domain / "energy_uj")  # whoever reads it meanwhile finds a number
 
-    made: Any = watching.PackageEnergy
-    monkeypatch.setattr(watching, "PackageEnergy", lambda: made(tmp_path))
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    made: Any = watching.RaplEnergy
+    monkeypatch.setattr(watching, "RaplEnergy", lambda: made(tmp_path))
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         for counted in (5_000_000, 90_000_000):  # 5 J from outside training, then 2 J of training, then again
             count(counted)
             watch.enter("training")
@@ -222,14 +222,14 @@ def test_energy_of_the_packages_is_training_alone(
 def test_watching_leaves_no_thread_behind() -> None:
     before = psutil.Process().num_threads()
     for _ in range(3):
-        with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+        with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
             watch.enter("training")
             time.sleep(0.05)
     assert psutil.Process().num_threads() <= before
 
 
 def test_training_too_short_for_the_kernels_ticks_has_no_cpu_times(clock: Clock) -> None:
-    with process("input()") as cell, Watch(cell.pid, "cpu") as watch:
+    with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("training")
         clock.goes_on(0.5, cell=0.5, harness=0.01, other=0.01)
         watch.enter("evaluation")

@@ -32,7 +32,7 @@ BLOCKS = 10
 ETA = 0.1
 FIRST_ALPHA_BAR, LAST_ALPHA_BAR = 0.001, 0.999
 START_OF_MIX = 0.5
-MOST_NORM = 1.0
+MAX_NORM = 1.0
 WORKERS = 2
 
 
@@ -219,7 +219,7 @@ class ReferenceLoop:
         self._optimizer.zero_grad()
         loss = self.model.loss(x, y)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), MOST_NORM)
+        nn.utils.clip_grad_norm_(self.model.parameters(), MAX_NORM)
         self._optimizer.step()
         return loss.item()
 

@@ -14,7 +14,7 @@ from bench.datasets.split import make_splits
 from bench.planning.method_spec import parse_methods
 from bench.planning.plan import SPLIT_SEED
 from bench.planning.presets import OPTIMIZER, PRESETS
-from bench.training.build import Maker
+from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, Part, batches, draw_order
 from bench.training.rng import Stream, seed_of
 from methods.core.method import Method
@@ -115,7 +115,7 @@ def make_subject(
         options=spec.options,
         amp=amp,
     )
-    return Subject(name, Maker.on(data, record, name, config, SEED).make(), data, record, config)
+    return Subject(name, MethodBuilder.on(data, record, name, config, SEED).make(), data, record, config)
 
 
 @cache

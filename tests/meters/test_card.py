@@ -10,7 +10,7 @@ import pynvml
 import pytest
 import torch
 
-from bench.meters.nvml_device import Card
+from bench.meters.nvml_device import NvmlDevice
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_units(driver: dict[str, Any]) -> None:
-    card = Card(object())
+    card = NvmlDevice(object())
     assert (card.mhz(), card.celsius(), card.busy()) == (1410, 61, 0.87)
     assert (card.watts(), card.joules()) == (250.5, 123.456)
     assert (card.process_bytes(7), card.process_bytes(8), card.process_bytes(2)) == (9, None, None)
@@ -49,12 +49,12 @@ def test_units(driver: dict[str, Any]) -> None:
 def test_what_the_card_does_not_tell(driver: dict[str, Any]) -> None:
     for name in driver:
         driver[name] = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-    card = Card(object())
+    card = NvmlDevice(object())
     assert [card.mhz(), card.celsius(), card.busy(), card.watts(), card.joules(), card.process_bytes(7)] == [None] * 6
 
 
 def test_a_cpu_has_no_card() -> None:
-    with Card.opened(torch.device("cpu")) as card:
+    with NvmlDevice.opened(torch.device("cpu")) as card:
         assert card is None
 
 
@@ -64,7 +64,7 @@ def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="a"))
     monkeypatch.setattr(pynvml, "nvmlInit", absent)
-    with Card.opened(torch.device("cuda:0")) as card:
+    with NvmlDevice.opened(torch.device("cuda:0")) as card:
         assert card is None
 
 
@@ -72,7 +72,7 @@ def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_real_card_is_plausible() -> None:
     device = torch.device("cuda:0")
     torch.zeros(1, device=device)
-    with Card.opened(device) as card:
+    with NvmlDevice.opened(device) as card:
         assert card is not None
         mhz, celsius, watts = card.mhz(), card.celsius(), card.watts()
         memory = card.process_bytes(os.getpid())

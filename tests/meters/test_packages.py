@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.meters.rapl import PackageEnergy
+from bench.meters.rapl import RaplEnergy
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def count(powercap: Path, domain: str, microjoules: int) -> None:
 
 
 def test_packages_are_added_up_and_their_parts_are_not(powercap: Path) -> None:
-    energy = PackageEnergy(powercap)
+    energy = RaplEnergy(powercap)
     count(powercap, "intel-rapl:0", 3_500_000)
     count(powercap, "intel-rapl:1", 9_250_000)
     count(powercap, "intel-rapl:0:0", 900_000)
@@ -40,14 +40,14 @@ def test_packages_are_added_up_and_their_parts_are_not(powercap: Path) -> None:
 
 
 def test_a_counter_that_starts_again(powercap: Path) -> None:
-    energy = PackageEnergy(powercap)
+    energy = RaplEnergy(powercap)
     count(powercap, "intel-rapl:1", 500_000)
     assert energy.update() == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("damage", ["gone", "no number", "no range"])
 def test_what_cannot_be_read_is_nothing_rather_than_a_guess(powercap: Path, damage: str) -> None:
-    energy = PackageEnergy(powercap)
+    energy = RaplEnergy(powercap)
     if damage == "gone":
         (powercap / "intel-rapl:1" / "energy_uj").unlink()
     elif damage == "no number":
@@ -58,4 +58,4 @@ def test_what_cannot_be_read_is_nothing_rather_than_a_guess(powercap: Path, dama
 
 
 def test_a_machine_without(tmp_path: Path) -> None:
-    assert PackageEnergy(tmp_path / "absent").update() is None
+    assert RaplEnergy(tmp_path / "absent").update() is None

@@ -65,7 +65,7 @@ def test_embeddings_start_from_them_and_the_classifier_names_them(name: str) -> 
     x, y, _, _ = real_digits()
     images = TrainingImages(lambda: (x, y), 10)
     method = build(name, embedding="prototype", **({"T": 1} if name in STACKS else {}))
-    method.see_training_images(images)
+    method.init_from_data(images)
     parts = {type(part).__name__: part for part in method.modules()}
     torch.testing.assert_close(parts["ClassEmbedding"].weight.detach(), images.prototypes)
     logits = parts["EmbeddingClassifier"](images.prototypes)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from bench.errors import UserError
 from bench.protocol import Event, Job
-from bench.runner.launchers.placement import Where
+from bench.runner.launchers.placement import Placement
 from methods.core.options import Options
 from methods.core.registry import MethodError
 from results.schema import CellResult, LauncherName, PlannedCell
@@ -51,7 +51,7 @@ class Launcher(ABC):
 
 
 @contextmanager
-def opened(where: Where, cells: Sequence[PlannedCell], timeout_seconds: float | None) -> Iterator[Launcher | None]:
+def opened(where: Placement, cells: Sequence[PlannedCell], timeout_seconds: float | None) -> Iterator[Launcher | None]:
     """The launcher for these cells, checked and connected; None where they are run by this process itself.
 
     Raises:

@@ -13,7 +13,7 @@ from bench.runner.isolation import run_in_process
 from bench.runner.worker import failed
 
 
-class ToldToEnd(BaseException):
+class Preempted(BaseException):
     """Raised in `run_on_node` where the engine tells what it runs there to end; says why."""
 
 
@@ -34,6 +34,6 @@ def run_on_node(text: str) -> str:
         row = run_in_process(job, lambda event: None)
     except UserError as error:
         row = failed(job, "error", str(error), 0.0)
-    except ToldToEnd as told:
+    except Preempted as told:
         row = failed(job, "killed", str(told), time.perf_counter() - start)
     return row.model_copy(update={"node": platform.node()}).model_dump_json()

@@ -10,11 +10,11 @@ from bench.runner.launchers import LAUNCHERS
 from results.schema import LauncherName, RunRecord
 from results.sharing import jobs_here
 
-MOST_AT_A_TIME = 1024
+MAX_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
-class Where:
+class Placement:
     """A launcher, what it was told, and how many cells it is given at a time."""
 
     launcher: LauncherName = "local"
@@ -34,12 +34,12 @@ class Where:
         for name, value in self.options.items():
             if known.get(name) != value:
                 flags += ["--launcher-set", f"{name}={value}"]
-        if self.elsewhere and self.jobs != (record.jobs if is_as_recorded else MOST_AT_A_TIME):
+        if self.elsewhere and self.jobs != (record.jobs if is_as_recorded else MAX_AT_A_TIME):
             flags += ["--jobs", str(self.jobs)]
         return flags
 
 
-def choose(launcher: LauncherName, options: Mapping[str, str], jobs: int | None) -> Where:
+def choose(launcher: LauncherName, options: Mapping[str, str], jobs: int | None) -> Placement:
     """Where a new run's cells are run.
 
     Args:
@@ -55,10 +55,10 @@ def choose(launcher: LauncherName, options: Mapping[str, str], jobs: int | None)
         raise UserError(
             f"--launcher-set {next(iter(options))} is not accepted with --launcher local: only {others} have options"
         )
-    return Where(launcher, options, jobs or (1 if launcher == "local" else MOST_AT_A_TIME))
+    return Placement(launcher, options, jobs or (1 if launcher == "local" else MAX_AT_A_TIME))
 
 
-def go_on(record: RunRecord, launcher: LauncherName | None, options: Mapping[str, str], jobs: int | None) -> Where:
+def go_on(record: RunRecord, launcher: LauncherName | None, options: Mapping[str, str], jobs: int | None) -> Placement:
     """Where the rest of a run's cells are run: as before, unless something else is given.
 
     The launcher says where a cell is run and not what it computes, so a resumed run may have another. Cells that this

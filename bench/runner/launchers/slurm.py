@@ -22,7 +22,7 @@ import psutil
 from bench.errors import UserError
 from bench.protocol import Event, Job, SentEvent
 from bench.runner.launchers.base import Launcher, import_extra, parse_options
-from bench.runner.launchers.node import ToldToEnd, run_on_node
+from bench.runner.launchers.node import Preempted, run_on_node
 from bench.runner.worker import describe, failed
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName, name_of
@@ -242,7 +242,7 @@ def run_as_job(text: str) -> str:
     """`run_on_node` in a job, which Slurm tells to end by a signal."""
 
     def end(number: int, frame: object) -> NoReturn:
-        raise ToldToEnd("Slurm told the job to end: its limit of time was near, or another job has precedence")
+        raise Preempted("Slurm told the job to end: its limit of time was near, or another job has precedence")
 
     signal.signal(signal.SIGUSR2, end)  # in place of submitit's, which leaves a traceback
     return run_on_node(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.errors import UserError
-from bench.runner.launchers.placement import Where
+from bench.runner.launchers.placement import Placement
 from results.schema import CellConfig, CellResult
 
 
@@ -41,7 +41,7 @@ def command_start(place: Place | None) -> list[str]:
     return ["torchrun", "--nproc-per-node", str(place.local_ranks), "-m", "bench.run"]
 
 
-def check_launch(place: Place | None, configs: Iterable[CellConfig], where: Where) -> None:
+def check_launch(place: Place | None, configs: Iterable[CellConfig], where: Placement) -> None:
     """Check that cells with these configurations can be run by what was started.
 
     Raises:
