@@ -54,10 +54,11 @@ profile: $(STAMP)  ## where a method's time goes: make profile METHOD=noprop DAT
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMP)  ## check style and types
+lint: $(STAMP)  ## check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 clean:  ## remove the virtual environment and caches; results stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
