@@ -6,6 +6,8 @@ import pytest
 
 from bench.datasets import download, sources
 
+pytest_plugins = ("tests.no_skips",)
+
 
 @pytest.fixture
 def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
