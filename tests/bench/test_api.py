@@ -39,7 +39,7 @@ def the_run(out: Path = Path("results/runs")) -> Path:
 
 
 def test_the_readme_s_example_runs_as_it_stands(tmp_path: Path) -> None:
-    text = (PROJECT / "README.md").read_text()
+    text = (PROJECT / "bench" / "README.md").read_text()
     (example,) = re.findall(r"^## In a notebook\n\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
