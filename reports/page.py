@@ -25,6 +25,7 @@ from reports.sections import (
 from reports.sections.limitations import caveats
 from reports.sections.matching import Mismatch, mismatches
 from reports.statistics.estimates import BOOTSTRAP_FROM, estimate, paired_differences, paired_ratios, ratio_estimate
+from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure, depth_profile
 from reports.view import REFERENCE, DatasetView, RunView, moment
 
 
@@ -160,7 +161,7 @@ def _dataset(
         yield "### Activation memory against depth"
         yield from _picture(pictures.get("activations-by-depth"), folder)
         yield f"Activations held for backward, MiB, with a stack of T blocks:\n\n{by_depth}"
-        without = [method for method in data.drawn if not tables.depth_profile(data.finished[method])]
+        without = [method for method in data.drawn if not depth_profile(data.finished[method])]
         yield "The last column is the growth from each method's least T to its largest." + (
             f" Without such a probe: {codes(without)}." if without else ""
         )
@@ -192,21 +193,21 @@ def _example(data: DatasetView, reference: str) -> str:
     method = data.rivals[0]
     ours, theirs = data.finished[method], data.finished[reference]
 
-    def ratio(measure: tables.Measure) -> str | None:
+    def ratio(measure: Measure) -> str | None:
         mean = ratio_estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
         if mean is None:
             return None
         return number(mean.mean) + tables.noise_mark(data, measure, mean)
 
     parts = []
-    accuracy = tables.TEST_ACCURACY
+    accuracy = TEST_ACCURACY
     gap = estimate(paired_differences(accuracy.values(ours), accuracy.values(theirs)))
     if gap is not None:
         way = "above" if gap.mean >= 0 else "below"
         parts.append(f"ended {number(abs(gap.mean), decimals=2)} points {way} {code(reference)}")
-    if time := ratio(tables.TRAIN_SECONDS):
+    if time := ratio(TRAIN_SECONDS):
         parts.append(f"trained for {time} times as long")
-    if held := ratio(tables.ACTIVATIONS):
+    if held := ratio(ACTIVATIONS):
         parts.append(f"held {held} times the activation bytes")
     if not parts:
         return ""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from reports.figures.scaling import growth_pictures
 from reports.formats.html import html_page
-from reports.formats.markdown import MIB, MISSING, PICTURE_FILES, code, listed, markdown_table, number, plural
+from reports.formats.markdown import MISSING, PICTURE_FILES, code, listed, markdown_table, number, plural
 from reports.sections.execution import ways_taken
 from reports.statistics.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
+from reports.statistics.measures import MIB
 from reports.view import moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from reports.formats.markdown import (
-    MIB,
     MISSING,
     ONE_SEED,
     alike,
@@ -21,26 +20,23 @@ from reports.formats.markdown import (
     times,
 )
 from reports.statistics.estimates import RatioEstimate, estimate, paired_differences, paired_ratios, ratio_estimate
+from reports.statistics.measures import (
+    ACTIVATIONS,
+    GPU_ALLOCATED,
+    MIB,
+    PEAK_RSS,
+    RSS_RISE,
+    TEST_ACCURACY,
+    TRAIN_FLOPS,
+    TRAIN_SECONDS,
+    VAL_ACCURACY,
+    Measure,
+    depth_profile,
+    is_measured,
+)
 from reports.statistics.noise import is_noise
-from reports.view import DatasetView, by_seed
+from reports.view import DatasetView
 from results.schema import CellResult
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A column: a numeric field of `CellResult`, in the unit in which it is shown."""
-
-    header: str
-    field: str
-    scale: float = 1.0
-    """Divides the stored value."""
-    decimals: int | None = None
-    exact: bool = False
-    """The same for every seed by construction, so shown without an interval."""
-
-    def values(self, cells: Iterable[CellResult]) -> dict[int, float]:
-        """The shown values by seed."""
-        return {seed: value / self.scale for seed, value in by_seed(cells, self.field).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +59,6 @@ class MethodTable:
             rows += [by_method[method] for method in methods]
         return markdown_table(self.headers, rows)
 
-
-PERCENT = 0.01
-TEST_ACCURACY = Measure("test accuracy, %", "test_accuracy", PERCENT, decimals=2)
-VAL_ACCURACY = Measure("validation accuracy, %", "val_accuracy", PERCENT, decimals=2)
-TRAIN_SECONDS = Measure("training, s", "train_seconds")
-PEAK_RSS = Measure("peak resident, MiB", "peak_rss_bytes", MIB)
-RSS_RISE = Measure("rise over baseline, MiB", "rss_rise_bytes", MIB)
-ACTIVATIONS = Measure("activations held for backward, MiB", "activation_bytes", MIB, exact=True)
-GPU_ALLOCATED = Measure("GPU peak allocated, MiB", "gpu_peak_allocated_bytes", MIB)
-TRAIN_FLOPS = Measure("training, MFLOP per image", "train_flops_per_image", 1e6, exact=True)
 
 ACCURACY_AND_TIME = (
     TEST_ACCURACY,
@@ -209,15 +195,6 @@ def activations_by_depth(data: DatasetView) -> str | None:
     return markdown_table(["method", *(f"T = {depth}" for depth in depths), last], rows)
 
 
-def depth_profile(cells: Sequence[CellResult]) -> dict[int, list[float]]:
-    """Activation bytes of every seed by depth T, in order of T."""
-    profile: dict[int, list[float]] = {}
-    for cell in cells:
-        for depth, held in cell.activation_bytes_by_T.items():
-            profile.setdefault(int(depth), []).append(float(held))
-    return dict(sorted(profile.items()))
-
-
 def short_table(cells: list[CellResult]) -> str:
     """Plain text for the terminal, a table for each data set: the five figures to look at first.
 
@@ -270,8 +247,3 @@ def noise_mark(data: DatasetView, measure: Measure, ratio: RatioEstimate | None)
     """What is put behind a mean ratio that a method against itself gives as well; else nothing."""
     within = ratio is not None and is_noise(data.calibration, measure.field, ratio.mean, ratio.n)
     return " (within noise)" if within else ""
-
-
-def is_measured(data: DatasetView, measure: Measure) -> bool:
-    """Whether any finished cell has it."""
-    return any(getattr(cell, measure.field) is not None for cell in data.cells)

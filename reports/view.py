@@ -33,6 +33,8 @@ class DatasetView:
     """How much a method differs from itself where all these cells ran; None where that is not known."""
     credits: dict[str, str] = field(default_factory=dict)
     """How credit reaches the weights, for every planned method; empty where no row of the run says it."""
+    sharing: str | None = None
+    """Why times of the run are not to be compared, as a clause; None where they are."""
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -104,7 +106,7 @@ class RunView:
     @property
     def sharing(self) -> str | None:
         """Why times are not to be compared, as a clause: how cells shared machines; None where they did not."""
-        return sharing(self.record, self.cells)
+        return self.datasets[0].sharing if self.datasets else None
 
 
 def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Microbenchmarks | None = None) -> RunView:
@@ -127,6 +129,7 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
         for group in methods.values():
             group.sort(key=lambda cell: cell.seed)
     said = _credits(everything, results.values())
+    shared = sharing(record, (cell for methods in finished.values() for group in methods.values() for cell in group))
 
     return RunView(
         record=record,
@@ -138,6 +141,7 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
                 _reference(methods, record),
                 _calibration(methods, record),
                 {method: said[method] for method in methods if method in said},
+                shared,
             )
             for name, methods in finished.items()
         ],

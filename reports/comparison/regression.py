@@ -33,9 +33,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from reports.comparison.pairing import Pair
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.statistics.noise import is_noise
 from reports.statistics.tests import ALPHA, holm, seeds_needed, sign_flip_p
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from results.schema import CalibrationRecord
 
 MEASURES = (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED)

@@ -12,7 +12,7 @@ from reports.comparison.pairing import Group, Pairing
 from reports.comparison.regression import FAILURES, Figure, Limits, Status
 from reports.formats.markdown import MISSING, exact, listed, number, plural, plus_minus, times
 from reports.statistics.estimates import estimate, ratio_estimate
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
 
 NAMES = {
     TEST_ACCURACY: ("test accuracy", "%"),

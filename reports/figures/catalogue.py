@@ -31,8 +31,8 @@ from reports.figures.style import (
     wrapped,
 )
 from reports.figures.trade_off import trade_off
-from reports.formats.markdown import MIB, number
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, PEAK_RSS, RSS_RISE, Measure, depth_profile
+from reports.formats.markdown import number
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, MIB, PEAK_RSS, RSS_RISE, Measure, depth_profile
 from reports.view import DatasetView
 
 

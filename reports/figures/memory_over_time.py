@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from reports.figures.style import Look, Picture, legend, panels, save, scale_x, themed
-from reports.formats.markdown import MIB, number
+from reports.formats.markdown import number
+from reports.statistics.measures import MIB
 from reports.view import DatasetView
 from results.schema import CellResult
 

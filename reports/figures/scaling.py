@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from reports.figures.style import WIDTH_INCHES, Look, Picture, legend, looks, save, themed
-from reports.formats.markdown import MIB, number
+from reports.formats.markdown import number
 from reports.statistics.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
+from reports.statistics.measures import MIB
 from results.scale import Axis, ScalePoint, ScaleRecord
 
 Value = Callable[[ScalePoint], float | None]

@@ -30,7 +30,7 @@ from reports.figures.style import (
 from reports.formats.markdown import exact, plus_minus
 from reports.sections.pareto import COSTS, mean_points, pareto_front, seed_points
 from reports.statistics.estimates import estimate
-from reports.tables import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
 MIN_ERROR = 0.1

@@ -9,17 +9,8 @@ import pandas as pd
 
 from reports.formats.markdown import plural, ranges
 from reports.statistics.estimates import BOOTSTRAP_FROM
-from reports.tables import (
-    ACTIVATIONS,
-    GPU_ALLOCATED,
-    RATIOS,
-    RSS_RISE,
-    TEST_ACCURACY,
-    TRAIN_SECONDS,
-    MethodTable,
-    compared,
-    summary,
-)
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
+from reports.tables import RATIOS, MethodTable, compared, summary
 from reports.view import DatasetView, RunView
 
 RESULTS = (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED)

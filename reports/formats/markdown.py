@@ -11,7 +11,6 @@ from tabulate import tabulate
 from reports.statistics.estimates import Estimate, RatioEstimate
 
 MISSING = "–"
-MIB = 2**20
 ONE_SEED = " (one seed)"
 PICTURE_FILES = "Each picture is in `figures/` as SVG, too, with the numbers that are drawn in it as CSV."
 MAX_DECIMALS = 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from reports.formats.markdown import MIB, MISSING, code, listed, markdown_table, number, plural
+from reports.formats.markdown import MISSING, code, listed, markdown_table, number, plural
 from reports.statistics.estimates import CONFIDENCE, paired_differences, paired_ratios, ratio_estimate, student_t
+from reports.statistics.measures import MIB, TEST_ACCURACY, Measure
 from reports.statistics.noise import MIN_PAIRS, noise_bound
-from reports.tables import TEST_ACCURACY, Measure
 from reports.view import DatasetView
 from results.schema import CalibrationRecord
 

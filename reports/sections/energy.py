@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.formats.markdown import capital, code, markdown_table, number, plus_minus
 from reports.statistics.estimates import estimate
-from reports.tables import Measure, is_measured
+from reports.statistics.measures import Measure, is_measured
 from reports.view import DatasetView
 from results.schema import CellResult
 

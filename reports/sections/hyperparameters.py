@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from reports.formats.markdown import MISSING, code, codes, listed, markdown_table, plural, plus_minus
 from reports.statistics.estimates import estimate, paired_differences
-from reports.tables import TEST_ACCURACY, VAL_ACCURACY
+from reports.statistics.measures import TEST_ACCURACY, VAL_ACCURACY
 from reports.view import DatasetView, RunView
 from results.schema import CellConfig, CellResult
 from results.tuning import TuningRecord, untuned

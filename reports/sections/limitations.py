@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from reports.formats.markdown import MIB, capital, codes, listed, number, plural
+from reports.formats.markdown import capital, codes, listed, number, plural
 from reports.published.paper import paper_epochs, published
 from reports.sections import hyperparameters
 from reports.sections.machine import DISTURBED_SHARE, is_disturbed
 from reports.sections.matching import Mismatch
 from reports.statistics.estimates import Estimate, estimate
+from reports.statistics.measures import MIB
 from reports.view import REFERENCE, RunView, by_seed
 from results.schema import CellResult
 from results.sharing import placed

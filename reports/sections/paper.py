@@ -9,7 +9,8 @@ from typing import Any
 from reports.formats.markdown import MISSING, ONE_SEED, code, codes, listed, markdown_table, number, plus_minus
 from reports.published.paper import EMBEDDINGS, AccuracyRow, Entry, paper_dataset, published, table_1_entry
 from reports.statistics.estimates import Estimate, estimate
-from reports.tables import GPU_MEMORY, TEST_ACCURACY
+from reports.statistics.measures import TEST_ACCURACY
+from reports.tables import GPU_MEMORY
 from reports.view import DatasetView
 from results.schema import CellResult, DataRecord
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.formats.markdown import MIB, MISSING, code, exact, markdown_table, plus_minus
+from reports.formats.markdown import MISSING, code, exact, markdown_table, plus_minus
 from reports.statistics.estimates import estimate
-from reports.tables import TRAIN_SECONDS, Measure
+from reports.statistics.measures import MIB, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
 _EXCHANGED = (

@@ -16,9 +16,17 @@ from statistics import fmean
 
 from reports.formats.markdown import MISSING, code, codes, markdown_table, plural
 from reports.sections.verdict import paired_effect
+from reports.statistics.measures import (
+    ACTIVATIONS,
+    GPU_ALLOCATED,
+    RSS_RISE,
+    TEST_ACCURACY,
+    TRAIN_SECONDS,
+    Measure,
+    is_measured,
+)
 from reports.statistics.noise import is_noise
 from reports.statistics.tests import ALPHA, EXACT_UP_TO, holm, seeds_needed, sign_flip_ps
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure, is_measured
 from reports.view import DatasetView
 
 _NAMES = {

@@ -15,9 +15,9 @@ from reports.statistics.estimates import (
     paired_ratios,
     ratio_estimate,
 )
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.statistics.noise import is_noise
 from reports.statistics.tests import ALPHA, EXACT_UP_TO, holm, least_p, seeds_needed, sign_flip_ps
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
 _NAMES = {

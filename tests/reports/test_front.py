@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reports.sections.pareto import mean_points, pareto_front, sentences
-from reports.tables import TRAIN_SECONDS
+from reports.statistics.measures import TRAIN_SECONDS
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_run

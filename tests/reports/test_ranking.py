@@ -10,7 +10,7 @@ import pytest
 
 from reports.build import build_report
 from reports.sections.ranking import Place, places, section
-from reports.tables import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
+from reports.statistics.measures import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_calibration, make_cell, make_failed_cell, make_run, write_run

@@ -14,7 +14,7 @@ from scipy.stats import ttest_ind
 from reports.comparison.pairing import Pair
 from reports.comparison.regression import GROSS, MEASURES, Figure, Limits, Status, check, two_sample_p
 from reports.statistics.estimates import estimate
-from reports.tables import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from results.schema import CellResult
 from tests.factories import MIB, make_calibration, make_cell, make_data, make_environment
 
