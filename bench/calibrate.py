@@ -1,7 +1,7 @@
-"""`python -m bench.calibrate`: run one method against itself (A/A), and keep how far apart the same work lies here.
+"""`python -m bench.calibrate`: run one method against itself (A/A test) to measure this machine's noise.
 
-Later runs on the same machine take the latest calibration with them, and their reports print differences that are
-smaller as 'within noise'.
+Later runs on the same machine take the latest calibration along, and their reports mark smaller differences as
+"within noise".
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from pathlib import Path
 import click
 
 from bench.commandline import flags
-from bench.commandline.params import Folder, Whole
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import what
+from bench.commandline.help import Command
 from bench.run import DEFAULT_OUT
 
 AGAIN = "again"
 """What the second name has in it; the two are otherwise the same."""
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--method", default="backprop", help="One method; options in brackets: noprop[T=20].")
-@click.option("--dataset", default="digits", help="One data set.")
-@click.option("--pairs", type=Whole(2, 1000), default=10, help="Pairs of cells, each pair with a seed of its own.")
-@flags.preset
+@click.command(cls=Command)
+@flags.one_method("backprop")
+@flags.one_dataset
+@what("--pairs", type=click.IntRange(2, 1000), default=10, help="Pairs of cells, each pair with its own seed.")
+@flags.preset()
 @flags.epochs
 @flags.train_size
-@flags.device
-@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores]")
 @flags.data_dir
-@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
+@flags.device
+@flags.threads
+@flags.out(DEFAULT_OUT, "Parent folder for runs.")
 def cli(
     method: str,
     dataset: str,
@@ -43,10 +45,10 @@ def cli(
     data_dir: Path | None,
     out: Path,
 ) -> int:
-    """Run a method against itself and report the spread of times and memory that this machine gives.
+    """Run a method against itself and report how much time and memory vary on this machine.
 
-    The two cells of a pair do the same work, one right after the other, in turns first. A calibration that was
-    stopped goes on with python -m bench.run --resume.
+    The two cells of a pair do the same work one after the other; which goes first alternates. Continue a stopped
+    calibration with python -m bench.run --resume.
     """
     from bench import datasets
     from bench.meters.environment import available_cores
@@ -77,12 +79,7 @@ def cli(
         return conduct(run, cells, data_dir)
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_cells_to_exit
-
-    run_cells_to_exit(cli, "python -m bench.calibrate")
-
+main = exits(cli, "python -m bench.calibrate", runs_cells=True)
 
 if __name__ == "__main__":
     main()

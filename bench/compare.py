@@ -1,9 +1,9 @@
-"""The command line of a regression check: `python -m bench.compare RUN_A RUN_B` holds a new run against an old one.
+"""`python -m bench.compare RUN_A RUN_B`: check a new run for regressions against an old one.
 
-Exit codes: 0 no regression; 1 a figure is worse by more than its limit and by more than chance, or something that RUN_A
-has is missing or failed in RUN_B; 2 something given cannot be used, or (with nothing of the above) a method has another
-configuration or other data in RUN_B, so that nothing can be said of it. What counts as a regression, and why, is in
-`reports/comparison/regression.py`.
+What counts as a regression, and why, is in `reports/comparison/regression.py`.
+
+Exit codes: 0 no regression; 1 a measure regressed, or something in RUN_A is missing or failed in RUN_B; 2 something
+given cannot be used, or (with none of the above) a method's configuration or data differ, so it was not compared.
 """
 
 from __future__ import annotations
@@ -13,39 +13,37 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.commandline.params import Folder, PositiveFloat
+from bench.commandline.exit_codes import exits
+from bench.commandline.help import Command, group
+from bench.commandline.params import FiniteFloat, Folder
 from bench.errors import UserError
 from bench.run import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from reports.view import RunView
 
-_LIMIT = PositiveFloat(zero=True)
+_LIMIT = FiniteFloat(0)
+limit = group("Limits")
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command)
 @click.argument("run_a")
 @click.argument("run_b")
-@click.option("--max-accuracy-drop", type=_LIMIT, default=1.0, metavar="POINTS", help="Of test accuracy.")
-@click.option("--max-slowdown", type=_LIMIT, default=10.0, metavar="PERCENT", help="Of training time.")
-@click.option(
-    "--max-memory",
-    type=_LIMIT,
-    default=5.0,
-    metavar="PERCENT",
-    help="Growth of activation bytes, of the rise of resident memory, and of peak GPU memory.",
+@limit("--max-accuracy-drop", type=_LIMIT, default=1.0, metavar="POINTS", help="Drop of test accuracy.")
+@limit("--max-slowdown", type=_LIMIT, default=10.0, metavar="PERCENT", help="Increase of training time.")
+@limit(
+    "--max-memory", type=_LIMIT, default=5.0, metavar="PERCENT", help="Increase of activation, resident and GPU memory."
 )
-@click.option(
-    "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which runs are looked up by name."
-)
+@group("Where runs are")("--out", type=Folder(), default=DEFAULT_OUT, help="Parent folder of runs given by name.")
 def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, max_memory: float, out: Path) -> int:
-    """Check whether RUN_B, the new run, is worse than RUN_A, the old one. Both are folders, or names of runs.
+    """Check whether the new run RUN_B is worse than the old run RUN_A, each a folder or a name.
 
-    Every method on every data set is compared over the seeds that both runs have. A figure is a REGRESSION if its mean
-    is worse by more than the limit and that is more than chance: the quantity is counted exactly, there is one seed
-    only, p is at most 0.05 after the correction for all figures, or every seed is far worse. Past its limit but
-    maybe by chance, it is unclear. Exit codes: 0 no regression; 1 a regression, or something of RUN_A that is missing
-    or failed in RUN_B; 2 something given cannot be used, or not compared.
+    Compares the mean of every measure over the seeds that both runs have, per method and data set. A measure is a
+    REGRESSION if it is worse by more than its limit and not by chance: it is an exact count, there is only one seed,
+    p <= 0.05 after correction for all measures, or every seed is far worse. If chance could explain it, it is unclear.
+
+    Exit codes: 0 no regression; 1 a regression, or something in RUN_A is missing or failed in RUN_B; 2 something given
+    cannot be used or compared.
     """
     from bench.runner.sweep import find_run
     from reports.comparison.pairing import pair_runs
@@ -101,12 +99,7 @@ def _unlike(refused: list[str]) -> str:
     return f"configuration or data differ in {', '.join(refused)}; give two runs that are alike in these"
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.compare")
-
+main = exits(cli, "python -m bench.compare")
 
 if __name__ == "__main__":
     main()

@@ -1,7 +1,7 @@
-"""`python -m bench.data DATASET`: fetch a data set where it is not here yet, check it, and show what is in it.
+"""`python -m bench.data DATASET`: download a data set if needed, verify it, and show what is in it.
 
-Exit codes: 0 all well; 1 its files do not match the published checksums; 2 something given cannot be used, or the data
-set cannot be had or is damaged; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 the files do not match the published checksums; 2 something given cannot be used, or the data
+set is unavailable or damaged; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.commandline import flags
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import output
+from bench.commandline.help import Command
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,19 +25,20 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("results/data")
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command)
 @click.argument("dataset")
 @flags.data_dir
-@click.option(
+@output(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Picture of samples, a PNG file.  [default: {DEFAULT_OUT}/DATASET.png]",
+    show_default=f"{DEFAULT_OUT}/DATASET.png",
+    help="PNG file for a picture of samples.",
 )
 def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
-    """Look at DATASET, the name of one, npz:PATH or folder:PATH: counts, shape, balance of classes, a picture.
+    """Show what is in DATASET: its splits, image shape and class balance, and a picture of samples.
 
-    What is not here yet is downloaded into the user's cache folder, and kept only if its checksums are the published
-    ones. Parts, mean and SD are those that a run trains with.
+    DATASET is a name (see bench.run --list), npz:PATH or folder:PATH. A missing data set is downloaded to the user's
+    cache folder and kept only if its checksums are right. Splits, mean and SD are those used for training.
     """
     from bench import datasets
     from bench.errors import UserError
@@ -115,12 +119,7 @@ def _channels(splits: Splits) -> str:
     return f"{table}\n(of the training part, black 0 and white 1)"
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.data")
-
+main = exits(cli, "python -m bench.data")
 
 if __name__ == "__main__":
     main()

@@ -1,10 +1,10 @@
-"""The command line: `python -m bench.microbench`. Times every method's calls, apart from any run.
+"""`python -m bench.microbench`: time every method's calls in isolation, without a run.
 
-The timing is `tests/benchmarks` under pytest-benchmark, which keeps each session in `results/microbench/`. Around it,
-this finds the former session to compare with, and the run whose report is to show the new one.
+`tests/benchmarks` does the timing under pytest-benchmark, which stores each session in `results/microbench/`. This
+command finds the previous session to compare with, and the run whose report will show the new one.
 
-Exit codes: 0 all well; 1 a benchmark failed, or was slower than `--benchmark-compare-fail` allows, and the run is as it
-was; 2 something given cannot be used; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 a benchmark failed or was slower than `--benchmark-compare-fail` allows, and the run is
+unchanged; 2 something given cannot be used; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -19,29 +19,32 @@ from pathlib import Path
 
 import click
 
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import output, where
+from bench.commandline.help import Command, group
+
 SUITE = Path(__file__).resolve().parent.parent / "tests" / "benchmarks"
 STORAGE = Path("results/microbench")
 _NOT_ACCEPTED = (4, 5)
 """Exit codes with which pytest says that it cannot use its arguments, or that they select nothing."""
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "max_content_width": 110})
-@click.option("--run", type=click.Path(path_type=Path), help="Put the timings into this run's folder and its report.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: the run's, or all cores]")
-@click.option(
+@click.command(cls=Command, context_settings={"ignore_unknown_options": True})
+@where("--threads", type=click.IntRange(1), show_default="the run's, or all cores", help="CPU threads.")
+@group("How to compare")(
     "--benchmark-compare-fail",
     "limits",
     multiple=True,
     metavar="LIMIT",
-    help="Fail if a benchmark is slower than in the former session by more: mean:10%, median:0.002 (seconds).",
+    help="Fail if a benchmark is slower than before by more than mean:10% or median:0.002 (s).",
 )
+@output("--run", type=click.Path(path_type=Path), help="Add the timings to this run and its report.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arguments: Sequence[str]) -> int:
-    """Time every method's training step, prediction and evaluation, and epochs against a plain trainer's.
+    """Time each method's training step, prediction, evaluation and epoch.
 
-    Each session is compared with the former one.
-
-    Whatever else is given goes to pytest: -k noprop, --benchmark-compare=0001.
+    Epochs are compared with those of a plain trainer, and each session with the previous one. Other arguments go to
+    pytest, such as -k noprop.
     """
     from bench.errors import UserError
     from bench.meters.environment import available_cores, describe_environment
@@ -158,12 +161,7 @@ def _put(session: Path, run: Path) -> Path:
     return build_report(run)
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.microbench")
-
+main = exits(cli, "python -m bench.microbench")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The command line of a trained model: `python -m bench.predict MODEL IMAGES...` prints class and probability.
+"""`python -m bench.predict MODEL IMAGES...`: classify images with a trained model.
 
 Exit codes: 0 every image was classified; 2 the model or an image cannot be used, and nothing was printed.
 """
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import output, where
+from bench.commandline.help import Command, group
 from bench.datasets.formats.image_file import MODES, read_picture, stretched
 from bench.errors import UserError
 
@@ -26,19 +29,20 @@ MAX_NUMBERS = 2**28
 """What a method may make to predict one image, noise say: 1 GiB. A file may ask for any number of steps."""
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), default=1, help="Print this many classes, most probable first.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the noise that the method starts from.")
-@click.option("--device", default="cpu", help="auto, cpu, cuda or cuda:N.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
+@group("How to predict")(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Seed of the method's initial noise."
+)
+@where("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+@output("--top", type=click.IntRange(1), default=1, help="Classes to print per image, most probable first.")
+@output("--json", "as_json", is_flag=True, help="Print one JSON object per image instead of a table.")
 def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str, as_json: bool) -> None:
-    """Classify IMAGES with MODEL, a file that python -m bench.run --save made.
+    """Classify IMAGES with MODEL, a file saved by python -m bench.run --save.
 
-    Images are read as grey or colour as the model needs, and resized to its size where theirs is another; what is
-    transparent becomes black. Nothing is inverted: where a data set is white on black, as MNIST is, pictures must be so
-    too.
+    Images are converted to the model's channels and size; transparent pixels become black. Colours are not inverted:
+    give white on black if the training images were, as in MNIST.
     """
     import torch
 
@@ -129,12 +133,7 @@ def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
     )
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.predict")
-
+main = exits(cli, "python -m bench.predict")
 
 if __name__ == "__main__":
     main()

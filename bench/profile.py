@@ -1,9 +1,9 @@
 """`python -m bench.profile`: where a method's time goes, operation by operation.
 
-A few training steps and one evaluation, on the data and with the settings of a cell, under PyTorch's profiler.
-Profiling itself takes time: for how long a step takes, see `bench.microbench`.
+Runs a few training steps and one evaluation under PyTorch's profiler, with the data and settings of a cell. Profiling
+itself takes time: `bench.microbench` says how long a step takes.
 
-Exit codes: 0 all well; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.commandline import flags
-from bench.commandline.params import Folder, Whole
-from bench.planning.presets import PRESETS
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import what
+from bench.commandline.help import Command
+from bench.commandline.params import new_folder
 
 if TYPE_CHECKING:
     from torch.profiler import profile as Profile
@@ -26,24 +28,22 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("results/profiles")
 TABLE_FILE, TRACE_FILE = "table.txt", "trace.json"
 TRAINING, EVALUATION = "training step", "evaluation"
-"""What the table and the trace call the two."""
+"""Their names in the table and the trace."""
 _SHOWN_ROWS = 15
 _NAME_WIDTH = 48
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--method", default="noprop", help="One method; options in brackets: noprop[T=20].")
-@click.option("--dataset", default="digits", help="One data set.")
-@click.option("--steps", type=Whole(1, 1000), default=5, help="Training steps, at most an epoch's.")
-@click.option("--preset", type=click.STRING, default="standard", help=f"Whose settings: {', '.join(PRESETS)}.")
+@click.command(cls=Command)
+@flags.one_method("noprop")
+@flags.one_dataset
+@what("--steps", type=click.IntRange(1, 1000), default=5, help="Training steps, at most one epoch.")
+@flags.preset("standard")
 @flags.batch_size
 @flags.train_size
-@flags.device
-@click.option("--threads", type=Whole(1), help="CPU threads.  [default: all cores]")
 @flags.data_dir
-@click.option(
-    "--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the profile gets its own."
-)
+@flags.device
+@flags.threads
+@flags.out(DEFAULT_OUT, "Parent folder for profiles.")
 def cli(
     method: str,
     dataset: str,
@@ -56,13 +56,11 @@ def cli(
     data_dir: Path | None,
     out: Path,
 ) -> None:
-    """Profile a few training steps of a method and one evaluation of the validation images.
+    """Profile a few training steps of a method and one evaluation on the validation images.
 
-    Prints the operations that take longest, and writes the whole table (table.txt) and a trace to look at in
-    ui.perfetto.dev (trace.json).
+    Prints the slowest operations, and writes the whole table (table.txt) and a trace (trace.json) for ui.perfetto.dev.
     """
     from bench import datasets
-    from bench.commandline.folders import new_folder
     from bench.meters.environment import available_cores
     from bench.planning.plan import Request, plan_one_method
     from results.names import file_stem
@@ -147,12 +145,7 @@ def _write(profiled: Profile, table: str, folder: Path) -> None:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.profile")
-
+main = exits(cli, "python -m bench.profile")
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,7 @@
-"""The command line: `python -m bench.run`. Reads what is wanted, hands it over, and says how it went.
+"""`python -m bench.run`: train methods, measure them and write a report.
 
-Exit codes: 0 all cells ended well; 1 a cell failed (the others are kept), or a model could not be saved (its result is
-kept); 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C (143 by SIGTERM), with every
-finished cell kept.
+Exit codes: 0 every cell succeeded; 1 a cell failed or a model could not be saved (all results are kept); 2 something
+given cannot be used, and nothing was written; 130 stopped by Ctrl-C (143 by SIGTERM), finished cells are kept.
 """
 
 from __future__ import annotations
@@ -14,101 +13,87 @@ from typing import Any
 import click
 
 from bench.commandline import flags
-from bench.commandline.config_file import ASSIGNMENT, config_option
-from bench.commandline.params import CommaList, Folder, PositiveFloat, Whole
+from bench.commandline.config_file import config_option
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import ASSIGNMENT, compare, output, train, where
+from bench.commandline.help import Command
+from bench.commandline.params import CommaList, FiniteFloat
 from bench.runner.launchers import LAUNCHERS
 from bench.tracking import registry as trackers
 from reports.formats.choice import form_options
 
-# torch, pandas and the rest are imported where they are needed, so that `--help` and a mistyped flag answer at once.
+# torch, pandas and the rest are imported where they are used, so that `--help` and a mistyped flag answer at once.
 
 DEFAULT_OUT = Path("results/runs")
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--methods", default="all", help="Comma list; options in brackets: noprop[T=20,sampler=mean]. Or: all.")
-@click.option(
-    "--datasets",
-    type=CommaList(click.STRING),
-    default="digits",
-    help="Comma list of data sets, npz:PATH and folder:PATH among them; --list has all.",
-)
-@flags.preset
-@click.option(
-    "--seeds",
-    type=CommaList(Whole(0, 2**32 - 1)),  # what every library's generator takes
-    help="Comma list of seeds.  [default: the preset's]",
-)
+@click.command(cls=Command)
+@flags.methods
+@flags.datasets
+@compare("--seeds", type=CommaList(flags.SEED), show_default="the preset's", help="Comma-separated list.")
+@flags.method_options
+@flags.preset()
 @flags.epochs
-@click.option("--eval-every", type=Whole(1), default=1, help="Evaluate after every so many epochs, and after the last.")
+@train(
+    "--eval-every",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Evaluate after every N epochs and after the last.",
+)
 @flags.batch_size
-@click.option("--lr", type=PositiveFloat(), help="Learning rate.  [default: the preset's, 0.001]")
-@click.option("--weight-decay", type=PositiveFloat(zero=True), help="Weight decay.  [default: the preset's, 0.001]")
-@flags.train_size
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar=ASSIGNMENT,
-    help="A method option for every method that has it: T=20. Repeatable.",
-)
-@flags.device
-@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a cell.  [default: all cores of this machine]")
-@flags.augment
+@train("--lr", type=FiniteFloat(0, min_open=True), show_default="the preset's, 0.001", help="Learning rate.")
+@train("--weight-decay", type=FiniteFloat(0), show_default="the preset's, 0.001", help="Weight decay.")
 @flags.amp
-@click.option(
-    "--low-memory/--no-low-memory",
-    help="Train methods that can be (noprop) part after part, too: a row of its own with less memory.",
-)
-@click.option(
-    "--parallel",
-    type=click.Choice(["blocks"]),
-    help="blocks: under torchrun, every rank trains its own blocks.  [default: a cell is one process]",
-)
-@click.option(
+@train("--low-memory/--no-low-memory", help="Also run supported methods one block at a time, as an extra row.")
+@flags.train_size
+@flags.augment
+@flags.data_dir
+@flags.device
+@flags.threads
+@where("--parallel", type=click.Choice(["blocks"]), help="blocks: split each cell's blocks over the ranks of torchrun.")
+@where(
     "--launcher",
     type=click.Choice(LAUNCHERS),
-    help="What runs the cells: this machine, or Slurm or Ray on others; then times are not to be compared.  [default: "
-    "local]",
+    show_default="local",
+    help="Where cells run. Timings from slurm and ray are not comparable.",
 )
-@click.option(
+@where(
     "--launcher-set",
     "told",
     multiple=True,
     metavar=ASSIGNMENT,
-    help="An option of the launcher: partition=gpu, address=HOST:PORT. Repeatable.",
+    help="Launcher option: partition=gpu, address=HOST:PORT. Repeatable.",
 )
-@click.option(
+@where(
     "--jobs",
-    type=Whole(1, 1024),
-    help="Cells side by side. With more than 1, times are not to be compared.  [default: 1; slurm and ray: all]",
+    type=click.IntRange(1, 1024),
+    show_default="1; slurm and ray: all",
+    help="Cells to run at once. With more than 1, timings are not comparable.",
 )
-@click.option("--timeout", type=PositiveFloat(), help="Seconds that one cell may take.  [default: no limit]")
-@click.option("--retries", type=Whole(0, 100), default=0, help="How often a cell that failed is tried again.")
-@flags.data_dir
-@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the run gets its own.")
-@click.option(
+@flags.timeout
+@where("--retries", type=click.IntRange(0, 100), default=0, help="Retries per failed cell.")
+@flags.out(DEFAULT_OUT, "Parent folder for runs.")
+@form_options
+@output("--save/--no-save", help="Save the trained models for python -m bench.predict.")
+@output(
     "--track",
     type=click.Choice([*trackers.names(), "none"]),
-    help="Hand each finished cell to this experiment tracker.  [default: none; with --resume the run's]",
+    metavar="NAME",
+    show_default="none; with --resume, the run's",
+    help=f"Send each finished cell to a tracker: {', '.join(trackers.names())} or none.",
 )
-@click.option("--save/--no-save", help="Keep the trained models in the run's folder, for python -m bench.predict.")
-@form_options
-@click.option(
-    "--resume", metavar="RUN", help="Go on with a run: do its unfinished and failed cells, with its settings."
-)
+@click.option("--resume", metavar="RUN", help="Resume a run: its unfinished and failed cells, same settings.")
 @config_option()
 @click.option(
-    "--print-config",
-    is_flag=True,
-    is_eager=True,
-    help="Print the whole configuration as a file for --config, and run nothing.",
+    "--print-config", is_flag=True, is_eager=True, help="Print the configuration as a --config file and exit."
 )
-@click.option("--list", "list_all", is_flag=True, is_eager=True, help="List methods and data sets, one line each.")
+@click.option("--list", "list_all", is_flag=True, is_eager=True, help="List methods and data sets and exit.")
 def cli(list_all: bool, print_config: bool, **given: Any) -> int:
-    """Train methods with and without backpropagation under equal conditions, measure them, and write a report.
+    """Train methods with and without backpropagation, measure them alike, and write a report.
 
-    Every (data set, method, seed) is one cell, trained in its own process. Results and report go to the run's folder.
+    A cell is one method trained on one data set with one seed, in a process of its own. Results and report go to a
+    new folder.
     """
     if list_all:
         _list()
@@ -150,12 +135,7 @@ def _print_list(title: str, summaries: dict[str, str]) -> None:
         print(f"  {name:<{width}}{summary}")
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_cells_to_exit
-
-    run_cells_to_exit(cli, "python -m bench.run")
-
+main = exits(cli, "python -m bench.run", runs_cells=True)
 
 if __name__ == "__main__":
     main()

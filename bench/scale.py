@@ -1,9 +1,9 @@
-"""`python -m bench.scale`: how a training step's cost grows with depth, batch, image size, and an epoch's with data.
+"""`python -m bench.scale`: how the cost of training grows with depth, batch size, image size and training set size.
 
-On images of random numbers, one axis at a time, all methods in turn within each round, so that a machine that drifts
-does so for all. A matrix product is timed in between: what the machine could do at most.
+Uses random images and varies one axis at a time. Within each round all methods take turns, so that a drift of the
+machine affects all alike. A matrix product is timed in between as the upper bound of what the machine can do.
 
-Exit codes: 0 all well; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from pathlib import Path
 import click
 
 from bench.commandline import flags
-from bench.commandline.params import CommaList, Folder, Whole
+from bench.commandline.exit_codes import exits
+from bench.commandline.flags import what
+from bench.commandline.help import Command, group
+from bench.commandline.params import CommaList, new_folder
 from reports.formats.choice import html_option
 
 DEFAULT_OUT = Path("results/scale")
 MAX_SIDE, MAX_IMAGES = 1024, 1_000_000
+axis = group("What to vary (comma-separated lists)")
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--methods", default="noprop,backprop", help="Comma list, as for python -m bench.run.")
-@click.option("--depths", type=CommaList(Whole(1, 1000)), default="2,5,10,20", help="Numbers of blocks T.")
-@click.option("--batch-sizes", type=CommaList(Whole(2, 65536)), default="32,64,128,256", help="Images a batch.")
-@click.option("--sides", type=CommaList(Whole(8, MAX_SIDE)), default="8,16,28,32", help="Pixels of an image's side.")
-@click.option(
-    "--images",
-    type=CommaList(Whole(20, MAX_IMAGES)),
-    default="256,512,1024,2048",
-    help="Training images of an epoch.",
-)
-@click.option("--rounds", type=Whole(3, 1000), default=5, help="Timed rounds of every call.")
-@click.option("--channels", type=Whole(1, 64), default=1, help="Of an image.")
+def _counts(least: int, most: int) -> CommaList:
+    return CommaList(click.IntRange(least, most))
+
+
+@click.command(cls=Command)
+@what("--methods", default="noprop,backprop", metavar="NAME,...", help="Comma-separated list, as for bench.run.")
+@axis("--depths", type=_counts(1, 1000), default="2,5,10,20", help="Numbers of blocks T.")
+@axis("--batch-sizes", type=_counts(2, 65536), default="32,64,128,256", help="Batch sizes.")
+@axis("--sides", type=_counts(8, MAX_SIDE), default="8,16,28,32", help="Image sides in pixels.")
+@axis("--images", type=_counts(20, MAX_IMAGES), default="256,512,1024,2048", help="Training images per epoch.")
+@what("--channels", type=click.IntRange(1, 64), default=1, help="Image channels.")
+@what("--rounds", type=click.IntRange(3, 1000), default=5, help="Timed repetitions.")
 @flags.amp
 @flags.device
-@click.option("--threads", type=Whole(1, 1024), help="CPU threads.  [default: all cores]")
-@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_OUT, help="Folder in which the sweep gets its own.")
+@flags.threads
+@flags.out(DEFAULT_OUT, "Parent folder for measurements.")
 @html_option
 def cli(
     methods: str,
@@ -55,12 +58,11 @@ def cli(
     out: Path,
     html: bool,
 ) -> int:
-    """Measure how the cost of training grows, and write a table and pictures of it.
+    """Measure how the cost of training grows, and write a table and figures.
 
-    While one of T, batch size, image side and images is varied, the others stay at 10, 128, 28 and 1,024. What is
-    measured is kept point by point.
+    One of T, batch size, image side and images varies at a time; the others stay at 10, 128, 28 and 1,024. Each point
+    is saved as soon as it is measured.
     """
-    from bench.commandline.folders import new_folder
     from bench.meters.environment import available_cores, describe_environment
     from bench.planning.method_spec import parse_methods
     from bench.planning.plan import resolve_device
@@ -111,12 +113,7 @@ def cli(
     return 0
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_to_exit
-
-    run_to_exit(cli, "python -m bench.scale")
-
+main = exits(cli, "python -m bench.scale")
 
 if __name__ == "__main__":
     main()

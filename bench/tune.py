@@ -1,10 +1,10 @@
-"""`python -m bench.tune`: the same number of trials for every method, for the hyperparameters that suit each best.
+"""`python -m bench.tune`: search hyperparameters with the same number of trials for every method.
 
-A trial trains a method with some hyperparameters and looks at its validation accuracy; test images are not touched.
-Optuna proposes what to try, and keeps it. `python -m bench.run --config tuned` then runs with the winners.
+A trial trains a method and looks at its validation accuracy; test images are not used. Optuna proposes the trials and
+stores them. `python -m bench.run --config tuned` runs with the winners.
 
-Exit codes: 0 all well; 1 every trial of a method failed (the other winners are kept); 2 something given cannot be used,
-and nothing was tried; 130 stopped by Ctrl-C (143 by SIGTERM), with every trial kept that had ended.
+Exit codes: 0 success; 1 every trial of some method failed (other winners are kept); 2 something given cannot be used,
+and nothing was tried; 130 stopped by Ctrl-C (143 by SIGTERM), finished trials are kept.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commandline import flags
-from bench.commandline.config_file import ASSIGNMENT, DEFAULT_TUNED, WINNERS_KEY
-from bench.commandline.params import CommaList, Folder, PositiveFloat, Whole
+from bench.commandline.exit_codes import exits, stop_code
+from bench.commandline.flags import ASSIGNMENT, compare, output
+from bench.commandline.help import Command, group
 from bench.errors import UserError
-from bench.planning.presets import PAPER
+from bench.planning.presets import DEFAULT_TUNED, PAPER, WINNERS_KEY
 
 if TYPE_CHECKING:
     from bench.planning.search import Search
@@ -30,46 +31,58 @@ if TYPE_CHECKING:
 
 STUDY_FILE = "study.jsonl"
 SEED = 1000
-"""No preset has it: what a search found is not shown by the very training that it was chosen by."""
+"""In no preset: the training that chose a winner must not also be the one that reports it."""
 _LAST_ALONE = sys.maxsize
-"""A trial is judged by its last epoch, so that no other is evaluated."""
+"""Evaluate only the last epoch, which alone decides."""
 
 
-@click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--methods", default="all", help="Comma list; options in brackets are not searched: noprop[eta=0.1].")
-@click.option("--datasets", type=CommaList(click.STRING), default="digits", help="Comma list of data sets.")
-@click.option("--trials", type=Whole(1, 10_000), default=20, help="Of each method on each data set, defaults first.")
-@flags.preset
-@flags.epochs
-@flags.batch_size
-@flags.train_size
-@click.option("--seed", type=Whole(0, 2**32 - 1), default=SEED, help="Of every trial's training, and of the proposals.")
-@click.option(
+search = group("How to search")
+
+
+@click.command(cls=Command)
+@compare(
+    "--methods",
+    default="all",
+    metavar="NAME,...",
+    help="Comma-separated list; options in brackets are fixed: noprop[T=20].",
+)
+@flags.datasets
+@compare(
     "--set",
     "settings",
     multiple=True,
     metavar=ASSIGNMENT,
-    help="A method option for every method that has it, which is then not searched. Repeatable.",
+    help="Fix an option of every method that has it: T=20. Repeatable.",
 )
-@flags.device
-@click.option("--threads", type=Whole(1, 1024), help="CPU threads of a trial.  [default: all cores]")
-@flags.augment
+@search(
+    "--trials",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    help="Trials per method and data set, defaults first.",
+)
+@search("--seed", type=flags.SEED, default=SEED, help="Seed of all trials and of the search.")
+@flags.preset()
+@flags.epochs
+@flags.batch_size
 @flags.amp
-@click.option("--timeout", type=PositiveFloat(), help="Seconds that one trial may take.  [default: no limit]")
+@flags.train_size
+@flags.augment
 @flags.data_dir
-@click.option("--out", type=Folder(path_type=Path), default=DEFAULT_TUNED, help="Folder in which a study gets its own.")
-@click.option("--name", help="Of the study's folder; one that is there is gone on with.  [default: the data sets]")
+@flags.device
+@flags.threads
+@flags.timeout
+@flags.out(DEFAULT_TUNED, "Parent folder for searches.")
+@output("--name", show_default="the data sets", help="Name of the search's folder; an existing search is continued.")
 def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
-    """Search each method's learning rate, weight decay and own options, with the same number of trials for all.
+    """Tune the hyperparameters of each method, with the same number of trials for all.
 
-    The first trial is the method at its defaults. The winner is the earliest trial with the highest validation
-    accuracy after the last epoch. A trial that fails is one of the method's trials, too. Called again, the search goes
-    on: with what was stopped, or up to more trials.
+    Searches learning rate, weight decay and method options, starting from the defaults. The winner is the trial with
+    the highest validation accuracy after the last epoch, the earliest of several; a failed trial counts as one. Run
+    the same command again to continue a search that was stopped, or with a higher --trials to extend it.
     """
     if importlib.util.find_spec("optuna") is None:
         raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
     from bench import datasets
-    from bench.commandline.exit_codes import stop_code
     from bench.meters.environment import available_cores
     from bench.planning.method_spec import parse_methods, parse_settings
     from bench.planning.plan import Request, make_plan
@@ -184,12 +197,7 @@ def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
     return 1 if None in winners.values() else 0
 
 
-def main() -> None:
-    """Entry point: run the command and turn every expected mistake into one sentence and exit code 2."""
-    from bench.commandline.exit_codes import run_cells_to_exit
-
-    run_cells_to_exit(cli, "python -m bench.tune")
-
+main = exits(cli, "python -m bench.tune", runs_cells=True)
 
 if __name__ == "__main__":
     main()

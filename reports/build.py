@@ -70,12 +70,12 @@ def newest_run(runs: Path = RUNS) -> Path:
     return max(created, key=lambda folder: created[folder])
 
 
-@click.command()
+@click.command(context_settings={"max_content_width": 100})
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
 @form_options
 def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
-    """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
+    """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
         view, report = _build(folder, out, Forms(html, latex))

@@ -1,27 +1,98 @@
-"""Flags that several commands have, alike in name, in what they accept and in what their help says.
+"""Flags that several commands share, each in its group of the help.
 
 A switch that a file may turn on (`--config`) has a flag that turns it off again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench.commandline.params import Folder, Whole
+from bench.commandline.help import group
+from bench.commandline.params import CommaList, FiniteFloat, Folder
 from bench.planning.presets import PRESETS
 
-preset = click.option("--preset", type=click.STRING, default="quick", help=f"How much work: {', '.join(PRESETS)}.")
-epochs = click.option("--epochs", type=Whole(1), help="Passes over the data.  [default: the preset's for the data set]")
-batch_size = click.option("--batch-size", type=Whole(2), help="Images a batch.  [default: the preset's, 128]")
-train_size = click.option("--train-size", type=Whole(1), help="Train on a fixed class-balanced subset.  [default: all]")
-device = click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-augment = click.option(
+ASSIGNMENT = "NAME=VALUE"
+"""Metavar of a flag whose values are assignments, which a file may give as a table."""
+SEED = click.IntRange(0, 2**32 - 1)
+"""What every library's generator takes."""
+
+compare = group("What to compare")
+what = group("What to run")
+train = group("How to train")
+data = group("Data")
+where = group("Where to run")
+output = group("Output")
+
+methods = compare(
+    "--methods",
+    default="all",
+    metavar="NAME,...",
+    help="Comma-separated list; options in brackets: noprop[T=20,sampler=mean].",
+)
+datasets = compare(
+    "--datasets",
+    type=CommaList(click.STRING),
+    default="digits",
+    metavar="NAME,...",
+    help="Comma-separated list; also npz:PATH and folder:PATH. bench.run --list names all.",
+)
+method_options = compare(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar=ASSIGNMENT,
+    help="Set an option of every method that has it: T=20. Repeatable.",
+)
+one_dataset = what("--dataset", default="digits", help="One data set.")
+
+epochs = train(
+    "--epochs", type=click.IntRange(1), show_default="the preset's for the data set", help="Training epochs."
+)
+batch_size = train("--batch-size", type=click.IntRange(2), show_default="the preset's, 128", help="Batch size.")
+amp = train("--amp/--no-amp", help="Mixed precision (bfloat16) for every method.")
+
+train_size = data(
+    "--train-size", type=click.IntRange(1), show_default="all", help="Training images to use, balanced by class."
+)
+augment = data(
     "--augment",
     type=click.Choice(["none", "standard"]),
     default="none",
-    help="standard: training images shifted and, where classes allow it, mirrored at random, alike for all methods.",
+    help="standard: random shifts, and flips if the data set allows them, for every method.",
 )
-amp = click.option("--amp/--no-amp", help="Mixed precision (bfloat16) for every method.")
-data_dir = click.option("--data-dir", type=Folder(path_type=Path), help="Folder with data files; or set NOPROP_DATA.")
+data_dir = data("--data-dir", type=Folder(), help="Folder with data files; the variable NOPROP_DATA works too.")
+
+device = where("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+threads = where("--threads", type=click.IntRange(1, 1024), show_default="all cores", help="CPU threads.")
+timeout = where(
+    "--timeout",
+    type=FiniteFloat(0, min_open=True),
+    metavar="SECONDS",
+    show_default="none",
+    help="Time limit per cell.",
+)
+
+
+def one_method(default: str) -> Callable[[Any], Any]:
+    """`--method`."""
+    return what("--method", default=default, help="One method; options in brackets: noprop[T=20].")
+
+
+def preset(default: str = "quick") -> Callable[[Any], Any]:
+    """`--preset`."""
+    return train(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        metavar="NAME",
+        default=default,
+        help=f"Seeds, epochs and hyperparameters, unless given: {', '.join(PRESETS)}.",
+    )
+
+
+def out(default: Path, help: str) -> Callable[[Any], Any]:  # noqa: A002
+    """`--out`."""
+    return output("--out", type=Folder(), default=default, help=help)

@@ -1,11 +1,16 @@
-"""Kinds of values on the command line, each with one sentence for what it does not accept."""
+"""Kinds of values that click has none for, and the folder that a command writes to."""
 
 from __future__ import annotations
 
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
+from bench.errors import UserError
 from bench.planning.lists import split_list
 
 
@@ -22,57 +27,44 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
             return value
         items = split_list(value)
         if not all(items):
-            self.fail(f"{value!r} has an empty item: give a list such as a,b,c with commas between items", param, ctx)
-        return tuple(self.item.convert(part, param, ctx) for part in items)
+            self.fail(f"{value!r} has an empty item; separate items with commas, such as a,b,c.", param, ctx)
+        return tuple(self.item.convert(item, param, ctx) for item in items)
 
 
-class Whole(click.ParamType[int]):
-    """A whole number from `least` on, up to `most` where there is one."""
+class FiniteFloat(click.FloatRange):
+    """A number in a range, neither NaN nor infinite."""
 
-    name = "integer"
-
-    def __init__(self, least: int, most: int | None = None) -> None:
-        self.least, self.most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Text to a number in range."""
-        accepted = f"a whole number of at least {self.least}"
-        if self.most is not None:
-            accepted += f" and at most {self.most}"
-        try:
-            number = int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        if number < self.least or (self.most is not None and number > self.most):
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Text to a number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number in the range {self._describe_range()}.", param, ctx)
         return number
 
 
 class Folder(click.Path):
-    """A folder, there or not; an empty name, which would mean the present one, is a slip."""
+    """A folder, which need not exist. An empty name would mean the current one and is surely a slip."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Text to a path."""
         if value == "":
-            self.fail("the name of a folder is empty: give one, such as results/runs", param, ctx)
+            self.fail("the folder's name is empty; give one, such as results/runs.", param, ctx)
         return super().convert(value, param, ctx)
 
 
-class PositiveFloat(click.ParamType[float]):
-    """A finite number above zero, or from zero on."""
+def new_folder(parent: Path, title: str) -> Path:
+    """Make a folder named by time and title.
 
-    name = "number"
-
-    def __init__(self, *, zero: bool = False) -> None:
-        self.zero = zero
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Text to a number in range."""
-        accepted = "a finite number of at least 0" if self.zero else "a finite number above 0"
-        try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        if not (number > 0 or (self.zero and number == 0)) or number == float("inf"):
-            self.fail(f"{value!r} is not accepted: give {accepted}", param, ctx)
-        return number
+    Raises:
+        UserError: it cannot be made.
+    """
+    label = re.sub(r"[^A-Za-z0-9=.,-]+", "-", title).strip("-")
+    folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{label}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    return folder

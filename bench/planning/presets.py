@@ -8,11 +8,23 @@ size, learning rate and weight decay are the paper's in all three.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 OPTIMIZER = "AdamW"
 """The one optimiser, for every method, outside `PAPER`."""
 PAPER = "paper"
 """The preset in which a method's own settings count."""
+
+
+NEWEST = "tuned"
+"""Given to `--config` in place of a file: the newest hyperparameters that `python -m bench.tune` has found."""
+DEFAULT_TUNED = Path("results/tuned")
+"""Where it writes them."""
+WINNERS_KEY = "tuned"
+"""The key under which a configuration file has them."""
+TunedSource = tuple[str, Any]
+"""A file, or `NEWEST`, and what the file has under `WINNERS_KEY`."""
 
 
 @dataclass(frozen=True)

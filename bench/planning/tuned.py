@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bench import datasets
-from bench.commandline.config_file import DEFAULT_TUNED, WINNERS_KEY, TunedSource
 from bench.errors import UserError
+from bench.planning.presets import DEFAULT_TUNED, NEWEST, WINNERS_KEY, TunedSource
 from results.schema import PlannedCell
 from results.tuning import Winner
 
@@ -98,8 +98,8 @@ def find_winners(sources: Sequence[TunedSource], chosen: Iterable[str]) -> Winne
         return None
     merged: _Table = {}
     files: dict[str, None] = {}
-    for source in sources:
-        found = _newest(chosen) if source.file is None else {source.file: _valid(source.table, source.file)}
+    for file, content in sources:
+        found = _newest(chosen) if file == NEWEST else {file: _valid(content, file)}
         files |= dict.fromkeys(found)
         for table in found.values():
             for dataset, there in table.items():

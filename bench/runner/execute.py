@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from bench import datasets
-from bench.commandline.config_file import TunedSource, settings_of
+from bench.commandline.config_file import file_flags
 from bench.commandline.print_config import config_as_toml
 from bench.errors import UserError
 from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
 from bench.planning.plan import Request, check_cells, make_plan
+from bench.planning.presets import TunedSource
 from bench.planning.resume import check_settings, unfinished
 from bench.planning.tuned import find_winners
 from bench.runner.conduct import conduct
@@ -133,7 +134,7 @@ def _tracker(name: str | None) -> str | None:
 
 def _given(context: click.Context) -> dict[str, Any]:
     """What the user wrote, on the command line or in a file, that says what a run is."""
-    flags = {param.name for _, param in settings_of(context.command)}
+    flags = {option.name for option in file_flags(context.command).values()}
     return {
         name: value
         for name, value in context.params.items()

@@ -26,8 +26,24 @@ PLAIN = Forms()
 """Markdown alone."""
 
 
-html_option = click.option("--html/--no-html", help="Also write report.html: the report as one page for a browser.")
-latex_option = click.option("--latex/--no-latex", help="Also write tables.tex: the report's main tables for a paper.")
+class _OutputOption(click.Option):
+    """One that bench's commands list under this title of their help."""
+
+    group = "Output"
+
+
+html_option = click.option(
+    "--html/--no-html",
+    cls=_OutputOption,
+    show_default=False,
+    help="Also write the report as one web page, report.html.",
+)
+latex_option = click.option(
+    "--latex/--no-latex",
+    cls=_OutputOption,
+    show_default=False,
+    help="Also write the main tables for a paper, tables.tex.",
+)
 
 
 def form_options(command: Callable[..., Any]) -> Callable[..., Any]:

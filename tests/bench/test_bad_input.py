@@ -17,8 +17,6 @@ from tests.bench.conftest import Command
 from tests.bench.harness import Plugin, refused
 
 METHODS, DATASETS = (", ".join(registry.available()) for registry in (methods, datasets))
-WHOLE = "a whole number of at least"
-
 # Option, value, what the sentence must quote, what it must say is accepted.
 VALUES = [
     ("--methods", "nope", "'nope'", METHODS),
@@ -53,28 +51,36 @@ VALUES = [
     ("--datasets", "", "''", "a,b,c"),
     ("--datasets", "digits,", "'digits,'", "a,b,c"),
     ("--datasets", "digits,digits", "'digits'", "once"),
-    ("--preset", "nope", "'nope'", "quick, standard, paper"),
-    ("--preset", "", "''", "quick, standard, paper"),
+    ("--preset", "nope", "'nope'", "'quick', 'standard', 'paper'"),
+    ("--preset", "", "''", "'quick', 'standard', 'paper'"),
     ("--seeds", "", "''", "a,b,c"),
     ("--seeds", "0,,1", "'0,,1'", "a,b,c"),
     ("--seeds", "0,1,0", "0", "once"),
     ("--seeds", "0,00", "0", "once"),
-    ("--seeds", "-1", "'-1'", f"{WHOLE} 0"),
-    ("--seeds", "4294967296", "'4294967296'", "at most 4294967295"),
-    ("--seeds", "0,a", "'a'", f"{WHOLE} 0"),
+    ("--seeds", "-1", "-1", "0<=x<=4294967295"),
+    ("--seeds", "4294967296", "4294967296", "0<=x<=4294967295"),
+    ("--seeds", "0,a", "'a'", "a valid integer"),
     *(
-        (option, value, f"'{value}'", f"{WHOLE} {least}")
-        for option, least in (("--epochs", 1), ("--batch-size", 2), ("--train-size", 1), ("--threads", 1))
-        for value in ("0", "-5", "1.5", "many", "")
+        (option, value, f"{value} is not in the range", accepted)
+        for option, accepted in (("--epochs", "x>=1"), ("--batch-size", "x>=2"), ("--train-size", "x>=1"))
+        for value in ("0", "-5")
     ),
-    ("--batch-size", "1", "'1'", f"{WHOLE} 2"),
+    ("--threads", "0", "0 is not in the range", "1<=x<=1024"),
+    ("--threads", "-5", "-5 is not in the range", "1<=x<=1024"),
+    *(
+        (option, value, f"'{value}'", "a valid integer")
+        for option in ("--epochs", "--batch-size", "--train-size", "--threads")
+        for value in ("1.5", "many", "")
+    ),
+    ("--batch-size", "1", "1 is not in the range", "x>=2"),
     ("--train-size", "9", "9", "at least 10"),
     ("--train-size", "1000000", "1000000", "1293"),
-    *(
-        ("--lr", value, f"'{value}'", "a finite number above 0")
-        for value in ("0", "-1", "nan", "inf", "1e999", "fast", "")
-    ),
-    *(("--weight-decay", value, f"'{value}'", "at least 0") for value in ("-0.1", "nan", "inf", "some")),
+    *(("--lr", value, f"{value} is not in the range", "x>0") for value in ("0.0", "-1.0")),
+    *(("--lr", value, f"'{value}'", "a finite number in the range x>0") for value in ("nan", "inf", "1e999")),
+    *(("--lr", value, f"'{value}'", "a valid float") for value in ("fast", "")),
+    ("--weight-decay", "-0.1", "-0.1 is not in the range", "x>=0"),
+    *(("--weight-decay", value, f"'{value}'", "a finite number in the range x>=0") for value in ("nan", "inf")),
+    ("--weight-decay", "some", "'some'", "a valid float"),
     *(
         ("--device", value, f"'{value}'", "auto, cpu, cuda")
         for value in ("gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "")

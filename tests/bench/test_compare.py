@@ -272,9 +272,15 @@ def test_a_folder_that_is_no_run(check: Check, command: Check, tmp_path: Path) -
         (("old", "new", "more"), "more"),
         (("old", "new", "--max-speed", "1"), "--max-speed"),
         *(
-            (("old", "new", option, value), f"'{value}'")
+            (("old", "new", option, value), said)
             for option in ("--max-accuracy-drop", "--max-slowdown", "--max-memory")
-            for value in ("-1", "nan", "inf", "ten", "")
+            for value, said in (
+                ("-1", "-1.0 is not in the range x>=0"),
+                ("nan", "'nan' is not a finite number in the range x>=0"),
+                ("inf", "'inf' is not a finite number in the range x>=0"),
+                ("ten", "'ten' is not a valid float"),
+                ("", "'' is not a valid float"),
+            )
         ),
     ],
 )

@@ -127,11 +127,11 @@ def test_median_and_quartiles() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--sides", "4"), "'4' is not accepted"),
-        (("--depths", "0"), "'0' is not accepted"),
-        (("--batch-sizes", "1"), "'1' is not accepted"),
-        (("--images", "a"), "'a' is not accepted"),
-        (("--rounds", "2"), "'2' is not accepted"),
+        (("--sides", "4"), "4 is not in the range 8<=x<=1024"),
+        (("--depths", "0"), "0 is not in the range 1<=x<=1000"),
+        (("--batch-sizes", "1"), "1 is not in the range 2<=x<=65536"),
+        (("--images", "a"), "'a' is not a valid integer"),
+        (("--rounds", "2"), "2 is not in the range 3<=x<=1000"),
         (("--methods", "no-such"), "'no-such'"),
         (("--methods", "noprop[T=3]"), "--depths"),
         (("--methods", "noprop[eta=1,T=10]"), "--depths"),
