@@ -136,10 +136,11 @@ def _dataset(
     yield "### Compared with backprop, seed by seed"
     yield from _ratios(data)
     yield from calibration.noise(data)
-    yield from verdict.section(data, sharing=view.sharing)
-    yield from ranking.section(data, sharing=view.sharing)
+    for section in (verdict.section, ranking.section):
+        if text := section(view, data):
+            yield text
     yield from paper.section(data)
-    on_the_front = list(pareto.sentences(data, times=view.sharing is None))
+    on_the_front = list(pareto.sentences(data))
     if on_the_front or "trade-off" in pictures:
         yield "### Accuracy against cost"
     if on_the_front:

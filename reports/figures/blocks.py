@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from reports.figures.style import MAX_DRAWN, WIDTH_INCHES, Look, Picture, bands, legend, panels, save, themed
-from reports.sections.diagnostics import block_frame, methods_in, methods_with_blocks, step_frame
+from reports.statistics.diagnostics import block_frame, methods_in, methods_with_blocks, step_frame
 from reports.view import DatasetView
 
 MAX_METHODS = 6

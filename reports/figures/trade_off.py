@@ -28,9 +28,9 @@ from reports.figures.style import (
     wrapped,
 )
 from reports.formats.markdown import exact, plus_minus
-from reports.sections.pareto import COSTS, mean_points, pareto_front, seed_points
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.pareto import COSTS, mean_points, pareto_front, seed_points
 from reports.view import DatasetView
 
 MIN_ERROR = 0.1

@@ -1,77 +1,19 @@
-"""What each block has learned, from the diagnostics in the results: frames, tables and the words around them."""
+"""What each block has learned, from the diagnostics in the results: tables and the words around them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from reports.formats.markdown import MISSING, alike, code, codes, markdown_table, number, plural
+from reports.statistics.diagnostics import block_frame, looks, methods_in, step_frame
 from reports.view import DatasetView
-from results.schema import BlockRecord, CellResult, DiagnosticsRecord
 
 NEAR_THE_END = 0.5
 """Percentage points within which an accuracy counts as the final one."""
 MAX_TIMES = 11
 """Columns of times in one table."""
-
-
-_FIELDS = tuple(BlockRecord.model_fields)
-_KEY = ("method", "seed", "epoch")
-
-
-def block_frame(data: DatasetView, *, only_last: bool = False, methods: Collection[str] | None = None) -> pd.DataFrame:
-    """One row a block, epoch and cell, with the fields of `BlockRecord`; accuracies in percent.
-
-    Columns before those: method, seed, epoch, is_stack (False: one network, and the rows are times at which it was
-    looked at), is_own_task (whether it is trained on what it was looked at on).
-
-    Args:
-        data: the data set.
-        only_last: leave out all but each cell's last epoch; a cell that was not looked at then has no rows.
-        methods: leave out all others.
-    """
-    fields = attrgetter(*_FIELDS)
-    rows = [
-        (cell.method, cell.seed, epoch, "T" in cell.config.options, found.trained_on_own_task, *fields(block))
-        for cell, epoch, found in _looks(data, only_last)
-        if methods is None or cell.method in methods
-        for block in found.blocks
-    ]
-    frame = pd.DataFrame(rows, columns=[*_KEY, "is_stack", "is_own_task", *_FIELDS])
-    if not frame.empty:
-        frame[["own_accuracy", "image_accuracy"]] *= 100
-        frame["snr_weight"] = frame["snr_weight"].astype(float)
-    return frame
-
-
-def step_frame(data: DatasetView) -> pd.DataFrame:
-    """One row a time of inference and cell, after its last epoch: method, seed, epoch, time, accuracy in percent."""
-    rows = [
-        (cell.method, cell.seed, epoch, step.time, step.accuracy * 100)
-        for cell, epoch, found in _looks(data, only_last=True)
-        for step in found.steps
-    ]
-    return pd.DataFrame(rows, columns=[*_KEY, "time", "accuracy"])
-
-
-def methods_with_blocks(data: DatasetView) -> list[str]:
-    """Methods of which blocks were looked at after any epoch, in the order of the plan."""
-    return list(dict.fromkeys(cell.method for cell, _, found in _looks(data, only_last=False) if found.blocks))
-
-
-def _looks(data: DatasetView, only_last: bool) -> Iterator[tuple[CellResult, int, DiagnosticsRecord]]:
-    """Everything that was looked at: the cell, the number of the epoch, and what was found."""
-    for cell in data.cells:
-        for epoch in cell.epochs[-1:] if only_last else cell.epochs:
-            if epoch.diagnostics:
-                yield cell, epoch.epoch, epoch.diagnostics
-
-
-def methods_in(frame: pd.DataFrame) -> list[str]:
-    """Methods that the frame has rows of, in its order."""
-    return [str(method) for method in frame["method"].unique()]
 
 
 def blocks_table(rows: pd.DataFrame) -> str:
@@ -127,7 +69,7 @@ def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[
     blocks, steps = block_frame(data, only_last=True), step_frame(data)
     if blocks.empty and steps.empty:
         return
-    images = {found.images for *_, found in _looks(data, only_last=False)}
+    images = {found.images for *_, found in looks(data)}
     yield "### What each block learns"
     yield (
         f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each evaluated "

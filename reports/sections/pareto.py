@@ -1,69 +1,25 @@
-"""Which methods no other beats in accuracy and in a cost together: the Pareto front, and the words for it."""
+"""The Pareto front in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from statistics import fmean
+from collections.abc import Iterator
 
-from reports.formats.markdown import codes, number
-from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.formats.markdown import code, number
+from reports.statistics.measures import TRAIN_SECONDS
+from reports.statistics.pareto import COSTS, mean_points, pareto_front
 from reports.view import DatasetView
 
-COSTS = {
-    TRAIN_SECONDS: "training time",
-    ACTIVATIONS: "activations held for backward",
-    GPU_ALLOCATED: "peak GPU memory allocated",
-}
-"""What accuracy is set against, and what it is called in a sentence."""
 
-
-def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """The names whose points no other point beats, by rising cost.
-
-    A point beats another if it is no worse in both and better in one, so equal points leave each other standing.
-
-    Args:
-        points: (cost, gain) by name; less of the first and more of the second is better.
-    """
-
-    def is_beaten(point: tuple[float, float]) -> bool:
-        return any(cost <= point[0] and gain >= point[1] and (cost, gain) != point for cost, gain in points.values())
-
-    return sorted((name for name, point in points.items() if not is_beaten(point)), key=lambda name: points[name])
-
-
-def seed_points(data: DatasetView, methods: Iterable[str], cost: Measure) -> dict[str, dict[int, tuple[float, float]]]:
-    """(cost, test accuracy in percent) by method and seed, in order of seed; only what has both."""
-    points = {}
-    for method in methods:
-        costs, accuracies = (measure.values(data.finished[method]) for measure in (cost, TEST_ACCURACY))
-        if seeds := sorted(costs.keys() & accuracies.keys()):
-            points[method] = {seed: (costs[seed], accuracies[seed]) for seed in seeds}
-    return points
-
-
-def mean_points(data: DatasetView, cost: Measure) -> dict[str, tuple[float, float]]:
-    """(mean cost, mean test accuracy in percent) by method, over the seeds that have both."""
-    return {
-        method: (fmean(cost for cost, _ in seeds.values()), fmean(accuracy for _, accuracy in seeds.values()))
-        for method, seeds in seed_points(data, data.drawn, cost).items()
-    }
-
-
-def sentences(data: DatasetView, *, times: bool) -> Iterator[str]:
-    """One for each cost that was measured: the methods on its front; none where there is nothing to compare.
-
-    Args:
-        data: the cells.
-        times: whether times may be compared (not where cells shared the machine).
-    """
+def sentences(data: DatasetView) -> Iterator[str]:
+    """One for each cost that was measured: the methods on its front; none if there is nothing to compare."""
     for cost, name in COSTS.items():
         points = mean_points(data, cost)
-        if len(points) < 2 or (cost is TRAIN_SECONDS and not times):
+        if len(points) < 2 or (cost is TRAIN_SECONDS and data.sharing):
             continue
         front = pareto_front(points)
-        said = [f"{codes([method])} ({number(points[method][1], decimals=2)}%)" for method in front]
         yield (
             f"In test accuracy and {name} together, {len(front)} of {len(points)} methods "
-            f"{'is' if len(front) == 1 else 'are'} not beaten by another: {', '.join(said)}."
+            f"{'is' if len(front) == 1 else 'are'} not beaten by another: "
+            + ", ".join(f"{code(method)} ({number(points[method][1], decimals=2)}%)" for method in front)
+            + "."
         )

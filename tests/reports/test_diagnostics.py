@@ -11,14 +11,8 @@ from PIL import Image
 from reports.build import build_report
 from reports.figures.blocks import MAX_METHODS_BY_EPOCH, draw_blocks
 from reports.figures.style import Picture, looks
-from reports.sections.diagnostics import (
-    block_frame,
-    blocks_table,
-    methods_with_blocks,
-    sections,
-    step_frame,
-    steps_table,
-)
+from reports.sections.diagnostics import blocks_table, sections, steps_table
+from reports.statistics.diagnostics import block_frame, methods_with_blocks, step_frame
 from reports.view import DatasetView, arrange
 from results.schema import BlockRecord, CellResult, DiagnosticsRecord, StepRecord
 from tests.factories import make_cell, make_cells, make_config, make_diagnostics, make_failed_cell, make_run, write_run

@@ -9,18 +9,23 @@ import numpy as np
 import pytest
 
 from reports.build import build_report
-from reports.sections.ranking import Place, places, section
-from reports.statistics.measures import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
-from reports.view import DatasetView, arrange
+from reports.sections.ranking import section
+from reports.statistics.measures import ACTIVATIONS, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.ranking import Place
+from reports.statistics.ranking import places as places_of
+from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_calibration, make_cell, make_failed_cell, make_run, write_run
 
-SHARING = "cells ran 2 at a time"
 INSIDE, WHOLE = "gradients inside a block", "gradients through the whole network"
 
 
-def view_of(cells: list[CellResult], **of_run: object) -> DatasetView:
-    return arrange(make_run(cells, **of_run), cells).datasets[0]
+def view_of(cells: list[CellResult], **of_run: object) -> RunView:
+    return arrange(make_run(cells, **of_run), cells)
+
+
+def places(run: RunView, measure: Measure) -> dict[str, Place]:
+    return places_of(run.datasets[0], measure)
 
 
 def cells_of(seeds: int, **methods: tuple[float, float]) -> list[CellResult]:
@@ -32,8 +37,8 @@ def cells_of(seeds: int, **methods: tuple[float, float]) -> list[CellResult]:
     ]
 
 
-def text_of(data: DatasetView, *, sharing: str | None = None) -> str:
-    return "\n".join(section(data, sharing=sharing))
+def text_of(run: RunView) -> str:
+    return section(run, run.datasets[0]) or ""
 
 
 def rows(text: str) -> list[list[str]]:
@@ -135,9 +140,9 @@ def test_a_range_holds_the_place_by_mean_where_methods_finished_other_seeds() ->
 
 
 def test_times_of_cells_side_by_side_have_no_places() -> None:
-    data = view_of(cells_of(2, backprop=(0.9, 20.0), noprop=(0.8, 30.0)))
-    assert "in training time" in text_of(data)
-    found = text_of(data, sharing=SHARING)
+    cells = cells_of(2, backprop=(0.9, 20.0), noprop=(0.8, 30.0))
+    assert "in training time" in text_of(view_of(cells))
+    found = text_of(view_of(cells, jobs=2))
     assert "in training time" not in found
     assert "Times are left out: cells ran 2 at a time." in found
 
@@ -145,7 +150,7 @@ def test_times_of_cells_side_by_side_have_no_places() -> None:
 def test_memory_is_that_of_the_card_where_there_is_one() -> None:
     cells = [make_cell(method, credit=WHOLE, gpu_peak_allocated_bytes=MIB) for method in ("backprop", "noprop")]
     assert "in GPU memory" in text_of(view_of(cells))
-    assert "in rise of memory" not in text_of(view_of(cells))
+    assert "in peak memory increase" not in text_of(view_of(cells))
 
 
 def test_a_method_without_a_figure_has_a_dash_and_comes_last() -> None:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from reports.sections import verdict
-from reports.view import DatasetView, arrange
+from reports.statistics.verdict import compare_with_reference
+from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run
 
-SHARING = "cells ran 2 at a time"
 SEEDS = 8
 
 
-def view_of(cells: list[CellResult]) -> DatasetView:
-    return arrange(make_run(cells), cells).datasets[0]
+def view_of(cells: list[CellResult], **of_run: object) -> RunView:
+    return arrange(make_run(cells, **of_run), cells)
 
 
 def drawn(chance: np.random.Generator, template: CellResult, method: str, shift: float = 0.0) -> list[CellResult]:
@@ -44,7 +44,7 @@ def test_methods_that_do_not_differ_are_rarely_called_different(monkeypatch: pyt
     alarms = []
     for _ in range(800):
         cells = [cell for method in ("backprop", "a", "b") for cell in drawn(chance, template, method)]
-        alarms.append(any(each.is_told_apart for each in verdict.compare(view_of(cells))))
+        alarms.append(any(each.is_told_apart for each in compare_with_reference(view_of(cells).datasets[0])))
     # Over all six comparisons of a data set together. Without the correction it is about one in five.
     assert np.mean(alarms) <= 0.05
 
@@ -52,18 +52,18 @@ def test_methods_that_do_not_differ_are_rarely_called_different(monkeypatch: pyt
 def test_a_large_difference_is_found() -> None:
     chance, template = np.random.default_rng(0), make_cell()
     cells = [*drawn(chance, template, "backprop"), *drawn(chance, template, "worse", shift=5.0)]
-    assert all(each.is_told_apart for each in verdict.compare(view_of(cells)))
+    assert all(each.is_told_apart for each in compare_with_reference(view_of(cells).datasets[0]))
 
 
-def make_pair(seeds: int, **ours: object) -> DatasetView:
+def make_pair(seeds: int, jobs: int = 1, **ours: object) -> RunView:
     """Backprop and a rival, each cell a little apart from the next seed's."""
     base = {"train_seconds": 10.0, "rss_rise_bytes": 100 * MIB, "activation_bytes": 50 * MIB, "test_accuracy": 0.9}
     cells = [make_cell(seed=seed, **base) for seed in range(seeds)]
-    return view_of([*cells, *(make_cell("noprop", seed=seed, **(base | ours)) for seed in range(seeds))])
+    return view_of([*cells, *(make_cell("noprop", seed=seed, **(base | ours)) for seed in range(seeds))], jobs=jobs)
 
 
-def text_of(data: DatasetView, *, sharing: str | None = None) -> str:
-    return "\n".join(verdict.section(data, sharing=sharing))
+def text_of(run: RunView) -> str:
+    return verdict.section(run, run.datasets[0]) or ""
 
 
 def test_what_is_shown_is_told_in_the_reader_s_units() -> None:
@@ -73,8 +73,8 @@ def test_what_is_shown_is_told_in_the_reader_s_units() -> None:
     assert "90% less activation memory" in found
     assert "**test accuracy lower by 0.40 points (p = 0.012)**" in found
     assert "**slower by 2.10× (p = 0.012)**" in found
-    assert "**38% less rise of memory (p = 0.012)**" in found
-    assert "not shown" not in found.splitlines()[1]
+    assert "**38% less peak memory increase (p = 0.012)**" in found
+    assert "not shown" not in found.splitlines()[2]
 
 
 def test_with_few_seeds_it_says_that_nothing_can_be_shown_and_how_many_would_do() -> None:
@@ -82,19 +82,19 @@ def test_with_few_seeds_it_says_that_nothing_can_be_shown_and_how_many_would_do(
     assert "not shown by these seeds" in found
     assert "slower by 2.10×" in found
     assert "**slower" not in found
-    assert "3 seeds can give no p below 0.250" in found
-    assert "7 seeds would be needed" in found
+    assert "With 3 seeds, p cannot be below 0.250" in found
+    assert "7 seeds are needed" in found
 
 
 def test_with_too_many_methods_it_says_that_no_number_of_seeds_would_do() -> None:
     cells = [make_cell(f"m{k}" if k else "backprop", seed=seed) for k in range(150) for seed in range(2)]
     text = text_of(view_of(cells))
-    assert "too many comparisons here for any number of seeds to be enough for any single difference" in text
-    assert "seeds would be needed" not in text
+    assert "any single difference among so many comparisons, however large, no number of seeds is enough" in text
+    assert "seeds are needed" not in text
 
 
 def test_times_of_cells_side_by_side_are_not_compared() -> None:
-    found = text_of(make_pair(9, train_seconds=21.0), sharing=SHARING)
+    found = text_of(make_pair(9, jobs=2, train_seconds=21.0))
     assert "slower" not in found
     assert "Times are left out: cells ran 2 at a time." in found
 
@@ -103,7 +103,7 @@ def test_what_is_the_same_is_called_the_same_and_what_is_much_more_a_multiple() 
     found = text_of(make_pair(9, activation_bytes=50 * MIB + 4, rss_rise_bytes=300 * MIB))
     assert "activation memory within 0.5%" in found
     assert "the same test accuracy" in found
-    assert "3.00 times the rise of memory" in found
+    assert "3.00 times the peak memory increase" in found
 
 
 @pytest.mark.parametrize("methods", [["noprop"], ["backprop"]])
