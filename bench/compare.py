@@ -48,8 +48,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
     from bench.runner.sweep import find_run
     from reports.comparison.pairing import pair_runs
     from reports.comparison.regression import Limits, Status, check
-    from reports.comparison.regression_text import failures, passed, refusals, remarks, tables
-    from reports.comparison.speed_up import speed_up
+    from reports.comparison.text import failures, passed, refusals, remarks, speed_up, tables
 
     folders = find_run(run_a, out), find_run(run_b, out)
     old, new = map(_read, folders)
@@ -57,24 +56,24 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
         raise UserError(f"{run_a} and {run_b} are the same run, {old.record.run_id}: give two runs, the older first")
     limits = Limits(max_accuracy_drop, max_slowdown, max_memory)
     pairing = pair_runs(old, new)
-    figures = check(pairing.pairs, limits, new.record.calibration)
-    failed, refused = failures(pairing, figures), refusals(pairing)
-    if not failed and all(figure.status is Status.NOT_JUDGED for figure in figures):
+    checks = check(pairing.pairs, limits, new.record.calibration)
+    failed, refused = failures(pairing, checks), refusals(pairing)
+    if not failed and all(each.status is Status.NOT_JUDGED for each in checks):
         raise UserError(_nothing(run_a, run_b, refused))
 
     for letter, folder, view in zip("AB", folders, (old, new), strict=True):
         print(f"{letter}: {folder}, made {view.record.created_at}")
-    if figures:
-        print(f"\n{tables(figures)}")
+    if checks:
+        print(f"\n{tables(checks)}")
     if gained := speed_up(pairing.pairs):
         print(f"\nranks\n{gained}")
-    print("\n".join(["", *remarks(pairing, figures)]))
+    print("\n".join(["", *remarks(pairing, checks)]))
     if failed:
         print(f"FAILED: {'; '.join(failed)}.")
         return 1
     if refused:
         raise UserError(f"not everything can be compared: {_unlike(refused)}")
-    print(passed(figures, limits))
+    print(passed(checks, limits))
     return 0
 
 
@@ -90,7 +89,7 @@ def _nothing(run_a: str, run_b: str, refused: list[str]) -> str:
     if refused:
         return f"{run_a} and {run_b} cannot be compared: {_unlike(refused)}"
     return (
-        f"{run_a} and {run_b} cannot be compared: there is no figure that can be judged in both; give two runs of the "
+        f"{run_a} and {run_b} cannot be compared: there is no measure that can be judged in both; give two runs of the "
         "same methods, data sets and seeds, with finished cells in the first"
     )
 

@@ -1,13 +1,14 @@
-"""Whether two methods can be told apart by the seeds of a run: an exact paired test, and a correction for many tests.
+"""Tests of two methods or two runs on a few seeds, and the correction for many tests.
 
-The test is the sign-flip permutation test. Under the hypothesis that two methods do the same, a seed's difference is as
-likely to have either sign; p is the share of all 2^n ways to set the n signs whose mean is at least as far from zero as
-the one seen. It assumes no distribution, and is honest about few seeds: with n of them p cannot be below 2 / 2^n.
+The paired test is the sign-flip permutation test. If two methods do the same, a seed's difference is as likely to have
+either sign; p is the share of all 2^n choices of n signs whose mean is at least as far from zero as the observed one.
+It assumes no distribution, and it is honest about few seeds: with n of them p cannot be below 2 / 2^n.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ALPHA = 0.05
-"""The chance, at most, that the verdict on a data set calls a method different that does not differ."""
+"""The largest chance that a family of comparisons calls anything different that does not differ."""
 EXACT_UP_TO = 14
-"""Seeds for which all ways to set the signs are looked at; beyond, a random choice of as many as these have."""
+"""Seeds for which all signs are enumerated; beyond, a random sample of as many as these have."""
 _BATCH = 512
 """Resamples in memory at a time."""
 
@@ -27,7 +28,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """Two-sided p of the hypothesis that the differences are symmetric around zero.
 
     Args:
-        differences: one a seed; differences of logarithms for a ratio.
+        differences: one per seed; differences of logarithms for a ratio.
 
     Raises:
         ValueError: there are none.
@@ -36,14 +37,14 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
 
 def sign_flip_ps(tests: Sequence[Sequence[float]]) -> list[float]:
-    """The p of many tests, each as `sign_flip_p` gives it; those with as many seeds are worked out together.
+    """The p of many tests, each as `sign_flip_p` gives it; tests with the same number of seeds are computed together.
 
     Raises:
         ValueError: one of them has no differences.
     """
-    from scipy.stats import permutation_test  # takes a while to import, which `--help` need not wait for
+    from scipy.stats import permutation_test  # slow to import, and `--help` need not wait for it
 
-    p_values = [1.0] * len(tests)  # where one sign is as likely as the other: a single seed, or no difference at all
+    p_values = [1.0] * len(tests)  # of a single seed, or no difference at all: either sign is as likely
     by_seeds: dict[int, list[int]] = {}
     for index, differences in enumerate(tests):
         if not len(differences):
@@ -73,10 +74,28 @@ def _means(differences: NDArray[np.float64], signs: NDArray[np.float64], axis: i
     return signs @ differences / len(differences)
 
 
+def two_sample_p(old: Sequence[float], new: Sequence[float], resolution: float = 0.0) -> float:
+    """Two-sided p of Student's t test for two samples of equal size and spread.
+
+    Args:
+        old: at least two values.
+        new: as many.
+        resolution: the least by which values can differ, and a lower bound of their standard deviation: two seeds that
+            get the same number of images right do not show that nothing varies.
+    """
+    from scipy.stats import ttest_ind_from_stats  # as above
+
+    n, means = len(old), (statistics.fmean(old), statistics.fmean(new))
+    sd = max(resolution, math.sqrt((statistics.variance(old) + statistics.variance(new)) / 2))
+    if sd == 0.0:
+        return 1.0 if means[0] == means[1] else 0.0
+    return float(ttest_ind_from_stats(means[0], sd, n, means[1], sd, n).pvalue)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Each p adjusted for looking at all of them, by Holm's step-down procedure (1979).
 
-    Where nothing differs, the chance that any of the adjusted is below a level is at most that level.
+    If nothing differs, the chance that any adjusted p is below a level is at most that level.
     """
     from statsmodels.stats.multitest import multipletests  # as above
 
@@ -91,7 +110,7 @@ def least_p(seeds: int) -> float:
 def seeds_needed(tests: int, alpha: float = ALPHA) -> int:
     """The fewest seeds with which one of `tests` comparisons can come out below `alpha` after the correction.
 
-    Beyond `EXACT_UP_TO` seeds p gets no smaller, so with hundreds of tests there is no such number: `sys.maxsize`.
+    Beyond `EXACT_UP_TO` seeds p gets no smaller, so for hundreds of tests there is no such number: `sys.maxsize`.
     """
     needed = math.ceil(1 + math.log2(tests / alpha))
     return needed if needed <= EXACT_UP_TO else sys.maxsize

@@ -70,8 +70,7 @@ def test_equal_runs(check: Check) -> None:
     ended = check(cells, cells)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[-1] == (
-        "No regression: 8 figures compared, none past its limit (1 point of test accuracy, 10% of training time, 5% of "
-        "memory)."
+        "No regression: 8 checks judged, none past its limit (1 point of test accuracy, 10% of training time, 5% of memory)."
     )
     rows = rows_of(ended)
     assert len(rows) == 8
@@ -131,7 +130,7 @@ def test_what_chance_may_do_is_said_to_be_unclear(check: Check) -> None:
     ended = check(old, new)
     assert ended.code == 0
     assert rows_of(ended)["backprop", "training time"][-1] == "unclear"
-    assert "No regression shown: 4 figures compared, 1 past the limit" in ended.out.splitlines()[-1]
+    assert "No regression shown: 4 checks judged, 1 past the limit" in ended.out.splitlines()[-1]
 
 
 def test_a_crash_is_a_regression(check: Check) -> None:
@@ -176,11 +175,11 @@ def test_another_machine_leaves_time_and_resident_memory_out_and_says_so(check: 
     ended = check(cells, [c.model_copy(update={"environment": there, "train_seconds": 1e6}) for c in cells])
     assert ended.code == 0
     assert (
-        "not judged: training time and rise of resident memory of all methods: cpu: Example CPU at 2.4 GHz against "
+        "not judged: training time and peak memory increase of all methods: cpu: Example CPU at 2.4 GHz against "
         "Other CPU" in ended.out
     )
     assert "also different: torch: 2.9.0 against 2.10.0" in ended.out
-    assert "4 figures compared, 4 not judged" in ended.out.splitlines()[-1]
+    assert "4 checks judged, 4 not judged" in ended.out.splitlines()[-1]
 
 
 def test_cells_side_by_side(check: Check) -> None:
@@ -222,7 +221,7 @@ def test_nothing_alike(check: Check) -> None:
 
 
 def test_nothing_to_compare_with(check: Check) -> None:
-    refused(check([make_failed_cell()], [make_cell()]), "no figure that can be judged", "finished cells in the first")
+    refused(check([make_failed_cell()], [make_cell()]), "no measure that can be judged", "finished cells in the first")
 
 
 def test_the_same_run_twice(check: Check, command: Check, tmp_path: Path) -> None:

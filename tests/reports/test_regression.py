@@ -1,4 +1,4 @@
-"""The rule by which a figure is called a regression: how often it is wrong where the truth is known, and its parts."""
+"""The rule by which a each is called a regression: how often it is wrong where the truth is known, and its parts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from scipy.stats import ttest_ind
 
 from reports.comparison.pairing import Pair
-from reports.comparison.regression import GROSS, MEASURES, Figure, Limits, Status, check, two_sample_p
+from reports.comparison.regression import GROSS, MEASURES, Check, Limits, Status, check
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.tests import two_sample_p
 from results.schema import CellResult
 from tests.factories import MIB, make_calibration, make_cell, make_data, make_environment
 
@@ -93,9 +94,9 @@ def test_two_runs_of_the_same_rarely_have_a_regression(
     chance = np.random.default_rng(seeds)
     alarms = []
     for _ in range(tables):
-        figures = check(pairs_of(chance, seeds, noise, methods), Limits())
-        assert len(figures) == 4 * len(methods)
-        alarms.append(any(figure.status is Status.REGRESSION for figure in figures))
+        checks = check(pairs_of(chance, seeds, noise, methods), Limits())
+        assert len(checks) == 4 * len(methods)
+        alarms.append(any(each.status is Status.REGRESSION for each in checks))
     assert np.mean(alarms) <= 0.05
 
 
@@ -129,10 +130,10 @@ def test_a_regression_well_past_the_limit_is_found(seeds: int, measure: Measure,
     chance = np.random.default_rng(seeds)
     usual = {"method 0", "method 1", "method 3"}
     found = [
-        figure.status is Status.REGRESSION
+        each.status is Status.REGRESSION
         for _ in range(20)
-        for figure in check(pairs_of(chance, seeds, NORMAL, **worse), Limits())
-        if figure.measure is measure and figure.method in usual
+        for each in check(pairs_of(chance, seeds, NORMAL, **worse), Limits())
+        if each.measure is measure and each.method in usual
     ]
     assert len(found) == 60
     assert np.mean(found) >= 0.9
@@ -143,10 +144,10 @@ def test_with_enough_seeds_it_is_found_in_the_most_erratic_method_too() -> None:
     chance = np.random.default_rng(0)
     worse = {"points": 25.0, "time": 1.5, "memory": 1.2}
     found = [
-        figure.status is Status.REGRESSION
+        each.status is Status.REGRESSION
         for _ in range(40)
-        for figure in check(pairs_of(chance, 8, NORMAL, (4, 5), **worse), Limits())
-        if not figure.measure.exact
+        for each in check(pairs_of(chance, 8, NORMAL, (4, 5), **worse), Limits())
+        if not each.measure.exact
     ]
     assert np.mean(found) >= 0.9
 
@@ -166,8 +167,8 @@ def made(measure: Measure, old: Iterable[float], new: Iterable[float], **cell: A
     return Pair("mnist", "backprop", run(old), run(new), obstacles={})
 
 
-def figure_of(pair: Pair, measure: Measure, limits: Limits | None = None) -> Figure:
-    (found,) = (figure for figure in check([pair], limits or Limits()) if figure.measure is measure)
+def check_of(pair: Pair, measure: Measure, limits: Limits | None = None) -> Check:
+    (found,) = (each for each in check([pair], limits or Limits()) if each.measure is measure)
     return found
 
 
@@ -208,25 +209,25 @@ JUDGED = [
 
 @pytest.mark.parametrize(("measure", "old", "new", "status"), JUDGED)
 def test_status(measure: Measure, old: list[float], new: list[float], status: Status) -> None:
-    assert figure_of(made(measure, old, new), measure).status is status
+    assert check_of(made(measure, old, new), measure).status is status
 
 
 def test_what_the_machine_does_by_itself_is_no_regression() -> None:
     slower = made(TRAIN_SECONDS, [10.0], [11.5])
     (known,) = (
-        figure.status
-        for figure in check([slower], Limits(), make_calibration(spread={"train_seconds": 0.08}))
-        if figure.measure is TRAIN_SECONDS
+        each.status
+        for each in check([slower], Limits(), make_calibration(spread={"train_seconds": 0.08}))
+        if each.measure is TRAIN_SECONDS
     )
     assert known is Status.UNCLEAR
     near = check([made(TRAIN_SECONDS, [10.0], [10.5])], Limits(), make_calibration(spread={"train_seconds": 0.08}))
-    assert [figure.status for figure in near if figure.measure is TRAIN_SECONDS] == [Status.WITHIN_NOISE]
+    assert [each.status for each in near if each.measure is TRAIN_SECONDS] == [Status.WITHIN_NOISE]
     for calibration in (
         make_calibration(spread={"train_seconds": 0.02}),
         make_calibration(spread={"rss_rise_bytes": 0.08}),
         make_calibration(spread={"train_seconds": 0.08}, environment=make_environment(cpu="another")),
     ):
-        found = [figure.status for figure in check([slower], Limits(), calibration) if figure.measure is TRAIN_SECONDS]
+        found = [each.status for each in check([slower], Limits(), calibration) if each.measure is TRAIN_SECONDS]
         assert found == [Status.REGRESSION]
 
 
@@ -243,23 +244,23 @@ def test_what_the_machine_does_by_itself_is_no_regression() -> None:
 )
 def test_each_limit_is_of_its_measures_alone(measure: Measure, new: float, limits: Limits) -> None:
     pair = made(measure, [90.0 if measure is TEST_ACCURACY else 100.0], [new])
-    assert figure_of(pair, measure, limits).status is not Status.REGRESSION
+    assert check_of(pair, measure, limits).status is not Status.REGRESSION
     strict = Limits(0.0, 0.0, 0.0)
-    assert figure_of(pair, measure, strict).status is Status.REGRESSION
-    failed = [figure.measure for figure in check([pair], strict) if figure.status is Status.REGRESSION]
+    assert check_of(pair, measure, strict).status is Status.REGRESSION
+    failed = [each.measure for each in check([pair], strict) if each.status is Status.REGRESSION]
     assert failed == [measure]
 
 
 def test_a_larger_limit_than_what_is_gross_still_counts() -> None:
     pair = made(TRAIN_SECONDS, [10.0, 11.0], [25.0, 60.0])
-    assert figure_of(pair, TRAIN_SECONDS).status is Status.REGRESSION
-    assert figure_of(pair, TRAIN_SECONDS, Limits(slowdown=1000.0)).status is not Status.REGRESSION
+    assert check_of(pair, TRAIN_SECONDS).status is Status.REGRESSION
+    assert check_of(pair, TRAIN_SECONDS, Limits(slowdown=1000.0)).status is not Status.REGRESSION
     assert set(GROSS) == {measure for measure in MEASURES if not measure.exact}
 
 
 def test_all_tested_figures_of_the_check_are_corrected_for_together() -> None:
     pair = made(TEST_ACCURACY, [98.0, 98.2, 97.9], [96.2, 97.0, 96.6])
-    alone, among = figure_of(pair, TEST_ACCURACY), check([pair] * 8, Limits())[0]
+    alone, among = check_of(pair, TEST_ACCURACY), check([pair] * 8, Limits())[0]
     assert alone.p is not None
     assert among.p == pytest.approx(8 * alone.p)
     assert (alone.status, among.status) == (Status.REGRESSION, Status.UNCLEAR)
@@ -269,46 +270,46 @@ def test_from_enough_seeds_on_the_test_is_the_paired_one() -> None:
     """All of ten pairs differ the same way by less than seeds do: two samples would not show it."""
     old = [90.0, 99.0, 91.0, 98.0, 92.0, 97.0, 93.0, 96.0, 94.0, 95.0]
     new = [value - 1.5 - 0.1 * k for k, value in enumerate(old)]
-    figure = figure_of(made(TEST_ACCURACY, old, new), TEST_ACCURACY)
-    assert figure.p == pytest.approx(3 * 2 / 2**10)
-    assert figure.status is Status.REGRESSION
-    assert figure_of(made(TEST_ACCURACY, old[:4], new[:4]), TEST_ACCURACY).status is Status.UNCLEAR
+    each = check_of(made(TEST_ACCURACY, old, new), TEST_ACCURACY)
+    assert each.p == pytest.approx(3 * 2 / 2**10)
+    assert each.status is Status.REGRESSION
+    assert check_of(made(TEST_ACCURACY, old[:4], new[:4]), TEST_ACCURACY).status is Status.UNCLEAR
 
 
 def test_nothing_is_judged_behind_an_obstacle() -> None:
     pair = made(TRAIN_SECONDS, [10.0], [90.0])
     blocked = Pair(pair.dataset, pair.method, pair.old, pair.new, {"train_seconds": "threads: 2 against 4"})
-    figure = figure_of(blocked, TRAIN_SECONDS)
-    assert (figure.status, figure.reason, figure.p) == (Status.NOT_JUDGED, "threads: 2 against 4", None)
-    assert figure_of(blocked, TEST_ACCURACY).status is Status.SAME
+    each = check_of(blocked, TRAIN_SECONDS)
+    assert (each.status, each.reason, each.p) == (Status.NOT_JUDGED, "threads: 2 against 4", None)
+    assert check_of(blocked, TEST_ACCURACY).status is Status.SAME
 
 
 def test_a_measure_that_the_new_run_lacks_is_a_failure_and_one_that_the_old_lacks_is_not() -> None:
     cells = [make_cell(seed=seed) for seed in (0, 1)]
     without = [cells[0], cells[1].model_copy(update={"activation_bytes": None})]
-    lost = figure_of(Pair("mnist", "backprop", tuple(cells), tuple(without), {}), ACTIVATIONS)
+    lost = check_of(Pair("mnist", "backprop", tuple(cells), tuple(without), {}), ACTIVATIONS)
     assert lost.status is Status.LOST
     nothing = [cell.model_copy(update={"activation_bytes": None}) for cell in cells]
-    gained = figure_of(Pair("mnist", "backprop", tuple(nothing), tuple(cells), {}), ACTIVATIONS)
+    gained = check_of(Pair("mnist", "backprop", tuple(nothing), tuple(cells), {}), ACTIVATIONS)
     assert (gained.status, gained.reason) == (Status.NOT_JUDGED, "not measured in A")
 
 
 def test_a_measure_that_neither_run_has_is_left_out() -> None:
-    figures = check([made(TEST_ACCURACY, [90.0], [90.0])], Limits())
-    assert GPU_ALLOCATED not in {figure.measure for figure in figures}
-    assert len(figures) == len(MEASURES) - 1
+    checks = check([made(TEST_ACCURACY, [90.0], [90.0])], Limits())
+    assert GPU_ALLOCATED not in {each.measure for each in checks}
+    assert len(checks) == len(MEASURES) - 1
 
 
 @pytest.mark.parametrize(("old", "new"), [(0.0, 5.0), (5.0, 0.0)])
 def test_a_rise_of_nothing_has_no_ratio(old: float, new: float) -> None:
-    figure = figure_of(made(RSS_RISE, [1.0, old], [1.0, new]), RSS_RISE)
-    assert figure.status is Status.NOT_JUDGED
-    assert "no ratio" in figure.reason
+    each = check_of(made(RSS_RISE, [1.0, old], [1.0, new]), RSS_RISE)
+    assert each.status is Status.NOT_JUDGED
+    assert "no ratio" in each.reason
 
 
 def test_an_infinite_time_is_not_within_the_limit() -> None:
-    figure = figure_of(made(TRAIN_SECONDS, [1.0, float("inf")], [1.0, float("inf")]), TRAIN_SECONDS)
-    assert figure.status is Status.NOT_JUDGED
+    each = check_of(made(TRAIN_SECONDS, [1.0, float("inf")], [1.0, float("inf")]), TRAIN_SECONDS)
+    assert each.status is Status.NOT_JUDGED
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -339,8 +340,8 @@ def test_methods_of_all_data_sets_are_in_one_check() -> None:
         Pair(dataset, method, (make_cell(method, dataset),), (make_cell(method, dataset),), {})
         for dataset, method in itertools.product(("mnist", "digits"), ("backprop", "noprop"))
     ]
-    figures = check(pairs, Limits())
-    assert {figure.status for figure in figures} == {Status.SAME}
-    assert list(dict.fromkeys((figure.dataset, figure.method) for figure in figures)) == [
+    checks = check(pairs, Limits())
+    assert {each.status for each in checks} == {Status.SAME}
+    assert list(dict.fromkeys((each.dataset, each.method) for each in checks)) == [
         (pair.dataset, pair.method) for pair in pairs
     ]

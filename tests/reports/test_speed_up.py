@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reports.comparison.pairing import pair_runs
-from reports.comparison.speed_up import speed_up
+from reports.comparison.text import speed_up
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_run
