@@ -1,7 +1,7 @@
 """Build the report of a run: `python -m reports.build [RUN] [--out DIR] [--html] [--latex]`.
 
 Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json; writes `report.md` and, in `figures/`,
-each picture as PNG and SVG with its numbers as CSV; `report.html` and `tables.tex` where they are asked for.
+each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` where they are asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIGURES_FOLDER = "figures"
 def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Path:
     """Write a run's report.
 
-    Nothing is written until every page and picture has been made; files of an earlier report are then replaced. A form
+    Nothing is written until every page and figure has been made; files of an earlier report are then replaced. A form
     of which an earlier report has one is written again, asked for or not, so that none says what another does not.
 
     Args:
@@ -90,7 +90,7 @@ def _build(run: Path, out: Path | None, forms: Forms) -> tuple[RunView, Path]:
     """A run as it was read, and the path of its report.
 
     A run of thousands of cells is millions of objects, none of them garbage: to look through them again and again
-    takes the collector longer than reading them. It rests meanwhile, but for the pictures (see `_render`).
+    takes the collector longer than reading them. It rests meanwhile, but for the figures (see `_render`).
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -129,22 +129,20 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
 def _render(view: RunView, folder: Path, forms: Forms) -> None:
     # seaborn and matplotlib take seconds to import, which `--help` need not wait for
     from reports.figures import catalogue
-    from reports.figures.style import MAX_DRAWN, looks
+    from reports.figures.style import MAX_DRAWN, method_styles
     from reports.page import page
 
     (folder / FIGURES_FOLDER).mkdir()
-    styles = looks(view.methods)
-    pictures = {}
+    styles = method_styles(view.methods)
+    figures = {}
     gc.freeze()  # whatever there is by now stays, and is passed over below
     names = _file_names([data.name for data in view.datasets])
     for data in view.datasets:
         if data.drawn:
-            pictures[data.name] = catalogue.draw(
-                data, styles, folder / FIGURES_FOLDER, names[data.name], sharing=view.sharing
-            )
+            figures[data.name] = catalogue.draw(data, styles, folder / FIGURES_FOLDER, names[data.name])
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE
-    report.write_text(page(view, pictures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
+    report.write_text(page(view, figures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
     if forms.html:
         from reports.formats.html import html_page
 

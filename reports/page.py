@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from reports import tables
-from reports.figures.style import Picture
+from reports.figures.figure import FigureFile
 from reports.formats.markdown import MISSING, PICTURE_FILES, code, codes, listed, number, plural, ranges
 from reports.sections import (
     calibration,
@@ -28,19 +28,22 @@ from reports.statistics.estimates import BOOTSTRAP_FROM, estimate, paired_differ
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS, Measure, depth_profile
 from reports.view import REFERENCE, DatasetView, RunView, moment
 
+SHOWN_ELSEWHERE = {"trade-off", "activations-by-depth", "blocks", "blocks-by-epoch", "accuracy-by-step"}
+"""Figures that stand beside a table of their own; all others are in the section Figures."""
 
-def page(view: RunView, pictures: Mapping[str, Mapping[str, Picture]], folder: str, drawn_at_most: int) -> str:
+
+def page(view: RunView, figures: Mapping[str, Mapping[str, FigureFile]], folder: str, drawn_at_most: int) -> str:
     """The whole report.
 
     Args:
         view: the run.
-        pictures: by data set, then by name as `figures.draw` gives them.
-        folder: where the pictures are, relative to the report.
-        drawn_at_most: methods in one picture; the report says so where there are more.
+        figures: by data set, then by name, as `catalogue.draw` gives them.
+        folder: where the figures are, relative to the report.
+        drawn_at_most: methods in one figure; the report says so where there are more.
     """
     blocks = [*_opening(view)]
     for data in view.datasets:
-        blocks += _dataset(data, view, pictures.get(data.name, {}), folder, drawn_at_most)
+        blocks += _dataset(data, view, figures.get(data.name, {}), folder, drawn_at_most)
     blocks += microbench.section(view)
     unmatched = mismatches(view)
     blocks += [*machine.section(view), *provenance.sections(view, unmatched), *_limits(view, unmatched)]
@@ -78,7 +81,7 @@ def _opening(view: RunView) -> Iterator[str]:
 
 
 def _dataset(
-    data: DatasetView, view: RunView, pictures: Mapping[str, Picture], folder: str, drawn_at_most: int
+    data: DatasetView, view: RunView, figures: Mapping[str, FigureFile], folder: str, drawn_at_most: int
 ) -> Iterator[str]:
     yield f"## Results: {data.name}"
     if not data.drawn:
@@ -141,7 +144,7 @@ def _dataset(
             yield text
     yield from paper.section(data)
     on_the_front = list(pareto.sentences(data))
-    if on_the_front or "trade-off" in pictures:
+    if on_the_front or "trade-off" in figures:
         yield "### Accuracy against cost"
     if on_the_front:
         yield "\n".join(f"- {sentence}" for sentence in on_the_front)
@@ -150,23 +153,24 @@ def _dataset(
             "the Pareto front, here with the cheapest first. Judged by means over seeds alone: chance may have put "
             "neighbours in each other's place, which the verdict looks into."
         )
-    yield from _picture(pictures.get("trade-off"), folder)
+    yield from _figure(figures.get("trade-off"), folder)
     yield "### Reaching a validation accuracy"
     yield from targets.section(data)
-    yield "### Pictures"
+    yield "### Figures"
     if len(data.drawn) > drawn_at_most:
-        yield f"The pictures hold the first {drawn_at_most} of the {len(data.drawn)} methods; the tables hold them all."
-    for name in ("accuracy-by-epoch", "accuracy-by-time", "memory", "memory-over-time"):
-        yield from _picture(pictures.get(name), folder)
+        yield f"The figures show the first {drawn_at_most} of the {len(data.drawn)} methods; the tables have all."
+    for name, figure in figures.items():
+        if name not in SHOWN_ELSEWHERE:
+            yield from _figure(figure, folder)
     if by_depth := tables.activations_by_depth(data):
         yield "### Activation memory against depth"
-        yield from _picture(pictures.get("activations-by-depth"), folder)
+        yield from _figure(figures.get("activations-by-depth"), folder)
         yield f"Activations held for backward, MiB, with a stack of T blocks:\n\n{by_depth}"
         without = [method for method in data.drawn if not depth_profile(data.finished[method])]
         yield "The last column is the growth from each method's least T to its largest." + (
             f" Without such a probe: {codes(without)}." if without else ""
         )
-    yield from diagnostics.sections(data, {name: list(_picture(each, folder)) for name, each in pictures.items()})
+    yield from diagnostics.sections(data, {name: list(_figure(each, folder)) for name, each in figures.items()})
 
 
 def _ratios(data: DatasetView) -> Iterator[str]:
@@ -215,11 +219,11 @@ def _example(data: DatasetView, reference: str) -> str:
     return f" The first row says that {code(method)} {listed(parts)}."
 
 
-def _picture(picture: Picture | None, folder: str) -> Iterator[str]:
-    if picture is not None:
-        alt = " ".join(picture.alt.split()).replace("[", "\\[").replace("]", "\\]")
-        yield f"![{alt}]({quote(f'{folder}/{picture.file}')})"
-        yield f"*{picture.caption}*"
+def _figure(figure: FigureFile | None, folder: str) -> Iterator[str]:
+    if figure is not None:
+        alt = " ".join(figure.alt.split()).replace("[", "\\[").replace("]", "\\]")
+        yield f"![{alt}]({quote(f'{folder}/{figure.file}')})"
+        yield f"*{figure.caption}*"
 
 
 def _limits(view: RunView, unmatched: Sequence[Mismatch]) -> Iterator[str]:

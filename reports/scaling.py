@@ -1,41 +1,43 @@
-"""The report of a sweep by `bench.scale`: how the cost of training grows, and how near to the ceiling it is."""
+"""The report of a sweep by `bench.scale`: how the cost of training grows, and how near it is to the ceiling."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.figures.scaling import growth_pictures
+from reports.figures.scaling import AXIS_LABELS, FIGURES
+from reports.figures.style import method_styles
 from reports.formats.html import html_page
 from reports.formats.markdown import MISSING, PICTURE_FILES, code, listed, markdown_table, number, plural
 from reports.sections.execution import ways_taken
-from reports.statistics.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.statistics.measures import MIB
 from reports.view import moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file
 
-REPORT_FILE, HTML_FILE, FIGURES = "report.md", "report.html", "figures"
+REPORT_FILE, HTML_FILE, FIGURES_FOLDER = "report.md", "report.html", "figures"
 HEADINGS: dict[Axis, str] = {"T": "Depth", "batch_size": "Batch", "side": "Image size", "images": "Data"}
 
 
 def build_scale_report(folder: Path, *, html: bool = False) -> Path:
-    """Write the report of the sweep in a folder, with its pictures and, if wanted, as a page; the report's path.
+    """Write the report of the sweep in a folder, with its figures and optionally as HTML, and return its path.
 
     Raises:
         ResultsError: there is no sweep there, or the folder cannot be written to.
     """
     record = read_scale(folder)
+    styles = method_styles(record.methods)
     try:
-        (folder / FIGURES).mkdir(exist_ok=True)
-        pictures = growth_pictures(record, folder / FIGURES)
+        (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
+        written = [figure.write(record, folder / FIGURES_FOLDER, styles) for figure in FIGURES]
     except OSError as error:
-        raise ResultsError(f"cannot write to {folder / FIGURES}: {error.strerror or error}") from None
+        raise ResultsError(f"cannot write to {folder / FIGURES_FOLDER}: {error.strerror or error}") from None
     blocks = [*_top(record)]
-    for picture in pictures:
-        blocks += [f"![{picture.alt}]({FIGURES}/{picture.file})", picture.caption]
+    for file in written:
+        if file is not None:
+            blocks += [f"![{file.alt}]({FIGURES_FOLDER}/{file.file})", file.caption]
     blocks.append(PICTURE_FILES)
-    for axis in axes_of(record):
+    for axis in record.axes:
         blocks += _axis(record, axis)
     blocks += _conditions(record)
     path = folder / REPORT_FILE
@@ -46,68 +48,63 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
 
 
 def _top(record: ScaleRecord) -> Iterator[str]:
+    at, ceiling = record.fixed, record.ceiling
     yield "# How the cost of training grows"
-    at = record.fixed
     yield (
-        f"One training step (for *data*, one epoch of them) of {listed([code(m) for m in methods_of(record)])} on "
-        f"images of random numbers with {plural(record.channels, 'channel')} and {record.num_classes} classes. One "
-        f"thing is varied at a time; the others are at T = {at['T']}, batches of {at['batch_size']}, images of "
-        f"{at['side']} × {at['side']} pixels and epochs of {at['images']:,} images."
+        f"One training step (for *data*: one epoch) of {listed([code(method) for method in record.methods])} on random "
+        f"images with {plural(record.channels, 'channel')} and {record.num_classes} classes. One thing is varied at a "
+        f"time; the others stay at T = {at['T']}, batches of {at['batch_size']}, images of {at['side']} × {at['side']} "
+        f"pixels and epochs of {at['images']:,} images."
     )
     if not record.complete:
         yield "**This sweep was stopped before its end**: points are missing."
     yield f"- Created: {moment(record.created_at)}\n- Code: commit `{(record.environment.commit or 'unknown')[:18]}`"
     yield f"```sh\n{record.command}\n```"
-    ceiling = record.ceiling
     yield (
         f"**The ceiling**: a product of two {ceiling.size:,} × {ceiling.size:,} matrices in {ceiling.precision}, timed "
         f"in turn with the steps, ran at {number(ceiling.flops_per_second / 1e9)} GFLOP/s (median of "
-        f"{plural(ceiling.seconds.rounds, 'product')}; {_milliseconds(ceiling.seconds)}). A share of it is a step's "
-        "counted operations (those of convolutions and matrix products; what is computed twice counts twice) a second, "
-        "over that speed."
+        f"{plural(ceiling.seconds.rounds, 'product')}; {_milliseconds(ceiling.seconds)} ms). The share of the ceiling "
+        "is the speed of a step's counted operations (those of convolutions and matrix products; recomputation counts "
+        "again) over that speed."
     )
 
 
 def _axis(record: ScaleRecord, axis: Axis) -> Iterator[str]:
     """One table, and the power with which the time grows."""
-    rows, powers = [], []
-    for method in methods_of(record):
-        points = points_of(record, axis, method)
-        power = exponent(points)
-        if power is not None:
-            powers.append(f"{code(method)} {number(power, decimals=2)}")
-        for point in points:
-            share = share_of_ceiling(record, point)
-            rows.append(
-                [
-                    code(method),
-                    f"{point.value:,}",
-                    _milliseconds(point.seconds),
-                    number(point.images / point.seconds.median),
-                    MISSING if point.flops is None else number(point.flops / point.images / 1e6),
-                    MISSING if share is None else f"{share:.0%}",
-                    number(point.activation_bytes / MIB),
-                ]
-            )
     yield f"## {HEADINGS[axis]}"
     call = "epoch" if axis == "images" else "training step"
-    headers = ["method", NAMES[axis], f"{call}, ms", "images/s", "MFLOP an image", "of the ceiling", "activations, MiB"]
-    yield markdown_table(headers, rows)
-    if powers:
-        yield f"Fitted power of the {NAMES[axis]} with which the time grows over these values: {', '.join(powers)}."
+    headers = ["method", AXIS_LABELS[axis], f"{call}, ms", "images/s", "MFLOP per image", "of the ceiling"]
+    rows = [
+        [
+            code(method),
+            f"{point.value:,}",
+            _milliseconds(point.seconds),
+            number(point.images / point.seconds.median),
+            MISSING if point.flops is None else number(point.flops / point.images / 1e6),
+            MISSING if (share := record.share_of_ceiling(point)) is None else f"{share:.0%}",
+            number(point.activation_bytes / MIB),
+        ]
+        for method in record.methods
+        for point in record.points_of(axis, method)
+    ]
+    yield markdown_table([*headers, "activations, MiB"], rows)
+    powers = {code(method): record.growth_power(axis, method) for method in record.methods}
+    known = [f"{method} {number(power, decimals=2)}" for method, power in powers.items() if power is not None]
+    if known:
+        yield f"Fitted power with which the time grows over these values: {', '.join(known)}."
 
 
 def _conditions(record: ScaleRecord) -> Iterator[str]:
-    yield "## How it was measured"
     rounds = sorted({point.seconds.rounds for point in record.points})
     taken = ways_taken(record.points)
+    yield "## How it was measured"
     yield (
-        f"Medians over {' or '.join(map(str, rounds))} rounds, in brackets the interquartile range; methods take turns "
-        "within a round, another one first in each, with a matrix product before each. A step is forward and backward "
-        "pass and update on a batch that is ready; an epoch cuts and normalises its batches, too. *Of the ceiling* is "
-        "counted operations a second over the matrix product's. *Activations* are held for backward at the peak of one "
-        "step, exactly. All rounds are of one process: nothing here says how processes, or machines, differ."
-        + (f" {taken}." if taken else "")
+        f"Medians over {' or '.join(map(str, rounds))} rounds, interquartile ranges in brackets. Methods take turns "
+        "within a round, each round starts with another method, and a matrix product runs before each. A step is "
+        "forward pass, backward pass and update on a prepared batch; an epoch also cuts and normalises its batches. "
+        "*Of the ceiling*: counted operations per second over the matrix product's. *Activations*: held for backward "
+        "at the peak of one step, counted exactly. All rounds ran in one process, so nothing here says how processes "
+        "or machines differ." + (f" {taken}." if taken else "")
     )
     environment = record.environment
     rows = [

@@ -1,8 +1,10 @@
-"""A measured sweep over depth, batch, image size and data (`python -m bench.scale`), on disk: read and written."""
+"""The file `scale.json`: a measured sweep over depth, batch, image size and data by `python -m bench.scale`."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from statistics import linear_regression
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -23,7 +25,7 @@ _Some = Annotated[int, Field(ge=1)]
 
 
 class Timing(Record):
-    """Seconds over rounds of one call."""
+    """Seconds of one call over rounds."""
 
     median: _Positive
     iqr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -41,8 +43,8 @@ class ScalePoint(Record):
     images: _Some
     """Training images that the call handles."""
     flops: _Some | None
-    """Floating-point operations of the call, as PyTorch counts those of convolutions and matrix products; null: it
-    could not."""
+    """Floating-point operations of the call in convolutions and matrix products, as PyTorch counts them; null: it could
+    not."""
     activation_bytes: Bytes
     """Held for backward at the peak of one step."""
     execution: str | None = None
@@ -59,7 +61,7 @@ class Ceiling(Record):
 
     @property
     def flops_per_second(self) -> float:
-        """What the machine does when it does nothing else but multiply and add."""
+        """What the machine does if it does nothing but multiply and add."""
         return float(2 * self.size**3 / self.seconds.median)
 
 
@@ -75,17 +77,48 @@ class ScaleRecord(Record):
     amp: bool = False
     environment: Environment
     fixed: dict[Axis, int]
-    """What each axis is at while another is varied."""
+    """The value of each axis while another is varied."""
     channels: _Some
     num_classes: Annotated[int, Field(ge=2)]
     ceiling: Ceiling
     points: Annotated[list[ScalePoint], Field(min_length=1)]
     complete: bool
-    """Whether all points that were asked for are there."""
+    """Whether all requested points are there."""
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order in which they were given."""
+        return list(dict.fromkeys(point.method for point in self.points))
+
+    @property
+    def axes(self) -> list[Axis]:
+        """What was varied."""
+        return [axis for axis in AXES if any(point.axis == axis for point in self.points)]
+
+    def points_of(self, axis: Axis, method: str) -> list[ScalePoint]:
+        """By rising value."""
+        found = [point for point in self.points if point.axis == axis and point.method == method]
+        return sorted(found, key=lambda point: point.value)
+
+    def share_of_ceiling(self, point: ScalePoint) -> float | None:
+        """Counted operations per second, as a fraction of the matrix product's; None if they could not be counted."""
+        return None if point.flops is None else point.flops / point.seconds.median / self.ceiling.flops_per_second
+
+    def growth_power(self, axis: Axis, method: str) -> float | None:
+        """The power of the axis's value with which the time grows: the slope of a least-squares fit in logarithms.
+
+        None for fewer than two values.
+        """
+        points = self.points_of(axis, method)
+        if len(points) < 2:
+            return None
+        # The value of an epoch: the images that it used, since it leaves out those that fill no batch.
+        values = [math.log(point.images if axis == "images" else point.value) for point in points]
+        return linear_regression(values, [math.log(point.seconds.median) for point in points]).slope
 
 
 def write_scale(folder: Path, record: ScaleRecord) -> Path:
-    """Write the sweep into a folder; the file's path.
+    """Write the sweep into a folder and return the file's path.
 
     Raises:
         ResultsError: it cannot be written.
@@ -96,10 +129,10 @@ def write_scale(folder: Path, record: ScaleRecord) -> Path:
 
 
 def read_scale(folder: Path) -> ScaleRecord:
-    """The sweep in a folder.
+    """Read the sweep in a folder.
 
     Raises:
-        ResultsError: there is none, or it is not what it should be.
+        ResultsError: there is none, or it is damaged.
     """
     path = folder / SCALE_FILE
     content = read_small(path)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from reports.figures.style import WIDTH_INCHES, panels, save_png, themed
+from reports.figures.style import WIDTH_INCHES, new_figure, save_png, themed
 
 MAX_CLASSES = 100
 """In one picture; of more, the first."""
@@ -52,7 +52,7 @@ def draw_samples(
     mosaics = [mosaic(images, labels, [*group, *[-1] * (rows - len(group))], samples) for group in groups]
     height = width * mosaics[0].shape[0] / mosaics[0].shape[1] + _TITLE_INCHES
     with themed(), mpl.rc_context({"text.parse_math": False}):  # a class may be called $5
-        figure, axes = panels(columns, min(height, 2 * WIDTH_INCHES))
+        figure, axes = new_figure(1, columns, min(height, 2 * WIDTH_INCHES))
         for panel, group, picture in zip(axes, groups, mosaics, strict=True):
             _show(panel, picture, rows, [class_names[k] for k in group])
         of = "" if shown == len(class_names) else f", the first {shown} of {len(class_names):,} classes"

@@ -1,196 +1,159 @@
-"""Pictures of a sweep: seconds, share of the ceiling and activations against what is varied."""
+"""The figures of a sweep by `bench.scale`: time, share of the ceiling and activations against what is varied."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
-from reports.figures.style import WIDTH_INCHES, Look, Picture, legend, looks, save, themed
+from reports.figures.figure import Figure, Words
+from reports.figures.style import Styles, plain_numbers
 from reports.formats.markdown import number
-from reports.statistics.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.statistics.measures import MIB
-from results.scale import Axis, ScalePoint, ScaleRecord
+from results.scale import Axis, ScaleRecord
 
-Value = Callable[[ScalePoint], float | None]
-_POINT = {"method": "method", "axis": "varied", "value": "value"}
-_TIME = _POINT | {"line": "line", "y": "seconds", "half_bar": "half_of_interquartile_range_seconds"}
-"""Columns of the numbers that are drawn, by their names in the file."""
-
-
-def growth_pictures(record: ScaleRecord, folder: Path) -> list[Picture]:
-    """Draw the sweep into a folder, each picture as PNG and SVG with its numbers as CSV.
-
-    Raises:
-        OSError: the folder cannot be written to.
-    """
-    pictures = [_time(record, folder / "time.png"), _share(record, folder / "share-of-ceiling.png")]
-    return [*pictures, _activations(record, folder / "activations.png")]
+AXIS_LABELS: dict[Axis, str] = {
+    "T": "number of blocks T",
+    "batch_size": "batch size (images)",
+    "side": "image side (pixels)",
+    "images": "training images per epoch",
+}
+POINT = ["method", "varied", "value"]
+SECONDS, IQR, SHARE, MEMORY = "seconds", "half_of_interquartile_range_seconds", "share_of_ceiling", "activations_mib"
+MEASURED, AT_CEILING = "measured", "at a matrix product's speed"
 
 
-def _time(record: ScaleRecord, path: Path) -> Picture:
-    axes = axes_of(record)
-    with themed():
-        _draw(record, axes, lambda point: point.seconds.median, path, _log_seconds, _TIME, bars=True)
-    growth = "; ".join(
-        f"{method}: " + ", ".join(f"{NAMES[axis]} {number(power, decimals=2)}" for axis, power in powers.items())
-        for method in methods_of(record)
-        if (powers := _powers(record, method))
-    )
-    return Picture(
-        path.name,
-        f"Line charts of the seconds of a training step against {', '.join(NAMES[axis] for axis in axes)}, one line a "
-        f"method, both axes logarithmic. Fitted powers of growth: {growth or 'not known from one value'}.",
-        "Time of a training step (with the images of an epoch: of an epoch) against what is varied; both axes are "
-        "logarithmic, so that the slope of a line is the power with which the time grows. Points are medians over "
-        "rounds, bars go from half an interquartile range below to half above. Dotted: what the counted operations "
-        "would take at the speed of a matrix product.",
-    )
-
-
-def _share(record: ScaleRecord, path: Path) -> Picture:
-    axes = axes_of(record)
-    columns = _POINT | {"y": "share_of_ceiling"}
-    with themed():
-        _draw(record, axes, lambda point: share_of_ceiling(record, point), path, _percent, columns)
-    at = [point for point in record.points if point.value == record.fixed[point.axis] and point.axis != "images"]
-    shares = {point.method: share for point in at if (share := share_of_ceiling(record, point)) is not None}
-    said = ", ".join(f"{method} {share:.0%}" for method, share in shares.items())
-    return Picture(
-        path.name,
-        f"Line charts of the share of a matrix product's speed against {', '.join(NAMES[axis] for axis in axes)}, one "
-        f"line a method. Where nothing is varied: {said or 'not measured'}.",
-        "Counted operations a second as a share of what a matrix product reached on the same machine: 100% would be a "
-        "step that does nothing but multiply and add.",
-    )
-
-
-def _activations(record: ScaleRecord, path: Path) -> Picture:
-    axes = [axis for axis in axes_of(record) if axis != "images"]
-    columns = _POINT | {"y": "activations_mib"}
-    with themed():
-        _draw(record, axes, lambda point: point.activation_bytes / MIB, path, _log_mib, columns)
-    most = {
-        method: max(point.activation_bytes for point in record.points if point.method == method) / MIB
-        for method in methods_of(record)
-    }
-    return Picture(
-        path.name,
-        f"Line charts of activations held for backward in MiB against {', '.join(NAMES[axis] for axis in axes)}, one "
-        f"line a method. Largest: {', '.join(f'{method} {number(value)} MiB' for method, value in most.items())}.",
-        "Activations held for backward at the peak of one training step, counted exactly; both axes are logarithmic.",
-    )
-
-
-def _powers(record: ScaleRecord, method: str) -> dict[Axis, float]:
-    found = {axis: exponent(points_of(record, axis, method)) for axis in axes_of(record)}
-    return {axis: power for axis, power in found.items() if power is not None}
-
-
-def _draw(
-    record: ScaleRecord,
-    axes: Sequence[Axis],
-    value: Value,
-    path: Path,
-    scale_y: Callable[[Axes, Axis], None],
-    columns: Mapping[str, str],
-    *,
-    bars: bool = False,
-) -> None:
-    """One panel for each axis, two in a row, and one legend; `columns` as in `save`."""
-    rows = -(-len(axes) // 2)
-    figure = Figure(figsize=(WIDTH_INCHES, 0.6 + 3.0 * rows), layout="constrained")
-    grid = figure.subplots(rows, min(2, len(axes)), squeeze=False)
-    methods = methods_of(record)
-    look = looks(methods)
-    drawn = []
-    for axis, panel in zip(axes, grid.flat, strict=False):
-        curves = {method: points_of(record, axis, method) for method in methods}
-        drawn.append(_lines(panel, curves, value, look, bars=bars).assign(axis=axis, line="measured"))
-        if bars:
-            drawn.append(_bounds(panel, record, axis).assign(axis=axis, line="at a matrix product's speed"))
-        ticks = sorted({point.value for point in record.points if point.axis == axis})
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator(ticks))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.0f}"))
-        panel.set_xlabel(NAMES[axis])
-        scale_y(panel, axis)
-    for panel in grid.flat[len(axes) :]:
-        panel.set_axis_off()
-    legend(figure, look, methods)
-    save(figure, path, pd.concat(drawn), columns)
-
-
-def _lines(
-    panel: Axes,
-    curves: Mapping[str, Sequence[ScalePoint]],
-    value: Value,
-    look: Mapping[str, Look],
-    *,
-    bars: bool,
-) -> pd.DataFrame:
-    """Draw a line a method; what is drawn."""
-    shown = [
-        (method, point.value, y, point.seconds.iqr / 2)
-        for method, points in curves.items()
-        for point in points
-        if (y := value(point)) is not None
+def sweep_frame(record: ScaleRecord) -> pd.DataFrame:
+    """A row per axis, method and value; the column `AT_CEILING` has the seconds of the counted operations."""
+    rows = [
+        (method, axis, point.value, point.seconds.median, point.seconds.iqr / 2, share, point.activation_bytes / MIB)
+        for axis in record.axes
+        for method in record.methods
+        for point in record.points_of(axis, method)
+        for share in [record.share_of_ceiling(point)]
     ]
-    lines = pd.DataFrame(shown, columns=["method", "value", "y", "half_bar"])
-    for method in curves:
-        line = lines[lines["method"] == method]
-        if line.empty:
-            continue
-        panel.errorbar(
-            line["value"],
-            line["y"],
-            yerr=line["half_bar"] if bars else None,
-            color=look[method].color,
-            marker=look[method].marker,
-            markersize=6,
-            markeredgecolor="white",
-            linewidth=1.6,
-            capsize=3,
+    frame = pd.DataFrame(rows, columns=[*POINT, SECONDS, IQR, SHARE, MEMORY])
+    return frame.assign(**{AT_CEILING: frame[SECONDS] * frame[SHARE].astype(float)})
+
+
+class _Sweep(Figure[ScaleRecord]):
+    """A panel for each axis that is varied, and in it a line per method; both axes of a panel are logarithmic."""
+
+    column: ClassVar[str]
+    y_label: ClassVar[str]
+
+    def frame(self, record: ScaleRecord) -> pd.DataFrame:
+        return sweep_frame(record)[[*POINT, self.column]].dropna()
+
+    def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
+        count = frame["varied"].nunique()
+        rows = -(-count // 2)
+        return rows, min(2, count), 0.6 + 3.0 * rows
+
+    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
+        for panel, (axis, rows) in zip(axes, frame.groupby("varied", sort=False), strict=False):
+            self.draw_panel(panel, rows, styles)
+            panel.set(xscale="log", xlabel=AXIS_LABELS[axis])  # type: ignore[index]
+            panel.xaxis.set_major_locator(FixedLocator(sorted(rows["value"].unique())))
+            panel.xaxis.set_minor_locator(NullLocator())
+            plain_numbers(panel.xaxis)
+            panel.set_ylabel(self.y_label.replace("step", "epoch") if axis == "images" else self.y_label)
+        for panel in axes[frame["varied"].nunique() :]:
+            panel.set_axis_off()
+
+    def draw_panel(self, panel: Axes, rows: pd.DataFrame, styles: Styles) -> None:
+        """The lines, and the y axis."""
+        for method, line in rows.groupby("method", sort=False):
+            style = styles[str(method)].line
+            panel.errorbar(line["value"], line[self.column], yerr=line.get(IQR), linewidth=1.6, capsize=3, **style)
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_minor_locator(NullLocator())
+        plain_numbers(panel.yaxis)
+
+    def alt(self, frame: pd.DataFrame, what: str, numbers: str) -> str:
+        """The alternative text."""
+        varied = ", ".join(AXIS_LABELS[axis] for axis in frame["varied"].unique())
+        return f"Line charts of {what} against {varied}, one line per method. {numbers}."
+
+
+class StepTime(_Sweep):
+    """Medians over rounds with their interquartile range, and what the counted operations would take at the ceiling."""
+
+    name = "time"
+    column, y_label = SECONDS, "time per step (s)"
+
+    def frame(self, record: ScaleRecord) -> pd.DataFrame:
+        points = sweep_frame(record)
+        bounds = points[[*POINT, AT_CEILING]].set_axis([*POINT, SECONDS], axis="columns").dropna()
+        bounds = bounds.drop_duplicates(["varied", "value", SECONDS])  # methods with the same operations share a line
+        return pd.concat([points.assign(line=MEASURED), bounds.assign(line=AT_CEILING)])[[*POINT, "line", SECONDS, IQR]]
+
+    def draw_panel(self, panel: Axes, rows: pd.DataFrame, styles: Styles) -> None:
+        super().draw_panel(panel, rows[rows["line"] == MEASURED], styles)
+        for _, line in rows[rows["line"] == AT_CEILING].groupby("method"):
+            panel.plot(line["value"], line[SECONDS], color="0.35", linestyle=":", linewidth=1.3)
+
+    def words(self, frame: pd.DataFrame, record: ScaleRecord) -> Words:
+        powers = [
+            f"{method} {number(power, decimals=2)} in {AXIS_LABELS[axis]}"
+            for method in record.methods
+            for axis in record.axes
+            if (power := record.growth_power(axis, method)) is not None
+        ]
+        growth = f"Fitted powers of growth: {', '.join(powers) or 'not known from one value'}"
+        return Words(
+            self.alt(frame, "the seconds of a training step", f"Both axes are logarithmic. {growth}"),
+            "Time of a training step (or of an epoch, if its images are varied). Both axes are logarithmic, so the "
+            "slope of a line is the power with which the time grows. Points: medians over rounds; bars: half an "
+            "interquartile range up and down. Dotted: what the counted operations would take at the speed of a matrix "
+            "product.",
         )
-    return lines
 
 
-def _bounds(panel: Axes, record: ScaleRecord, axis: Axis) -> pd.DataFrame:
-    """The counted operations at the ceiling's speed: one dotted line for each method whose count is another."""
-    drawn: dict[tuple[tuple[int, float], ...], str] = {}
-    for method in methods_of(record):
-        points = [point for point in points_of(record, axis, method) if point.flops is not None]
-        line = tuple((point.value, float(point.flops or 0) / record.ceiling.flops_per_second) for point in points)
-        if line and line not in drawn:
-            panel.plot(*zip(*line, strict=True), color="0.35", linestyle=":", linewidth=1.3)
-            drawn[line] = method
-    shown = [(method, *point) for line, method in drawn.items() for point in line]
-    return pd.DataFrame(shown, columns=["method", "value", "y"])
+class ShareOfCeiling(_Sweep):
+    """How near a training step comes to the speed of a matrix product."""
+
+    name = "share-of-ceiling"
+    column, y_label = SHARE, "share of the ceiling (%)"
+
+    def draw_panel(self, panel: Axes, rows: pd.DataFrame, styles: Styles) -> None:
+        super().draw_panel(panel, rows, styles)
+        panel.set(yscale="linear", ylim=(0, 1.08 * rows[SHARE].max()))
+        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+
+    def words(self, frame: pd.DataFrame, record: ScaleRecord) -> Words:
+        unvaried = frame[(frame["value"] == frame["varied"].map(record.fixed)) & (frame["varied"] != "images")]
+        shares = unvaried.groupby("method", sort=False)[SHARE].last()
+        said = ", ".join(f"{method} {share:.0%}" for method, share in shares.items())
+        return Words(
+            self.alt(frame, "the share of a matrix product's speed", f"If nothing is varied: {said or 'not measured'}"),
+            "Counted operations per second as a share of what a matrix product reached on the same machine: 100% would "
+            "be a step that does nothing but multiply and add.",
+        )
 
 
-def _log_seconds(panel: Axes, axis: Axis) -> None:
-    _logarithmic(panel)
-    panel.set_ylabel("an epoch (s)" if axis == "images" else "a training step (s)")
+class StepActivations(_Sweep):
+    """Memory of a training step."""
+
+    name = "activations"
+    column, y_label = MEMORY, "activations (MiB)"
+
+    def frame(self, record: ScaleRecord) -> pd.DataFrame:
+        points = super().frame(record)
+        return points[points["varied"] != "images"]  # the steps of an epoch all hold the same
+
+    def words(self, frame: pd.DataFrame, record: ScaleRecord) -> Words:
+        most = frame.groupby("method", sort=False)[MEMORY].max()
+        said = ", ".join(f"{method} {number(mib)} MiB" for method, mib in most.items())
+        return Words(
+            self.alt(frame, "activations held for backward in MiB", f"Largest: {said}"),
+            "Activations held for backward at the peak of one training step, counted exactly; both axes are "
+            "logarithmic.",
+        )
 
 
-def _log_mib(panel: Axes, axis: Axis) -> None:
-    _logarithmic(panel)
-    panel.set_ylabel("activations (MiB)")
-
-
-def _logarithmic(panel: Axes) -> None:
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.yaxis.set_minor_locator(NullLocator())
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,g}"))
-
-
-def _percent(panel: Axes, axis: Axis) -> None:
-    panel.set_ylim(0, 1.08 * panel.dataLim.ymax)
-    panel.set_ylabel("share of the ceiling")
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+FIGURES: tuple[Figure[ScaleRecord], ...] = (StepTime(), ShareOfCeiling(), StepActivations())

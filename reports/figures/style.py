@@ -1,12 +1,12 @@
-"""One look for every picture: a colour and a marker for each method, axes, legend, and the files that are written.
+"""How every figure looks: one colour and marker per method, theme, axes, legend, and the files that are written.
 
-Pictures are drawn on figures of their own with no global state, so that a report can be built from any program.
+Figures are drawn without matplotlib's global state, so a report can be built from any program.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
@@ -26,56 +27,43 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 """Nine markers and twenty colours: 180 methods before a pair comes back."""
 DARKER = 0.55
-"""What the ten colours of the palette are multiplied with to make ten more."""
-WIDTH_INCHES = 9.0
+"""Factor from the ten colours of the palette to ten more."""
+WIDTH_INCHES, HEIGHT_INCHES = 9.0, 4.1
 DPI = 130
 MAX_DRAWN = 20
-"""Methods in one picture. More cannot be told apart; the tables hold them all."""
-MAX_DOTS = 10
-"""Seeds are shown one by one up to this many; more would hide the mean."""
+"""Methods in one figure. More cannot be told apart; the tables have them all."""
+MAX_MARKERS = 12
+"""On one line."""
 CROP_SPAN, CROP_MARGIN = 30.0, 10.0
-ROUND_STEPS = [1, 2, 2.5, 5, 10]
 LOG_SPREAD = 10.0
-"""An axis of times or bytes is logarithmic where the largest value is this many times the smallest."""
-MEAN = "mean"
-"""In the column `seed` of the numbers that are drawn: a mean over seeds, where the others are of one seed."""
-_SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "noprop-bench"}
-"""Text stays text, and the names of parts follow from what they are, not from chance."""
+"""Of an axis of times or bytes: from here on it is logarithmic."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a method is drawn, in every picture of a report."""
+class MethodStyle:
+    """How a method is drawn in every figure of a report."""
 
     color: tuple[float, float, float]
     marker: str
 
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture on disk and the words that go with it."""
-
-    file: str
-    """Name inside the folder of figures."""
-    alt: str
-    caption: str
+    @property
+    def line(self) -> dict[str, Any]:
+        """Arguments of `Axes.plot`."""
+        return {"color": self.color, "marker": self.marker, "markersize": 6, "markeredgecolor": "white"}
 
 
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """A colour that colour-blind readers can tell apart, and a marker, for each method."""
+Styles = Mapping[str, MethodStyle]
+"""By method."""
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
+    """For each method a marker and a colour that colour-blind readers can tell apart."""
     colors = sns.color_palette("colorblind")
     palette = [*colors, *((DARKER * red, DARKER * green, DARKER * blue) for red, green, blue in colors)]
     return {
-        method: Look(palette[index % len(palette)], MARKERS[index % len(MARKERS)])
+        method: MethodStyle(palette[index % len(palette)], MARKERS[index % len(MARKERS)])
         for index, method in enumerate(methods)
     }
-
-
-def panels(count: int, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels side by side; `height` in inches."""
-    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
-    axes = figure.subplots(1, count, sharey=sharey, squeeze=False)
-    return figure, list(axes[0])
 
 
 def themed() -> Any:
@@ -85,79 +73,83 @@ def themed() -> Any:
             **sns.axes_style("whitegrid"),
             **sns.plotting_context("notebook", font_scale=0.95),
             "axes.titlesize": "medium",
-            "axes.titley": 1.0,  # or every title looks for tick labels to move above, of which there are none
+            "axes.titley": 1.0,  # or matplotlib looks for tick labels above every title, of which there are none
             "axes.edgecolor": "0.6",
             "grid.color": "0.9",
+            "svg.fonttype": "none",  # text stays text
+            "svg.hashsalt": "noprop-bench",  # ids of SVG elements are the same every time
         }
     )
 
 
-def bands(panel: Axes, curves: Mapping[str, pd.DataFrame], looks: Mapping[str, Look]) -> None:
-    """The range over seeds around each method's line, all at once: a `fill_between` for each takes much longer.
+def new_figure(rows: int, columns: int, height: float, share: str | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of `height` inches with a grid of panels that `share` an axis (x, y), and the panels row by row."""
+    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, sharex=share == "x", sharey=share == "y", squeeze=False).flat)
+
+
+def draw_lines(
+    panel: Axes,
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    styles: Styles,
+    band: tuple[str, str] | None = None,
+    **line: Any,
+) -> None:
+    """One line per method, with markers on at most `MAX_MARKERS` points, and optionally a band around it.
 
     Args:
-        panel: where they are drawn.
-        curves: by method; the index is what is on the x axis, the columns `min` and `max` the ends of the band.
-        looks: by method.
+        panel: Where they are drawn.
+        frame: A row a point.
+        x: Column of the x axis.
+        y: Column of the y axis.
+        styles: By method.
+        band: Columns of the band's lower and upper end.
+        line: Further arguments of `Axes.plot`.
     """
-    shapes = []
-    for curve in curves.values():
-        x = curve.index.to_numpy(dtype=float)
-        there = np.column_stack([x, curve["min"].to_numpy()])
-        back = np.column_stack([x, curve["max"].to_numpy()])[::-1]
-        shapes.append(np.concatenate([there, back]))
-    colors = [looks[method].color for method in curves]
-    panel.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0, alpha=0.18))
+    curves = {str(method): rows.sort_values(x) for method, rows in frame.groupby("method", sort=False)}
+    if band is not None:  # as one collection: a `fill_between` per method takes much longer
+        shapes = [np.vstack([rows[[x, band[0]]], rows[[x, band[1]]][::-1]]) for rows in curves.values()]
+        colors = [styles[method].color for method in curves]
+        panel.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0, alpha=0.18))
+    for method, rows in curves.items():
+        marks = {"markevery": -(-len(rows) // MAX_MARKERS), "markeredgewidth": 0.6}
+        panel.plot(rows[x].to_numpy(), rows[y].to_numpy(), **styles[method].line | marks | line)
 
 
-def legend(figure: Figure, looks: Mapping[str, Look], methods: Sequence[str], *, line: bool = True) -> None:
+def add_legend(figure: Figure, styles: Styles, *, lines: bool = True) -> None:
     """One legend below all panels."""
-    style = {"linestyle": "-" if line else "", "markersize": 7, "markeredgecolor": "white", "linewidth": 1.8}
-    handles = [
-        Line2D([], [], color=looks[method].color, marker=looks[method].marker, label=method, **style)  # type: ignore[arg-type]
-        for method in methods
-    ]
-    longest = max(len(method) for method in methods)
-    columns = max(1, min(len(methods), 90 // (longest + 6)))
-    more_rows = -(-len(methods) // columns) - 1
-    figure.set_figheight(figure.get_figheight() + 0.22 * more_rows)  # else a long legend eats the panels
+    common = {"linestyle": "-" if lines else "", "markersize": 7, "linewidth": 1.8}
+    handles = [Line2D([], [], label=method, **style.line | common) for method, style in styles.items()]
+    columns = max(1, min(len(styles), 90 // (max(map(len, styles)) + 6)))
+    more_rows = -(-len(styles) // columns) - 1
+    figure.set_figheight(figure.get_figheight() + 0.22 * more_rows)  # or a long legend would shrink the panels
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write a picture as PNG, with no date and no version of a library in it: the same picture is the same file.
+    """Write a figure as PNG without date or library version: the same figure is the same file.
 
-    Not by `savefig`, which goes through everything twice, the first time only to lay it out.
+    Not by `savefig`, which draws everything twice, the first time only for the layout.
     """
     figure.set_dpi(DPI)
     FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
 
 
-def save(figure: Figure, path: Path, drawn: pd.DataFrame, columns: Mapping[str, str]) -> None:
-    """Write a picture as PNG and SVG, and the numbers that are drawn in it as CSV beside them.
-
-    As `save_png`, the same results give the same files.
-
-    Args:
-        figure: the picture.
-        path: of the PNG; the others differ in the suffix.
-        drawn: one row a mark.
-        columns: those that are written, in this order, and their names in the file, with units. Numbers are written
-            with eight digits.
-    """
+def save(figure: Figure, path: Path, frame: pd.DataFrame) -> None:
+    """Write a figure as PNG and SVG, and the frame as CSV beside them; the same results give the same files."""
     save_png(figure, path)
-    figure.set_layout_engine("none")  # it is laid out by now
-    with mpl.rc_context(_SVG):
-        FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
-    table = drawn[list(columns)].rename(columns=dict(columns))
-    table.to_csv(path.with_suffix(".csv"), index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8")
+    figure.set_layout_engine("none")  # the layout is done by now
+    FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
+    frame.to_csv(path.with_suffix(".csv"), index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8")
 
 
 def accuracy_limits(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> tuple[float, float, bool]:
-    """Limits, in percent, of an axis of accuracies, and whether some values lie below it.
+    """Limits in percent of an axis of accuracies, and whether some values lie below it.
 
-    Where the accuracies span more than `CROP_SPAN` points, the axis begins `CROP_MARGIN` points below the worst
-    method's best mean: on an axis that also holds a first epoch at chance, methods a point apart look the same.
+    If the accuracies span more than `CROP_SPAN` points, the axis begins `CROP_MARGIN` points below the worst method's
+    best mean: on an axis down to the chance level of the first epoch, methods a point apart look the same.
 
     Args:
         lows: smallest value drawn, one or more per method.
@@ -172,32 +164,45 @@ def accuracy_limits(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> t
     return max(floor - (0 if cropped else margin), -1.0), min(ceiling + margin, 100 + margin / 2), cropped
 
 
-def scale_x(axes: Axes, values: Iterable[float]) -> bool:
-    """A logarithmic x axis with plain numbers where the spread is large, else one from zero; True if log."""
-    data = [value for value in values if value > 0]
-    most = max(data, default=1.0)
-    logarithmic = bool(data) and most >= LOG_SPREAD * min(data)
+def is_logarithmic(values: pd.Series, spread: float = LOG_SPREAD) -> bool:
+    """Whether the largest of these values is `spread` times the smallest, so that the axis is logarithmic."""
+    positive = values[values > 0]
+    return bool(len(positive)) and bool(positive.max() >= spread * positive.min())
+
+
+def scale_x(panel: Axes, values: pd.Series) -> bool:
+    """A logarithmic x axis with plain numbers if the values are far apart (True), else one from zero."""
+    most = float(values.max()) or 1.0
+    logarithmic = is_logarithmic(values)
     if logarithmic:
-        axes.set_xscale("log")
-        axes.set_xlim(min(data) / 1.35, most * 1.35)
-        within_two_decades = most / min(data) < 100
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if within_two_decades else (1.0,)))
-        axes.xaxis.set_minor_locator(NullLocator())
+        least = float(values[values > 0].min())
+        panel.set_xscale("log")
+        panel.set_xlim(least / 1.35, most * 1.35)
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if most / least < 100 else (1.0,)))
+        panel.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.set_xlim(0, most * 1.06)
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=ROUND_STEPS))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        panel.set_xlim(0, most * 1.06)
+        round_ticks(panel.xaxis, 8)
+    plain_numbers(panel.xaxis)
     return logarithmic
 
 
+def round_ticks(axis: Axis, count: int) -> None:
+    """At most that many ticks, at round numbers."""
+    axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+    plain_numbers(axis)
+
+
+def whole_ticks(axis: Axis) -> None:
+    """Ticks at whole numbers only, such as epochs."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Tick labels such as 2,000 and 0.5, also on logarithmic axes."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
 def wrapped(text: str, panels: int) -> str:
-    """A title or label on two lines where there are too many panels for one."""
+    """A title or label on two lines if there are too many panels for one."""
     return text if panels < 3 else textwrap.fill(text, 22)
-
-
-def spread_note(most_seeds: int, mean: str, spread: str) -> str:
-    """What stands for the seeds in a picture, where a method has at most that many."""
-    if most_seeds == 1:
-        return "One seed for each method."
-    dots = f"; dots: single seeds (up to {MAX_DOTS})" if most_seeds <= MAX_DOTS else ""
-    return f"{mean}: mean over seeds; {spread}{dots}."

@@ -1,9 +1,9 @@
-"""The statistics of the report: a mean with its interval over seeds, and comparisons paired by seed.
+"""A mean with its interval over seeds, and comparisons paired by seed.
 
 Intervals are two-sided: mean ± q · s / √n, with s the sample standard deviation. Below `BOOTSTRAP_FROM` values q is
-that of Student's t with n - 1 degrees of freedom; from there on it comes from the data themselves, by the symmetric
-studentised bootstrap (bootstrap-t). scipy's own bootstrap intervals are too narrow at such n, as the tests
-show of its BCa. One value has no interval: the spread over seeds is unknown, not zero.
+that of Student's t with n - 1 degrees of freedom; from there on it comes from the data by the symmetric studentised
+bootstrap (bootstrap-t). scipy's own bootstrap intervals are too narrow at such n; the tests show it for its BCa. One
+value has no interval: the spread over seeds is unknown, not zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 BOOTSTRAP_FROM = 10
-"""Values from which on intervals are bootstrapped."""
+"""From this number of values on, intervals are bootstrapped."""
 _RESAMPLES = 1999
 
 
@@ -34,22 +34,29 @@ class Estimate:
     n: int
 
     def overlaps(self, other: Estimate) -> bool:
-        """Whether the two intervals share a point; False where either has no interval."""
+        """Whether the two intervals share a point; False if either has no interval."""
         if self.half_width is None or other.half_width is None:
             return False
         return abs(self.mean - other.mean) <= self.half_width + other.half_width
 
 
-def estimate(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate | None:
-    """Mean, sample standard deviation (n - 1) and interval (see the module's docstring) of independent values.
+@dataclass(frozen=True, slots=True)
+class RatioEstimate:
+    """A geometric mean of ratios with its interval: inverting all ratios inverts it."""
 
-    Returns:
-        None where there are no values.
-    """
+    mean: float
+    low: float | None
+    high: float | None
+    """Ends of the confidence interval; None for a single seed."""
+    n: int
+
+
+def estimate(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate | None:
+    """Mean, sample standard deviation (n - 1) and interval of independent values; None without values."""
     return _estimate(tuple(values), confidence)
 
 
-@lru_cache(maxsize=4096)  # a report needs the same mean in several tables, sentences and pictures
+@lru_cache(maxsize=4096)  # a report needs the same mean in several tables, sentences and figures
 def _estimate(data: tuple[float, ...], confidence: float) -> Estimate | None:
     n = len(data)
     if n == 0:
@@ -62,41 +69,22 @@ def _estimate(data: tuple[float, ...], confidence: float) -> Estimate | None:
     return Estimate(mean, sd, (quantile or student_t(n - 1, confidence)) * sd / math.sqrt(n), n)
 
 
-@dataclass(frozen=True, slots=True)
-class RatioEstimate:
-    """A geometric mean of ratios with its interval, so that turning all ratios round turns these round, too."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    """Ends of the confidence interval; None for a single seed."""
-    n: int
-
-
 def ratio_estimate(ratios: Iterable[float]) -> RatioEstimate | None:
-    """Geometric mean and interval of positive ratios, from the mean and the interval of their logarithms.
-
-    Returns:
-        None where there are no values.
-    """
+    """Geometric mean and interval of positive ratios, from their logarithms; None without values."""
     logs = estimate(math.log(ratio) for ratio in ratios if ratio > 0)
     if logs is None:
         return None
     if logs.half_width is None:
         return RatioEstimate(math.exp(logs.mean), None, None, logs.n)
-    low, high = logs.mean - logs.half_width, logs.mean + logs.half_width
-    return RatioEstimate(math.exp(logs.mean), _exp(low), _exp(high), logs.n)
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))  # beyond, there is no such number, and nobody reads it
+    # Beyond exp(700) there is no such number, and nobody reads it.
+    low, high = (math.exp(min(logs.mean + side * logs.half_width, 700.0)) for side in (-1, 1))
+    return RatioEstimate(math.exp(logs.mean), low, high, logs.n)
 
 
 def bootstrap_t(values: Sequence[float], confidence: float = CONFIDENCE) -> float | None:
     """The quantile of |mean* - mean| / (s* / √n) over resamples of the values, the same for the same values.
 
-    Returns:
-        None where it does not exist: nearly all values are equal, so that many resamples have no spread.
+    None if it does not exist: nearly all values are equal, so many resamples have no spread.
     """
     n = len(values)
     data = np.asarray(values, dtype=float)
@@ -123,7 +111,7 @@ def _resamples(n: int) -> NDArray[np.float64]:
 @lru_cache(maxsize=1024)
 def student_t(degrees: int, confidence: float = CONFIDENCE) -> float:
     """The t for which a two-sided interval with `degrees` degrees of freedom has the given confidence."""
-    from scipy import stats  # takes half a second to import, which `--help` need not wait for
+    from scipy import stats  # takes half a second to import, and `--help` need not wait for it
 
     return float(stats.t.ppf(0.5 + confidence / 2, degrees))
 
@@ -134,12 +122,12 @@ def paired_differences(ours: Mapping[int, float], theirs: Mapping[int, float]) -
 
 
 def paired_ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> list[float]:
-    """`ours / theirs` for every seed that both have, in order of seed; pairs whose divisor is 0 are left out."""
+    """`ours / theirs` for every seed that both have and whose divisor is not 0, in order of seed."""
     return [ours[seed] / theirs[seed] for seed in sorted(ours.keys() & theirs.keys()) if theirs[seed] != 0]
 
 
 def median_with_misses(values: Sequence[float | None]) -> float:
-    """Median in which a miss (None) counts as infinite, so that a method cannot gain by failing to arrive.
+    """Median in which a miss (None) counts as infinite, so a method cannot gain by missing.
 
     Raises:
         statistics.StatisticsError: there are no values.

@@ -70,7 +70,8 @@ def test_equal_runs(check: Check) -> None:
     ended = check(cells, cells)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[-1] == (
-        "No regression: 8 checks judged, none past its limit (1 point of test accuracy, 10% of training time, 5% of memory)."
+        "No regression: 8 checks judged, none past its limit (1 point of test accuracy, 10% of training time, 5% of "
+        "memory)."
     )
     rows = rows_of(ended)
     assert len(rows) == 8

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reports.build import build_report, main, newest_run
-from reports.figures.style import accuracy_limits, looks
+from reports.figures.style import accuracy_limits, method_styles
 from results.lines import encode
 from results.store import CELLS_FILE, ResultsError
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, write_run
@@ -44,15 +44,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(write_run(tmp_path_factory.mktemp("runs") / "run", cells, make_run(planned)))
 
 
-def test_data_sets_that_are_paths_have_pictures_of_their_own(tmp_path: Path) -> None:
+def test_data_sets_that_are_paths_have_figures_of_their_own(tmp_path: Path) -> None:
     names = [f"folder:/home/{who}/photos[size=32,flip=true]" for who in ("anne", "bert", "x" * 300)]
     cells = make_cells(datasets=names, seeds=range(2))
     report = build_report(write_run(tmp_path / "run", cells, make_run(cells)))
-    pictures = re.findall(r"^!\[.*\]\(figures/(.+)-memory\.png\)$", report.read_text(), re.MULTILINE)
-    assert len(set(pictures)) == 3
-    for picture in pictures:
-        assert re.fullmatch(r"folder-[a-z0-9-]{1,60}", picture)
-        assert (report.parent / "figures" / f"{picture}-memory.png").is_file()
+    figures = re.findall(r"^!\[.*\]\(figures/(.+)-memory\.png\)$", report.read_text(), re.MULTILINE)
+    assert len(set(figures)) == 3
+    for figure in figures:
+        assert re.fullmatch(r"folder-[a-z0-9-]{1,60}", figure)
+        assert (report.parent / "figures" / f"{figure}-memory.png").is_file()
 
 
 def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -> None:
@@ -75,12 +75,12 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
         "Verdict",
         "Accuracy against cost",
         "Reaching a validation accuracy",
-        "Pictures",
+        "Figures",
         "Activation memory against depth",
     ]
 
 
-def test_every_link_resolves_and_every_picture_is_a_png_with_alt_text(report: Path) -> None:
+def test_every_link_resolves_and_every_figure_is_a_png_with_alt_text(report: Path) -> None:
     text = report.read_text()
     images = re.findall(r"^!\[(.+)\]\(([^)]+)\)$", text, re.MULTILINE)
     assert len(images) == text.count("![") == 10
@@ -199,7 +199,7 @@ def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert any("(one seed)" in line for line in tables)
     assert not any("±" in line for line in tables)
-    assert "One seed for each method" in text
+    assert "One seed per method" in text
 
 
 def test_rows_that_say_how_credit_reaches_the_weights_get_groups_and_a_ranking(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_method_that_measured_next_to_nothing_still_gets_a_report(tmp_path: Pa
         assert "| `noprop`" in text
 
 
-def test_odd_data_set_names_get_pictures_of_their_own(tmp_path: Path) -> None:
+def test_odd_data_set_names_get_figures_of_their_own(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", make_cells(datasets=["a b", "A/B"], seeds=[0], epochs=1))
     names = {path.name for path in (build_report(run).parent / "figures").glob("*-memory.png")}
     assert names == {"a-b-memory.png", "a-b-2-memory.png"}
@@ -310,10 +310,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(blocked: str, tmp_path:
 
 def test_methods_keep_their_colour_and_marker_and_differ_from_one_another() -> None:
     methods = [f"m{index}" for index in range(25)]
-    styles = looks(methods)
+    styles = method_styles(methods)
     assert len({(look.color, look.marker) for look in styles.values()}) == 25
     assert len({look.color for look in list(styles.values())[:20]}) == 20
-    assert looks(methods[:3]) == {method: styles[method] for method in methods[:3]}
+    assert method_styles(methods[:3]) == {method: styles[method] for method in methods[:3]}
 
 
 def test_an_axis_of_accuracies_leaves_chance_level_out_only_where_it_hides_the_end() -> None:

@@ -1,4 +1,4 @@
-"""What blocks learn: the numbers in the tables, the sentences, and the pictures."""
+"""What blocks learn: the numbers in the tables, the sentences, and the figures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 
 from reports.build import build_report
-from reports.figures.blocks import MAX_METHODS_BY_EPOCH, draw_blocks
-from reports.figures.style import Picture, looks
+from reports.figures.accuracy_by_step import AccuracyByStep
+from reports.figures.blocks import Blocks
+from reports.figures.blocks_by_epoch import MAX_METHODS, BlocksByEpoch
+from reports.figures.figure import Figure, FigureFile
+from reports.figures.style import method_styles
 from reports.sections.diagnostics import blocks_table, sections, steps_table
 from reports.statistics.diagnostics import block_frame, methods_with_blocks, step_frame
 from reports.view import DatasetView, arrange
@@ -61,9 +64,11 @@ def table_rows(table: str) -> list[list[str]]:
     return [[entry.strip() for entry in line.strip("|").split("|")] for line in table.splitlines()]
 
 
-def drawn(cells: Sequence[CellResult], folder: Path) -> dict[str, Picture]:
+def drawn(cells: Sequence[CellResult], folder: Path) -> dict[str, FigureFile]:
     data = view_of(cells)
-    return draw_blocks(data, looks(data.drawn), folder, "x")
+    figures: tuple[Figure[DatasetView], ...] = (Blocks(), BlocksByEpoch(), AccuracyByStep())
+    files = {figure.name: figure.write(data, folder, method_styles(data.drawn), "x-") for figure in figures}
+    return {name: file for name, file in files.items() if file is not None}
 
 
 def test_the_table_has_means_over_seeds_of_the_last_epoch_alone() -> None:
@@ -168,40 +173,38 @@ def test_nothing_is_shown_where_nothing_was_looked_at_in_the_end(cells: list[Cel
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_picture_is_written_and_is_not_blank(tmp_path: Path) -> None:
-    pictures = drawn(
-        make_cells(["backprop", "noprop", "noprop-fm"], seeds=[0, 1], epochs=2, diagnostics=True), tmp_path
-    )
-    assert set(pictures) == NAMES
-    for name, picture in pictures.items():
-        assert picture.file == f"x-{name}.png"
-        with Image.open(tmp_path / picture.file) as image:
+def test_every_figure_is_written_and_is_not_blank(tmp_path: Path) -> None:
+    figures = drawn(make_cells(["backprop", "noprop", "noprop-fm"], seeds=[0, 1], epochs=2, diagnostics=True), tmp_path)
+    assert set(figures) == NAMES
+    for name, figure in figures.items():
+        assert figure.file == f"x-{name}.png"
+        with Image.open(tmp_path / figure.file) as image:
             assert image.width > 1000
             assert len(image.convert("RGB").getcolors(1 << 20) or []) > 100
-    assert "from the least to the most" in pictures["blocks"].caption
+    assert "from the least to the most" in figures["blocks"].caption
 
 
 def test_alternative_texts_hold_the_means(tmp_path: Path) -> None:
     cells = [cell_with(look([0.8, 0.9], steps=(0.1, middle, 0.9)), seed=k) for k, middle in enumerate((0.5, 0.6))]
-    pictures = drawn(cells, tmp_path)
-    assert pictures["accuracy-by-step"].alt.endswith("Half way: noprop 55.00%.")
-    assert pictures["blocks"].alt.endswith("First block's own task: noprop 80.00%.")
+    figures = drawn(cells, tmp_path)
+    assert figures["accuracy-by-step"].alt.endswith("Half way: noprop 55.00%.")
+    assert figures["blocks"].alt.endswith("First block's own task: noprop 80.00%.")
 
 
-def test_one_epoch_has_no_picture_by_epoch_and_one_seed_is_called_one(tmp_path: Path) -> None:
-    pictures = drawn(make_cells(seeds=[0], epochs=1, diagnostics=True), tmp_path)
-    assert set(pictures) == NAMES - {"blocks-by-epoch"}
-    assert pictures["blocks"].caption.endswith("One seed for each method.")
+def test_one_epoch_has_no_figure_by_epoch_and_one_seed_is_called_one(tmp_path: Path) -> None:
+    figures = drawn(make_cells(seeds=[0], epochs=1, diagnostics=True), tmp_path)
+    assert set(figures) == NAMES - {"blocks-by-epoch"}
+    assert figures["blocks"].caption.endswith("One seed per method.")
 
 
-def test_methods_beyond_the_limit_are_left_out_of_a_picture_and_that_is_said(tmp_path: Path) -> None:
-    methods = [f"noprop[eta={k}]" for k in range(MAX_METHODS_BY_EPOCH + 1)]
+def test_methods_beyond_the_limit_are_left_out_of_a_figure_and_that_is_said(tmp_path: Path) -> None:
+    methods = [f"noprop[eta={k}]" for k in range(MAX_METHODS + 1)]
     cells = make_cells(methods, seeds=[0], epochs=2, diagnostics=True)
-    pictures = drawn(cells, tmp_path)
-    assert "The first 3 of 4 methods." in pictures["blocks-by-epoch"].caption
-    assert methods[-1] not in pictures["blocks-by-epoch"].alt
-    assert methods[-1] in pictures["blocks"].alt
-    assert "first" not in pictures["blocks"].caption
+    figures = drawn(cells, tmp_path)
+    assert "The first 3 of 4 methods." in figures["blocks-by-epoch"].caption
+    assert methods[-1] not in figures["blocks-by-epoch"].alt
+    assert methods[-1] in figures["blocks"].alt
+    assert "first" not in figures["blocks"].caption
     assert all(f"`{method}` after the last epoch" in text_of(cells) for method in methods)
 
 

@@ -1,4 +1,4 @@
-"""Beside every picture: the same as SVG, and the numbers that are drawn in it as CSV."""
+"""Beside every figure: the same as SVG, and the numbers that are drawn in it as CSV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.build import build_report
-from reports.figures.style import MAX_DOTS
+from reports.figures.seeds import MAX_DOTS
 from results.schema import CellResult
 from tests.factories import MIB, make_cells, make_machine, write_run
 
@@ -42,7 +42,7 @@ def of(cells: list[CellResult], method: str) -> list[CellResult]:
 
 
 def numbers(figures: Path, name: str, **where: object) -> pd.DataFrame:
-    """The rows of a picture's numbers that have these entries."""
+    """The rows of a figure's numbers that have these entries."""
     frame = pd.read_csv(figures / f"mnist-{name}.csv", dtype={"seed": str})
     for column, value in where.items():
         frame = frame[frame[column] == value]
@@ -50,7 +50,7 @@ def numbers(figures: Path, name: str, **where: object) -> pd.DataFrame:
     return frame
 
 
-def test_every_picture_has_both_and_all_methods_in_them(figures: Path) -> None:
+def test_every_figure_has_both_and_all_methods_in_them(figures: Path) -> None:
     assert {path.stem.removeprefix("mnist-") for path in figures.iterdir()} == NAMES
     for name in NAMES:
         root = ElementTree.parse(figures / f"mnist-{name}.svg").getroot()

@@ -1,14 +1,16 @@
-"""The picture of accuracy against cost: which axis it has, and what it says."""
+"""The figure of accuracy against cost: which axis it has, and what it says."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from reports.figures.style import Picture, looks
-from reports.figures.trade_off import trade_off
+from reports.figures.figure import FigureFile
+from reports.figures.style import method_styles
+from reports.figures.trade_off import TradeOff
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_run
@@ -16,9 +18,9 @@ from tests.factories import MIB, make_cell, make_cells, make_run
 SHARING = "cells ran 2 at a time"
 
 
-def drawn(cells: list[CellResult], folder: Path, *, sharing: str | None = None) -> Picture | None:
-    data = arrange(make_run(cells), cells).datasets[0]
-    return trade_off(data, data.drawn, looks(data.drawn), folder / "x.png", sharing=sharing)
+def drawn(cells: list[CellResult], folder: Path, *, sharing: str | None = None) -> FigureFile | None:
+    data = dataclasses.replace(arrange(make_run(cells), cells).datasets[0], sharing=sharing)
+    return TradeOff().write(data, folder, method_styles(data.drawn))
 
 
 @pytest.mark.parametrize(("worst", "by_errors"), [(0.9, False), (0.4, True), (0.0, True)])
@@ -26,10 +28,10 @@ def test_accuracies_far_apart_are_on_an_axis_of_errors_even_where_one_has_none(
     worst: float, by_errors: bool, tmp_path: Path
 ) -> None:
     accuracies = {"backprop": 1.0, "noprop": 0.98, "forward": worst}
-    picture = drawn([make_cell(name, test_accuracy=each) for name, each in accuracies.items()], tmp_path)
-    assert picture is not None
-    assert ("logarithmic in the errors" in picture.caption) == by_errors
-    with Image.open(tmp_path / picture.file) as image:
+    figure = drawn([make_cell(name, test_accuracy=each) for name, each in accuracies.items()], tmp_path)
+    assert figure is not None
+    assert ("logarithmic in the error" in figure.caption) == by_errors
+    with Image.open(tmp_path / figure.file) as image:
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 100
 
 
@@ -37,24 +39,24 @@ def test_gpu_memory_has_a_panel_and_a_front_of_its_own(tmp_path: Path) -> None:
     plain = drawn(make_cells(seeds=range(2)), tmp_path)
     assert plain is not None
     assert "GPU" not in plain.alt
-    picture = drawn(make_cells(seeds=range(2), gpu_peak_allocated_bytes=300 * MIB), tmp_path)
-    assert picture is not None
-    assert "peak GPU memory allocated: backprop." in picture.alt
+    figure = drawn(make_cells(seeds=range(2), gpu_peak_allocated_bytes=300 * MIB), tmp_path)
+    assert figure is not None
+    assert "peak GPU memory allocated: backprop." in figure.alt
 
 
 def test_times_of_cells_that_shared_the_machine_have_no_front(tmp_path: Path) -> None:
     cells = make_cells(seeds=range(2))
-    picture = drawn(cells, tmp_path, sharing=SHARING)
-    assert picture is not None
-    assert "training time: " not in picture.alt
-    assert "activations held for backward: noprop, backprop." in picture.alt
-    assert "No front is drawn in time, since cells ran 2 at a time." in picture.caption
+    figure = drawn(cells, tmp_path, sharing=SHARING)
+    assert figure is not None
+    assert "training time: " not in figure.alt
+    assert "activations held for backward: noprop, backprop." in figure.alt
+    assert "No front is drawn in time, since cells ran 2 at a time." in figure.caption
     bare = drawn([cell.model_copy(update={"activation_bytes": None}) for cell in cells], tmp_path, sharing=SHARING)
     assert bare is not None
     assert "Pareto front, by cost: not judged." in bare.alt
 
 
-def test_cells_without_accuracy_or_without_any_cost_have_no_picture(tmp_path: Path) -> None:
+def test_cells_without_accuracy_or_without_any_cost_have_no_figure(tmp_path: Path) -> None:
     assert drawn([make_cell().model_copy(update={"test_accuracy": None})], tmp_path) is None
     free = {"train_seconds": None, "activation_bytes": None}
     assert drawn([make_cell().model_copy(update=free)], tmp_path) is None

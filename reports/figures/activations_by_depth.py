@@ -1,0 +1,56 @@
+"""Activation memory against the depth of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.figures.figure import Figure, Words
+from reports.figures.style import MAX_DRAWN, Styles, draw_lines
+from reports.formats.markdown import number
+from reports.statistics.measures import MIB, depth_profile
+from reports.view import DatasetView
+
+HELD = "activations_mean_of_seeds_mib"
+
+
+class ActivationsByDepth(Figure[DatasetView]):
+    """One line per method."""
+
+    name = "activations-by-depth"
+
+    def frame(self, data: DatasetView) -> pd.DataFrame | None:
+        rows = [
+            (method, T, fmean(held) / MIB)
+            for method in data.drawn[:MAX_DRAWN]
+            for T, held in depth_profile(data.finished[method]).items()
+        ]
+        frame = pd.DataFrame(rows, columns=["method", "T", HELD])
+        return frame if frame["T"].nunique() > 1 else None
+
+    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
+        (panel,) = axes
+        heights = frame.groupby("method", sort=False)[HELD].agg(tuple)
+        for index, (method, rows) in enumerate(frame.groupby("method", sort=False)):
+            above = sum(later == heights[method] for later in heights[index + 1 :])
+            # Methods often hold the same bytes: thick below thin shows both.
+            width = {"linewidth": 1.6 + 2.2 * above, "markersize": 6.5 + 3.5 * above}
+            draw_lines(panel, rows, "T", HELD, styles, **width)
+        panel.set(xlabel="depth T (blocks)", ylabel="activations held for backward (MiB)", xticks=frame["T"].unique())
+        panel.set_xlim(left=0)
+        panel.set_ylim(bottom=0)
+
+    def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
+        ends = ", ".join(
+            f"{method} from {number(rows[HELD].iloc[0])} MiB at T = {rows['T'].iloc[0]} "
+            f"to {number(rows[HELD].iloc[-1])} MiB at T = {rows['T'].iloc[-1]}"
+            for method, rows in frame.groupby("method", sort=False)
+        )
+        return Words(
+            f"Line chart of the memory held for backward against the depth T on {data.name}: {ends}.",
+            "Bytes held for backward at the peak of one training step if the stack has T blocks. They are counted, not "
+            "sampled, so there are no error bars. Lines that coincide are drawn thin upon thick.",
+        )

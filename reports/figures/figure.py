@@ -1,0 +1,84 @@
+"""What a figure is: a data frame in, axes out. `README.md` shows how to add one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.figures import style
+from reports.figures.style import Styles
+
+Source = TypeVar("Source")
+
+
+class Words(NamedTuple):
+    """What is said of a figure."""
+
+    alt: str
+    """The figure for somebody who cannot see it: the kind of chart, and its main numbers."""
+    caption: str
+    """One or two sentences below the figure: what is shown, and what lines, bands and dots stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureFile:
+    """A figure on disk and its words."""
+
+    file: str
+    """Name of the PNG inside the folder of figures; the SVG and the CSV differ in the suffix."""
+    alt: str
+    caption: str
+
+
+class Figure(ABC, Generic[Source]):
+    """One figure. Source: what it is made from; in the report of a run, the `DatasetView` of a data set."""
+
+    name: ClassVar[str]
+    """The end of its file names."""
+    legend: ClassVar[Literal["lines", "markers", None]] = "lines"
+    """How the methods in the frame's column `method` look in the legend; None: no legend."""
+    share: ClassVar[Literal["x", "y", None]] = None
+    """Whether all panels have the same x axis or the same y axis."""
+
+    @abstractmethod
+    def frame(self, source: Source) -> pd.DataFrame | None:
+        """One row for each mark that is drawn, as it is written to the CSV; None or empty: nothing to draw.
+
+        Names of columns carry units. The column `method` has labels of methods.
+        """
+
+    def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
+        """Rows of panels, panels per row, and the height of the whole figure in inches."""
+        return 1, 1, style.HEIGHT_INCHES
+
+    @abstractmethod
+    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
+        """Draw the frame into the panels (row by row); `styles` has the colour and marker of each method."""
+
+    @abstractmethod
+    def words(self, frame: pd.DataFrame, source: Source) -> Words:
+        """The alternative text and the caption."""
+
+    def write(self, source: Source, folder: Path, styles: Styles, prefix: str = "") -> FigureFile | None:
+        """Write `folder/<prefix><name>.png`, `.svg` and `.csv`; None if there is nothing to draw.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        frame = self.frame(source)
+        if frame is None or frame.empty:
+            return None
+        path = folder / f"{prefix}{self.name}.png"
+        with style.themed():
+            figure, axes = style.new_figure(*self.layout(frame), share=self.share)
+            self.draw(frame, axes, styles)
+            if self.legend is not None:
+                style.add_legend(figure, {m: styles[m] for m in frame["method"].unique()}, lines=self.legend == "lines")
+            style.save(figure, path, frame)
+        return FigureFile(path.name, *self.words(frame, source))
