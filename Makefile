@@ -17,14 +17,14 @@ STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup bench data tune report microbench profile test lint clean
 
-help:  ## show this list
+help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
-	@echo "variables of bench: DATASET=$(DATASET) METHODS=$(METHODS) PRESET=$(PRESET) SEEDS=0,1,2 EPOCHS=7"
-	@echo "of tune: the same but SEEDS, and TRIALS=$(TRIALS)"
-	@echo "and ARGS for any other flag of 'python -m bench.run --help', e.g. ARGS='--train-size 10000'"
+	@echo "Variables of bench: DATASET=$(DATASET) METHODS=$(METHODS) PRESET=$(PRESET) SEEDS=0,1,2 EPOCHS=7"
+	@echo "Variables of tune: the same without SEEDS, and TRIALS=$(TRIALS)"
+	@echo "ARGS passes any other flag on: make bench ARGS='--train-size 10000'; 'python -m bench.run --help' lists them"
 
-setup: $(STAMP)  ## make the virtual environment (.venv) and install everything into it
+setup: $(STAMP)  ## create the virtual environment (.venv) and install everything
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -35,31 +35,31 @@ bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=
 	@$(BIN)/python -m bench.run --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' \
 		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
 
-data: $(STAMP)  ## fetch a data set, check it, show what is in it: make data DATASET=cifar10
+data: $(STAMP)  ## download and verify a data set, and show what is in it: make data DATASET=cifar10
 	@$(BIN)/python -m bench.data '$(DATASET)' $(ARGS)
 
-tune: $(STAMP)  ## search hyperparameters, as many trials for each method: make tune DATASET=mnist METHODS=noprop,backprop
+tune: $(STAMP)  ## tune every method with the same number of trials: make tune DATASET=mnist METHODS=noprop,backprop
 	@$(BIN)/python -m bench.tune --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' --trials '$(TRIALS)' \
 		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
 
-report: $(STAMP)  ## build the report of a run again: make report RUN=results/runs/... (default: the newest) ARGS=--html
+report: $(STAMP)  ## rebuild a report, by default of the newest run: make report RUN=results/runs/... ARGS=--html
 	@$(BIN)/python -m reports.build $(RUN) $(ARGS)
 
-microbench: $(STAMP)  ## time every method's calls, compare with the last time; RUN=results/runs/... puts it into that report
+microbench: $(STAMP)  ## time every method's calls and compare with the last time; RUN=results/runs/... adds them to that report
 	@$(BIN)/python -m bench.microbench $(if $(RUN),--run '$(RUN)') $(ARGS)
 
-profile: $(STAMP)  ## where a method's time goes: make profile METHOD=noprop DATASET=digits
+profile: $(STAMP)  ## show where a method's time goes: make profile METHOD=noprop DATASET=digits
 	@$(BIN)/python -m bench.profile --method '$(METHOD)' --dataset '$(DATASET)' $(ARGS)
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMP)  ## check style, types and who imports whom
+lint: $(STAMP)  ## check style, types and layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
-clean:  ## remove the virtual environment and caches; results stay
+clean:  ## remove the virtual environment and caches, keep results
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

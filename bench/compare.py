@@ -22,6 +22,7 @@ from bench.run import DEFAULT_OUT
 if TYPE_CHECKING:
     from reports.view import RunView
 
+_COMPARABLE = "of the same methods, data sets and seeds, with finished cells in the first"
 _LIMIT = FiniteFloat(0)
 limit = group("Limits")
 
@@ -58,9 +59,10 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
     pairing = pair_runs(old, new)
     checks = check(pairing.pairs, limits, new.record.calibration)
     failed, refused = failures(pairing, checks), refusals(pairing)
+    unlike = f"configuration or data differ in {', '.join(refused)}; give two runs that are alike in these"
     if not failed and all(each.status is Status.NOT_JUDGED for each in checks):
-        raise UserError(_nothing(run_a, run_b, refused))
-
+        why = unlike if refused else "there is no measure that can be judged in both; give two runs " + _COMPARABLE
+        raise UserError(f"{run_a} and {run_b} cannot be compared: {why}")
     for letter, folder, view in zip("AB", folders, (old, new), strict=True):
         print(f"{letter}: {folder}, made {view.record.created_at}")
     if checks:
@@ -72,7 +74,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
         print(f"FAILED: {'; '.join(failed)}.")
         return 1
     if refused:
-        raise UserError(f"not everything can be compared: {_unlike(refused)}")
+        raise UserError(f"not everything can be compared: {unlike}")
     print(passed(checks, limits))
     return 0
 
@@ -82,20 +84,6 @@ def _read(folder: Path) -> RunView:
     from results.store import read_cells, read_run
 
     return arrange(read_run(folder), read_cells(folder))
-
-
-def _nothing(run_a: str, run_b: str, refused: list[str]) -> str:
-    """Why there is nothing to compare at all."""
-    if refused:
-        return f"{run_a} and {run_b} cannot be compared: {_unlike(refused)}"
-    return (
-        f"{run_a} and {run_b} cannot be compared: there is no measure that can be judged in both; give two runs of the "
-        "same methods, data sets and seeds, with finished cells in the first"
-    )
-
-
-def _unlike(refused: list[str]) -> str:
-    return f"configuration or data differ in {', '.join(refused)}; give two runs that are alike in these"
 
 
 main = exits(cli, "python -m bench.compare")

@@ -18,8 +18,6 @@ from bench.commandline.flags import output
 from bench.commandline.help import Command
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.datasets import Dataset, Splits
 
 DEFAULT_OUT = Path("results/data")
@@ -49,14 +47,10 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     found = datasets.get(dataset)
     path = out or DEFAULT_OUT / f"{file_stem(found.name)}.png"
     if path.suffix.lower() != ".png":
-        raise UserError(f"{path} cannot be the picture: its name must end in .png")
-    splits = datasets.make_splits(
-        found.load(datasets.data_root(data_dir)),
-        num_classes=found.num_classes,
-        train_size=None,
-        split_seed=SPLIT_SEED,
-    )
-    print(_facts(found, splits), _parts(found, splits), _channels(splits), sep="\n\n")
+        raise UserError(f"{path} is not accepted: the name of the picture must end in .png")
+    loaded = found.load(datasets.data_root(data_dir))
+    splits = datasets.make_splits(loaded, num_classes=found.num_classes, train_size=None, split_seed=SPLIT_SEED)
+    print(_facts(found, splits), _sizes(found, splits), _channels(splits), sep="\n\n")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_samples(splits.x_train.numpy(), splits.y_train.numpy(), found.class_names, path, title=found.name)
@@ -90,20 +84,15 @@ def _facts(dataset: Dataset, splits: Splits) -> str:
     return tabulate(rows, tablefmt="plain", disable_numparse=True)
 
 
-def _parts(dataset: Dataset, splits: Splits) -> str:
+def _sizes(dataset: Dataset, splits: Splits) -> str:
     from tabulate import tabulate
 
-    def row(name: str, labels: Tensor) -> tuple[str, ...]:
+    rows = []
+    for name, labels in (("training", splits.y_train), ("validation", splits.y_val), ("test", splits.y_test)):
         counts = labels.bincount(minlength=dataset.num_classes)
-        ends = [(int(counts[k]), dataset.class_names[int(k)]) for k in (counts.argmin(), counts.argmax())]
-        return name, f"{len(labels):,}", *(f"{count:,} ({class_name})" for count, class_name in ends)
-
-    rows = [
-        row("training", splits.y_train),
-        row("validation", splits.y_val),
-        row("test", splits.y_test),
-    ]
-    headers = ["part", "images", "least of a class", "most of a class"]
+        ends = [f"{int(counts[k]):,} ({dataset.class_names[int(k)]})" for k in (counts.argmin(), counts.argmax())]
+        rows.append((name, f"{len(labels):,}", *ends))
+    headers = ["split", "images", "smallest class", "largest class"]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", "right", "left", "left"))
 
 
@@ -111,12 +100,11 @@ def _channels(splits: Splits) -> str:
     from tabulate import tabulate
 
     rows = [
-        (str(number), f"{mean:.4f}", f"{std:.4f}")
-        for number, (mean, std) in enumerate(zip(splits.mean, splits.std, strict=True), start=1)
+        (str(k), f"{mean:.4f}", f"{std:.4f}")
+        for k, (mean, std) in enumerate(zip(splits.mean, splits.std, strict=True), 1)
     ]
-    headers = ["channel", "mean", "SD"]
-    table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "right", "right"))
-    return f"{table}\n(of the training part, black 0 and white 1)"
+    table = tabulate(rows, ["channel", "mean", "SD"], disable_numparse=True, colalign=("left", "right", "right"))
+    return f"{table}\n(of the training split; black is 0, white is 1)"
 
 
 main = exits(cli, "python -m bench.data")

@@ -26,7 +26,7 @@ from bench.commandline.help import Command, group
 SUITE = Path(__file__).resolve().parent.parent / "tests" / "benchmarks"
 STORAGE = Path("results/microbench")
 _NOT_ACCEPTED = (4, 5)
-"""Exit codes with which pytest says that it cannot use its arguments, or that they select nothing."""
+"""pytest's exit codes for arguments that it cannot use or that select no test."""
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
@@ -49,44 +49,46 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
     from bench.errors import UserError
     from bench.meters.environment import available_cores, describe_environment
     from bench.runner.lock import run_lock
-    from results.microbenchmarks import read_microbenchmarks
+    from reports.build import build_report
+    from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
+    from results.store import replace_file
 
     _check(limits)
     cores = available_cores()
-    usual = cores if run is None else min(cores, _threads(run))
-    former = _newest()
-    arguments = [
-        f"--microbench-threads={threads or usual}",
-        f"--benchmark-save={describe_environment('cpu').commit or 'unknown'}",
-    ]
-    if former is not None:
-        read_microbenchmarks(former)  # pytest-benchmark would pass over a damaged one, and compare with nothing
-        arguments += [f"--benchmark-compare={former.resolve()}", "--benchmark-group-by=fullname"]
+    threads = threads or (cores if run is None else min(cores, _threads(run)))
+    commit = describe_environment("cpu").commit or "unknown"
+    arguments = [f"--microbench-threads={threads}", f"--benchmark-save={commit}"]
+    previous = _newest()
+    if previous is not None:
+        read_microbenchmarks(previous)  # pytest-benchmark would skip a damaged file and compare with nothing
+        arguments += [f"--benchmark-compare={previous.resolve()}", "--benchmark-group-by=fullname"]
         arguments += [f"--benchmark-compare-fail={limit}" for limit in limits]
     elif limits:
-        print(f"note: {STORAGE} holds no former session, so this one is compared with nothing", file=sys.stderr)
+        print(f"note: {STORAGE} holds no previous session to compare with", file=sys.stderr)
     with run_lock(run) if run else contextlib.nullcontext():
         code = _pytest([*arguments, *pytest_arguments])
         if code in _NOT_ACCEPTED:
-            raise UserError(f"pytest cannot use {shlex.join(pytest_arguments)!r}, or no benchmark is selected by it")
+            raise UserError(f"pytest cannot use {shlex.join(pytest_arguments)!r}, or it selects no benchmark")
         if code:
-            print(f"failed: {f'{run} is as it was' if run else 'what went wrong is said above'}", file=sys.stderr)
+            print(f"failed: {f'{run} is unchanged' if run else 'see above'}", file=sys.stderr)
             return 1
         session = _newest()
-        if session is None or session == former:
-            raise UserError(f"pytest saved nothing in {STORAGE}: leave its options for saving as they are")
-        if former is not None and not any(argument.startswith("--benchmark-compare") for argument in pytest_arguments):
-            _say_what_is_new(session, former)
+        if session is None or session == previous:
+            raise UserError(f"pytest saved nothing in {STORAGE}: do not change how it saves")
+        if previous is not None and not any(each.startswith("--benchmark-compare") for each in pytest_arguments):
+            _say_what_is_new(session, previous)
         if run is not None:
-            print(_put(session, run))
+            read_microbenchmarks(session)
+            replace_file(run / MICROBENCH_FILE, session.read_bytes())
+            print(build_report(run))
     return 0
 
 
 def _check(limits: Sequence[str]) -> None:
-    """Whether there is something to run, and pytest-benchmark takes the limits.
+    """Refuse limits that pytest-benchmark would not take, and a place without the benchmarks or pytest-benchmark.
 
     Raises:
-        UserError: it does not, or this is not a checkout with what it takes to test it.
+        UserError: as said.
     """
     from bench.errors import UserError
 
@@ -102,63 +104,42 @@ def _check(limits: Sequence[str]) -> None:
         except argparse.ArgumentTypeError:
             raise UserError(
                 f"--benchmark-compare-fail {limit!r} is not accepted: give min, max, mean, median, stddev or iqr, a "
-                "colon, and whole percent or seconds, such as mean:10% or median:0.002"
+                "colon, and whole per cent or seconds, such as mean:10% or median:0.002"
             ) from None
 
 
 def _threads(run: Path) -> int:
-    """The number of threads of the run's cells, the largest where they have several.
-
-    Raises:
-        ResultsError: it is not a run, or no cell of it has finished, so that it can have no report.
-    """
+    """The threads of the run's cells, the most if they differ."""
     from results.store import ResultsError, read_cells, read_run
 
     planned = read_run(run).cells
     if not any(cell.status == "ok" for cell in read_cells(run)):
-        raise ResultsError(f"no cell of {run} has finished, so it has no report that could show timings")
+        raise ResultsError(f"no cell of {run} has finished, so it has no report to show timings in")
     return max(cell.config.threads for cell in planned)
 
 
 def _newest() -> Path | None:
-    """The last session's file, whatever Python made it; None where there is none."""
+    """The last session's file, of any Python version; None if there is none."""
     return max(STORAGE.glob("*/[0-9]*_*.json"), key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def _pytest(arguments: Sequence[str]) -> int:
-    """Run the suite in a process of its own, in which nothing has been set up yet; pytest's exit code."""
-    # Without a limit: a slow machine is no fault.
+    """Run the suite in a fresh process, without a time limit; returns pytest's exit code."""
     command = [sys.executable, "-m", "pytest", str(SUITE), "--timeout=0", "--benchmark-enable", "--benchmark-only"]
     command += [f"--benchmark-storage={STORAGE}", "--benchmark-sort=name", "--benchmark-columns=median,iqr,mean,rounds"]
     return subprocess.run([*command, *arguments], check=False).returncode
 
 
-def _say_what_is_new(session: Path, former: Path) -> None:
-    """Name what the former session did not time: nothing was compared for it."""
+def _say_what_is_new(session: Path, previous: Path) -> None:
+    """Name the benchmarks that the previous session lacks: nothing was compared for them."""
     from results.microbenchmarks import read_microbenchmarks
 
-    now, then = read_microbenchmarks(session), read_microbenchmarks(former)
+    now, then = read_microbenchmarks(session), read_microbenchmarks(previous)
     assert now is not None
     assert then is not None
     known = {benchmark.key for benchmark in then.benchmarks}
     if new := [benchmark.name for benchmark in now.benchmarks if benchmark.key not in known]:
-        print(f"note: compared with nothing, since {former} has no such benchmark: {', '.join(new)}", file=sys.stderr)
-
-
-def _put(session: Path, run: Path) -> Path:
-    """Give the run the session's file and build its report again; the report's path.
-
-    Raises:
-        ResultsError: the file is not what it should be, the run's folder cannot be written to, or the report cannot be
-            built.
-    """
-    from reports.build import build_report
-    from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
-    from results.store import replace_file
-
-    read_microbenchmarks(session)
-    replace_file(run / MICROBENCH_FILE, session.read_bytes())
-    return build_report(run)
+        print(f"note: compared with nothing, because {previous} lacks them: {', '.join(new)}", file=sys.stderr)
 
 
 main = exits(cli, "python -m bench.microbench")

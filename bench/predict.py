@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.models import ModelCard, TrainedModel
 
 MAX_NUMBERS = 2**28
-"""What a method may make to predict one image, noise say: 1 GiB. A file may ask for any number of steps."""
+"""Numbers that a method may allocate per image, 1 GiB: a file may ask for any number of steps."""
 
 
 @click.command(cls=Command)
@@ -53,29 +53,33 @@ def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str,
     trained = load_model(model, used)
     card = trained.card
     if card.shape.channels not in MODES:
-        raise UserError(f"{model} needs {card.shape.channels} channels; pictures have 1 (grey) or 3 (colour)")
+        raise UserError(f"{model} needs {card.shape.channels} channels; images have 1 (grey) or 3 (colour)")
     pictures = [_read(path, card) for path in images]
     if resized := sum(was_resized for _, was_resized in pictures):
         shape = card.shape
         print(f"{resized} of {len(images)} images resized to {shape.width}x{shape.height} pixels", file=sys.stderr)
     try:
         probabilities = _predict(trained, torch.stack([pixels for pixels, _ in pictures]), used, seed)
-    except Exception as error:  # a file is not to be trusted, and may hold somebody else's method
+    except Exception as error:  # files are not to be trusted
         raise UserError(f"{model} cannot be used to predict: {shorten(str(error), 200)}") from None
     if not probabilities.isfinite().all():
-        raise UserError(f"{model} cannot be used to predict: what it gives are no finite numbers")
-    best = probabilities.topk(min(top, card.shape.num_classes), dim=1)
+        raise UserError(f"{model} cannot be used to predict: its output is not finite")
+    top_k = probabilities.topk(min(top, card.shape.num_classes), dim=1)
     found = [
         [(card.class_names[k], p) for k, p in zip(classes, values, strict=True)]
-        for classes, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        for classes, values in zip(top_k.indices.tolist(), top_k.values.tolist(), strict=True)
     ]
-    print(_lines(images, found) if as_json else _table(images, found))
+    if not as_json:
+        print(_table(images, found))
+        return
+    for path, best in zip(images, found, strict=True):
+        print(json.dumps({"image": str(path), "classes": [{"class": name, "probability": p} for name, p in best]}))
 
 
 def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: int) -> Tensor:
     """Class probabilities, (N, num_classes), of images, uint8, (N, channels, height, width).
 
-    One image at a time, each from the same noise: an image's answer must not depend on what is asked beside it.
+    One image at a time, each with the same noise, so that an image's result does not depend on the others.
 
     Raises:
         AllocationLimitError: the method asks for more than `MAX_NUMBERS`.
@@ -95,10 +99,10 @@ def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: 
 
 
 def _read(path: Path, card: ModelCard) -> tuple[Tensor, bool]:
-    """Pixels, uint8, (channels, height, width), and whether the picture had to be resized.
+    """Pixels, uint8, (channels, height, width), and whether the image was resized.
 
     Raises:
-        UserError: it is no picture, or one whose pixels have more than 8 bits a channel.
+        UserError: it is not an image, or has more than 8 bits per channel.
     """
     import numpy as np
     import torch
@@ -109,28 +113,22 @@ def _read(path: Path, card: ModelCard) -> tuple[Tensor, bool]:
     return torch.from_numpy(values).permute(2, 0, 1), picture.size != size
 
 
-def _printable(text: str) -> str:
-    """The text itself where a terminal can show it, else with escapes: files may hold names that would steer one."""
-    return text if text.isprintable() else repr(text)[1:-1]
+def _printable(text: object) -> str:
+    """The text, with escapes for what could control a terminal: names in files are not to be trusted."""
+    return str(text) if str(text).isprintable() else repr(str(text))[1:-1]
 
 
 def _table(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> str:
     from tabulate import tabulate
 
-    ranks = range(1, len(found[0]) + 1)
-    headers = ["image", *(text for k in ranks for text in (f"class {k}" if len(ranks) > 1 else "class", "probability"))]
+    top = len(found[0])
+    names = [f"class {k}" for k in range(1, top + 1)] if top > 1 else ["class"]
+    headers = ["image", *(header for name in names for header in (name, "probability"))]
     rows = [
-        [_printable(str(path)), *(cell for name, p in best for cell in (_printable(name), f"{p:.4f}"))]
+        [_printable(path), *(value for name, p in best for value in (_printable(name), f"{p:.4f}"))]
         for path, best in zip(images, found, strict=True)
     ]
     return tabulate(rows, headers=headers, disable_numparse=True)
-
-
-def _lines(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> str:
-    return "\n".join(
-        json.dumps({"image": str(path), "classes": [{"class": name, "probability": p} for name, p in best]})
-        for path, best in zip(images, found, strict=True)
-    )
 
 
 main = exits(cli, "python -m bench.predict")

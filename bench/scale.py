@@ -12,6 +12,7 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,20 +45,7 @@ def _counts(least: int, most: int) -> CommaList:
 @flags.threads
 @flags.out(DEFAULT_OUT, "Parent folder for measurements.")
 @html_option
-def cli(
-    methods: str,
-    depths: tuple[int, ...],
-    batch_sizes: tuple[int, ...],
-    sides: tuple[int, ...],
-    images: tuple[int, ...],
-    rounds: int,
-    channels: int,
-    amp: bool,
-    device: str,
-    threads: int | None,
-    out: Path,
-    html: bool,
-) -> int:
+def cli(methods: str, device: str, threads: int | None, out: Path, html: bool, **given: Any) -> int:
     """Measure how the cost of training grows, and write a table and figures.
 
     One of T, batch size, image side and images varies at a time; the others stay at 10, 128, 28 and 1,024. Each point
@@ -70,18 +58,15 @@ def cli(
     from reports.scaling import build_scale_report
     from results.scale import Axis, ScalePoint, ScaleRecord, write_scale
 
-    growth = Growth(
-        parse_methods(methods, {}),
-        device=resolve_device(device),
-        threads=threads or available_cores(),
-        channels=channels,
-        amp=amp,
-        rounds=rounds,
-    )
-    values: dict[Axis, tuple[int, ...]] = {"T": depths, "batch_size": batch_sizes, "side": sides, "images": images}
-    settings = [
-        (axis, value) for axis, several in values.items() if growth.having(axis) for value in sorted(set(several))
-    ]
+    values: dict[Axis, tuple[int, ...]] = {
+        "T": given.pop("depths"),
+        "batch_size": given.pop("batch_sizes"),
+        "side": given.pop("sides"),
+        "images": given.pop("images"),
+    }
+    specs = parse_methods(methods, {})
+    growth = Growth(specs, device=resolve_device(device), threads=threads or available_cores(), **given)
+    settings = [(axis, value) for axis in values if growth.having(axis) for value in sorted(set(values[axis]))]
     for axis, value in settings:
         growth.check(axis, value)
     folder = new_folder(out, "scale")
@@ -99,10 +84,10 @@ def cli(
                 command=shlex.join(["python", "-m", "bench.scale", *sys.argv[1:]]),
                 threads=growth.threads,
                 device=growth.device,
-                amp=amp,
+                amp=growth.amp,
                 environment=environment,
                 fixed=FIXED,
-                channels=channels,
+                channels=growth.channels,
                 num_classes=CLASSES,
                 ceiling=growth.ceiling(),
                 points=points,

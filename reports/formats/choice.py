@@ -1,7 +1,8 @@
-"""What a report can be had as besides `report.md`, and the flags that ask for it."""
+"""What a report is written as besides `report.md`, and the flags that ask for it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ class Forms(NamedTuple):
 
     @property
     def flags(self) -> list[str]:
-        """Those that ask for them on a command line."""
+        """The command-line flags that ask for them."""
         return [f"--{name}" for name, wanted in self._asdict().items() if wanted]
 
 
@@ -26,24 +27,13 @@ PLAIN = Forms()
 """Markdown alone."""
 
 
-class _OutputOption(click.Option):
-    """One that bench's commands list under this title of their help."""
-
-    group = "Output"
+class _Option(click.Option):
+    group = "Output"  # its title in the help of bench's commands
 
 
-html_option = click.option(
-    "--html/--no-html",
-    cls=_OutputOption,
-    show_default=False,
-    help="Also write the report as one web page, report.html.",
-)
-latex_option = click.option(
-    "--latex/--no-latex",
-    cls=_OutputOption,
-    show_default=False,
-    help="Also write the main tables for a paper, tables.tex.",
-)
+_option = functools.partial(click.option, cls=_Option, show_default=False)
+html_option = _option("--html/--no-html", help="Also write the report as one web page, report.html.")
+latex_option = _option("--latex/--no-latex", help="Also write the main tables for a paper, tables.tex.")
 
 
 def form_options(command: Callable[..., Any]) -> Callable[..., Any]:

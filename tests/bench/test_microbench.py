@@ -62,7 +62,7 @@ def test_the_first_session_is_compared_with_nothing_and_the_next_with_the_last(
 ) -> None:
     ends = [command("--benchmark-compare-fail=mean:10%", "-k", "noprop") for _ in range(3)]
     assert [end.code for end in ends] == [0, 0, 0]
-    assert "holds no former session" in ends[0].err
+    assert "holds no previous session" in ends[0].err
     assert ends[1].err == ends[2].err == ""
     assert not any("compare" in argument for argument in suite.asked[0])
     for asked, former in zip(suite.asked[1:], ["0001_abc.json", "0002_abc.json"], strict=True):
@@ -102,7 +102,7 @@ def test_a_benchmark_that_fails_leaves_the_run_as_it_was(
     suite.code = code
     end = command("--run", run)
     assert end.code == 1
-    assert re.fullmatch(r"failed: [^\n]* is as it was\n", end.err)
+    assert re.fullmatch(r"failed: [^\n]* is unchanged\n", end.err)
     assert not (run / MICROBENCH_FILE).exists()
     assert not (run / "report.md").exists()
 
@@ -152,7 +152,7 @@ def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
     former = write_session(microbench.STORAGE / "Linux" / "0001_abc.json", make_session([fast | {"fullname": name}]))
     end = command("--run", run, "--benchmark-compare-fail=mean:10%", "-k", "prediction and 8x8 and backprop-cnn")
     assert end.code == 1
-    assert end.err.endswith(f"failed: {run} is as it was\n")
+    assert end.err.endswith(f"failed: {run} is unchanged\n")
     assert "Performance has regressed" in end.out + end.err
     assert "Traceback" not in end.out + end.err
     (path,) = set(microbench.STORAGE.glob("*/*.json")) - {former}
