@@ -75,8 +75,13 @@ class Plugin:
             "[noprop_bench.methods]\nrogues = noprop_rogues\n[noprop_bench.datasets]\nrogues = noprop_rogues\n"
             "[noprop_bench.trackers]\nrogues = noprop_rogue_trackers\n"
         )
-        shutil.copy(Path(__file__).with_name("rogue_methods.py"), self._site / "noprop_rogues.py")
-        shutil.copy(Path(__file__).with_name("rogue_trackers.py"), self._site / "noprop_rogue_trackers.py")
+        copied = {
+            "rogue_methods": "noprop_rogues",
+            "rogue_trackers": "noprop_rogue_trackers",
+            "slow_imports": "sitecustomize",
+        }
+        for ours, theirs in copied.items():
+            shutil.copy(Path(__file__).with_name(f"{ours}.py"), self._site / f"{theirs}.py")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,26 @@
+"""Stands in for imports that take seconds in every process, and that nothing in the processes under test needs.
+
+`harness.Plugin` puts it where Python finds it as `sitecustomize`, which is imported at each start. A method that does
+compile or solve an ODE fails at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+
+def disable(function: Callable[..., object], *_: object, **__: object) -> Callable[..., object]:
+    """What `torch._dynamo.disable` gives where nothing is compiled."""
+    return function
+
+
+def stand_in(name: str, **content: object) -> None:
+    module = ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
+
+
+stand_in("torch._dynamo", disable=disable, graph_break=lambda: None)  # which every optimizer imports
+stand_in("torchdiffeq", odeint=None, odeint_adjoint=None)
