@@ -54,7 +54,7 @@ def cli(methods: str, device: str, threads: int | None, out: Path, html: bool, *
     from bench.meters.environment import available_cores, describe_environment
     from bench.planning.method_spec import parse_methods
     from bench.planning.plan import resolve_device
-    from bench.training.scaling import CLASSES, FIXED, Growth
+    from bench.runner.scaling import CLASSES, FIXED, Growth
     from reports.scaling import build_scale_report
     from results.scale import Axis, ScalePoint, ScaleRecord, write_scale
 

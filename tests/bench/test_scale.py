@@ -10,8 +10,8 @@ import pytest
 
 from bench import scale
 from bench.planning.method_spec import parse_methods
-from bench.training import scaling
-from bench.training.scaling import Growth, timing
+from bench.runner import scaling
+from bench.runner.scaling import Growth, timing
 from reports.scaling import build_scale_report
 from results.scale import Axis, ScalePoint, read_scale
 from tests.bench.harness import Ended, call
