@@ -67,8 +67,7 @@ def _facts(dataset: Dataset, splits: Splits) -> str:
     from tabulate import tabulate
 
     from bench.training.augment import record_of
-    from reports.sections.augmentation import in_words
-    from reports.sections.provenance import VERIFIED
+    from reports.sections.data import VERIFIED, augmentation
 
     record = splits.record
     rows = [
@@ -79,7 +78,7 @@ def _facts(dataset: Dataset, splits: Splits) -> str:
         ("of the published set", "a part" if record.partial else "all"),
         ("shape", f"{' x '.join(map(str, record.shape))} (channels x height x width), 0 to 255"),
         ("classes", f"{record.num_classes:,}"),
-        ("with --augment standard", in_words(record_of("standard", record.shape, flip=dataset.flip))),
+        ("with --augment standard", augmentation(record_of("standard", record.shape, flip=dataset.flip))),
     ]
     return tabulate(rows, tablefmt="plain", disable_numparse=True)
 

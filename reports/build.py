@@ -1,7 +1,7 @@
 """Build the report of a run: `python -m reports.build [RUN] [--out DIR] [--html] [--latex]`.
 
-Reads RUN/run.json, RUN/cells.jsonl and, where it is there, RUN/microbench.json; writes `report.md` and, in `figures/`,
-each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` where they are asked for.
+Reads RUN/run.json, RUN/cells.jsonl and, if there is one, RUN/microbench.json. Writes `report.md` and, in `figures/`,
+each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` on request.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 
 from reports.formats.choice import PLAIN, Forms, form_options
-from reports.formats.markdown import first_free
-from reports.tables import short_table
+from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
+from reports.tables import latex_tables, short_table
 from reports.view import RunView, arrange, parse_utc
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.names import file_stem
@@ -29,32 +29,30 @@ RUNS = Path("results/runs")
 REPORT_FILE = "report.md"
 HTML_FILE = "report.html"
 LATEX_FILE = "tables.tex"
-FIGURES_FOLDER = "figures"
 
 
 def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Path:
     """Write a run's report.
 
-    Nothing is written until every page and figure has been made; files of an earlier report are then replaced. A form
-    of which an earlier report has one is written again, asked for or not, so that none says what another does not.
+    Nothing is written until all pages and figures are made; files of an earlier report are then replaced. A form that
+    an earlier report has is written again, asked for or not, so that no form is older than another.
 
     Args:
-        run: folder that holds `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
-        out: folder for `report.md` and `figures/`; made if it is not there. The run's own folder by default.
+        run: folder with `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
+        out: folder for `report.md` and `figures/`, created if needed; by default the run's own.
         forms: what is written besides.
 
     Returns:
         The path of `report.md`.
 
     Raises:
-        ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` cannot be
-            written to.
+        ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` is not writable.
     """
     return _build(run, out, forms)[1]
 
 
 def newest_run(runs: Path = RUNS) -> Path:
-    """The run that `run.json` says was created last; folders whose `run.json` cannot be read are passed over.
+    """The run created last, according to `run.json`; folders whose `run.json` cannot be read are skipped.
 
     Raises:
         ResultsError: there is none.
@@ -64,18 +62,18 @@ def newest_run(runs: Path = RUNS) -> Path:
         try:
             created[path.parent] = parse_utc(read_run(path.parent).created_at)
         except (ResultsError, ValueError):
-            click.echo(f"note: {path} cannot be read, so its run is passed over", err=True)
+            click.echo(f"note: {path} cannot be read, so its run is skipped", err=True)
     if not created:
         raise ResultsError(f"there is no run in {runs}: name the folder of a run, or make one with `make bench`")
     return max(created, key=lambda folder: created[folder])
 
 
-@click.command(context_settings={"max_content_width": 100})
+@click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
 @form_options
 def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
-    """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
+    """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
         view, report = _build(folder, out, Forms(html, latex))
@@ -89,25 +87,20 @@ def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
 def _build(run: Path, out: Path | None, forms: Forms) -> tuple[RunView, Path]:
     """A run as it was read, and the path of its report.
 
-    A run of thousands of cells is millions of objects, none of them garbage: to look through them again and again
-    takes the collector longer than reading them. It rests meanwhile, but for the figures (see `_render`).
+    A run of thousands of cells is millions of objects, none of them garbage: looking through them again and again would
+    take the collector longer than reading them took. So it is off, except for the figures (see `_render`).
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
-        view = _read(run)
+        view = arrange(read_run(run), read_cells(run), read_microbenchmarks(run / MICROBENCH_FILE))
+        if not view.cells:
+            raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
         return view, _write(view, out or run, forms)
     finally:
         gc.unfreeze()
         if was_on:
             gc.enable()
-
-
-def _read(run: Path) -> RunView:
-    view = arrange(read_run(run), read_cells(run), read_microbenchmarks(run / MICROBENCH_FILE))
-    if not any(True for _ in view.cells):
-        raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
-    return view
 
 
 def _write(view: RunView, out: Path, forms: Forms) -> Path:
@@ -119,7 +112,7 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
             _render(view, Path(scratch), forms)
             (out / FIGURES_FOLDER).mkdir(exist_ok=True)
             made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
-            for path in sorted(made, key=Path(REPORT_FILE).__eq__):  # last: it never links to what is not there
+            for path in sorted(made, key=Path(REPORT_FILE).__eq__):  # last: its links are never dead
                 (Path(scratch) / path).replace(out / path)
     except OSError as error:
         raise ResultsError(f"cannot write the report to {out}: {error.strerror or error}") from None
@@ -129,27 +122,24 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
 def _render(view: RunView, folder: Path, forms: Forms) -> None:
     # seaborn and matplotlib take seconds to import, which `--help` need not wait for
     from reports.figures import catalogue
-    from reports.figures.style import MAX_DRAWN, method_styles
+    from reports.figures.style import looks
+    from reports.formats.html import html_page
     from reports.page import page
 
     (folder / FIGURES_FOLDER).mkdir()
-    styles = method_styles(view.methods)
-    figures = {}
+    styles = looks(view.methods)
     gc.freeze()  # whatever there is by now stays, and is passed over below
-    names = _file_names([data.name for data in view.datasets])
+    names = _file_names(data.name for data in view.datasets)
     for data in view.datasets:
         if data.drawn:
-            figures[data.name] = catalogue.draw(data, styles, folder / FIGURES_FOLDER, names[data.name])
+            drawn = catalogue.draw(data, styles, folder / FIGURES_FOLDER, names[data.name], sharing=data.sharing)
+            data.figures.update({name: figure(each.alt, each.file, each.caption) for name, each in drawn.items()})
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE
-    report.write_text(page(view, figures, FIGURES_FOLDER, MAX_DRAWN), encoding="utf-8")
+    report.write_text(page(view), encoding="utf-8")
     if forms.html:
-        from reports.formats.html import html_page
-
         (folder / HTML_FILE).write_text(html_page(report), encoding="utf-8")
     if forms.latex:
-        from reports.formats.latex import latex_tables
-
         (folder / LATEX_FILE).write_text(latex_tables(view, names), encoding="utf-8")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from results.calibration import calibrate
 from results.microbenchmarks import Microbenchmarks
@@ -15,10 +17,11 @@ from results.store import ResultsError
 REFERENCE = "backprop"
 """The method that the others are compared with."""
 UNSTATED = "unstated"
-"""How credit reaches the weights of a method of which no row says it, where rows of others do."""
+"""Credit assignment of a method for which no row states it, while rows of others do."""
+NOT_RUN = "not run"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class DatasetView:
     """The cells of one data set. Every planned method is a key of both mappings, in the order of the plan."""
 
@@ -28,17 +31,19 @@ class DatasetView:
     finished: dict[str, list[CellResult]]
     """Cells with status `ok`, by method, in order of seed."""
     reference: str | None
-    """The method that ratios are taken to: None where no finished cell is backprop's."""
+    """The method that the others are compared with; None without a finished cell of backprop."""
     calibration: CalibrationRecord | None = None
     """How much a method differs from itself where all these cells ran; None where that is not known."""
     credits: dict[str, str] = field(default_factory=dict)
-    """How credit reaches the weights, for every planned method; empty where no row of the run says it."""
+    """Credit assignment of every planned method; empty if no row of the run states it."""
     sharing: str | None = None
-    """Why times of the run are not to be compared, as a clause; None where they are."""
+    """Why times of the run must not be compared, as a clause; None if they may."""
+    figures: dict[str, str] = field(default_factory=dict)
+    """Markdown of the figures by name; `build` draws them."""
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """The planned methods by how credit reaches their weights, in the order of the plan; empty as `credits`."""
+        """The planned methods by credit assignment, in the order of the plan; empty if `credits` is."""
         found: dict[str, list[str]] = {}
         for method, credit in self.credits.items():
             found.setdefault(credit, []).append(method)
@@ -51,7 +56,7 @@ class DatasetView:
 
     @property
     def rivals(self) -> list[str]:
-        """What is compared with the reference: the other methods with a finished cell; none without a reference."""
+        """The other methods with a finished cell; none without a reference."""
         return [] if self.reference is None else [method for method in self.drawn if method != self.reference]
 
     def shared_seeds(self, method: str) -> set[int]:
@@ -61,10 +66,10 @@ class DatasetView:
         ours, theirs = ({cell.seed for cell in self.finished[name]} for name in (method, self.reference))
         return ours & theirs
 
-    @property
-    def cells(self) -> Iterator[CellResult]:
+    @cached_property
+    def cells(self) -> list[CellResult]:
         """Every finished cell of the data set."""
-        return (cell for cells in self.finished.values() for cell in cells)
+        return [cell for cells in self.finished.values() for cell in cells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class MissingCell:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class RunView:
     """What the report says, before it is put in words."""
 
@@ -89,24 +94,21 @@ class RunView:
     unplanned: int
     """Finished cells that `run.json` does not name. They are reported like the others, after them."""
     calibration: CalibrationRecord | None
-    """What the run itself shows of the machine, where that is its purpose."""
+    """What the run itself shows of the machine, if that is its purpose."""
+    sharing: str | None
+    """Why times must not be compared, as a clause; None if they may."""
     microbenchmarks: Microbenchmarks | None = None
-    """What one call of each method takes, where the run has been given that."""
+    """What one call of each method takes, if the run's folder has a session of them."""
 
     @property
     def methods(self) -> list[str]:
         """Every method of the run, in order of first occurrence."""
         return list(dict.fromkeys(method for dataset in self.datasets for method in dataset.finished))
 
-    @property
-    def cells(self) -> Iterator[CellResult]:
+    @cached_property
+    def cells(self) -> list[CellResult]:
         """Every finished cell."""
-        return (cell for dataset in self.datasets for cell in dataset.cells)
-
-    @property
-    def sharing(self) -> str | None:
-        """Why times are not to be compared, as a clause: how cells shared machines; None where they did not."""
-        return self.datasets[0].sharing if self.datasets else None
+        return [cell for dataset in self.datasets for cell in dataset.cells]
 
 
 def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Microbenchmarks | None = None) -> RunView:
@@ -114,23 +116,20 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
     results = {cell.key: cell for cell in cells}
     planned_keys = {cell.key for cell in record.cells}
     extra = [cell for cell in results.values() if cell.key not in planned_keys and cell.status == "ok"]
-
-    planned: dict[str, dict[str, int]] = {}
+    planned: dict[str, Counter[str]] = {}
     finished: dict[str, dict[str, list[CellResult]]] = {}
     everything: list[PlannedCell | CellResult] = [*record.cells, *extra]
     for cell in everything:
-        of_dataset = planned.setdefault(cell.dataset, {})
-        of_dataset[cell.method] = of_dataset.get(cell.method, 0) + 1
+        planned.setdefault(cell.dataset, Counter())[cell.method] += 1
         of_method = finished.setdefault(cell.dataset, {}).setdefault(cell.method, [])
         result = results.get(cell.key)
         if result is not None and result.status == "ok":
             of_method.append(result)
-    for methods in finished.values():
-        for group in methods.values():
-            group.sort(key=lambda cell: cell.seed)
-    said = _credits(everything, results.values())
-    shared = sharing(record, (cell for methods in finished.values() for group in methods.values() for cell in group))
-
+    groups = [group for methods in finished.values() for group in methods.values()]
+    for group in groups:
+        group.sort(key=lambda cell: cell.seed)
+    credit = _credits(everything, results.values())
+    shared = sharing(record, (cell for group in groups for cell in group))
     return RunView(
         record=record,
         datasets=[
@@ -140,27 +139,22 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
                 methods,
                 _reference(methods, record),
                 _calibration(methods, record),
-                {method: said[method] for method in methods if method in said},
+                {method: credit[method] for method in methods if method in credit},
                 shared,
             )
             for name, methods in finished.items()
         ],
         missing=[
-            MissingCell(cell.dataset, cell.method, cell.seed, _reason(results.get(cell.key)))
+            MissingCell(cell.dataset, cell.method, cell.seed, _reason(result))
             for cell in record.cells
             if (result := results.get(cell.key)) is None or result.status != "ok"
         ],
         results=[results[cell.key] for cell in everything if cell.key in results],
         unplanned=len(extra),
         calibration=_own_calibration(record, results.values()),
+        sharing=shared,
         microbenchmarks=microbenchmarks,
     )
-
-
-def by_seed(cells: Iterable[CellResult], field: str) -> dict[int, float]:
-    """The values of one numeric field of `CellResult` by seed; cells where it is null are left out."""
-    values = {cell.seed: getattr(cell, field) for cell in cells}
-    return {seed: float(value) for seed, value in values.items() if value is not None}
 
 
 def parse_utc(text: str) -> datetime:
@@ -191,7 +185,7 @@ def _own_calibration(record: RunRecord, results: Iterable[CellResult]) -> Calibr
 
 
 def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> CalibrationRecord | None:
-    """The run's calibration, if it is one of the machine and the settings with which every cell ran."""
+    """The run's calibration, if it applies to the machine and the settings of every cell."""
     known = record.calibration
     cells = [cell for group in methods.values() for cell in group]
     return known if known and known.covers(cells) and placed(cells) is None else None
@@ -205,9 +199,9 @@ def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str |
 
 
 def _credits(cells: Iterable[PlannedCell | CellResult], results: Iterable[CellResult]) -> dict[str, str]:
-    """How credit reaches the weights, by method as the user named it; empty where no result says it.
+    """Credit assignment by method as the user named it; empty if no result states it.
 
-    It is the class's, so that any finished cell of the class says it for all, options or not.
+    It belongs to the method's class, so one finished cell of the class states it for all, whatever their options.
     """
     said = {cell.method_name: cell.credit for cell in results if cell.credit is not None}
     return {cell.method: said.get(cell.method_name, UNSTATED) for cell in cells} if said else {}
@@ -215,5 +209,5 @@ def _credits(cells: Iterable[PlannedCell | CellResult], results: Iterable[CellRe
 
 def _reason(result: CellResult | None) -> str:
     if result is None:
-        return "not run"
+        return NOT_RUN
     return f"{result.status}: {result.error}" if result.error else result.status

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.sections.matching import FINGERPRINT_DIGITS, shown
+from reports.formats.markdown import FINGERPRINT_DIGITS, shown
 from reports.view import RunView, parse_utc
 from results.schema import CellConfig, CellResult, RunRecord
 from results.sharing import jobs_here, placed

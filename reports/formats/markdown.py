@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Collection, Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tabulate import tabulate
 
-from reports.statistics.estimates import Estimate, RatioEstimate
+if TYPE_CHECKING:
+    from reports.statistics.estimates import Estimate, RatioEstimate
 
+Markdown = str
 MISSING = "–"
 ONE_SEED = " (one seed)"
-PICTURE_FILES = "Each picture is in `figures/` as SVG, too, with the numbers that are drawn in it as CSV."
+FIGURES_FOLDER = "figures"
+"""Of the report's folder."""
+FIGURE_FILES = "Each figure is also in `figures/` as SVG, with its data as CSV."
+FINGERPRINT_DIGITS = 12
 MAX_DECIMALS = 4
 MAX_COLUMN_DECIMALS = 6
 
@@ -106,9 +114,30 @@ def capital(clause: str) -> str:
     return clause[:1].upper() + clause[1:]
 
 
+def bullets(sentences: Iterable[str]) -> Markdown:
+    """A list with a bullet for each sentence."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
 def plural(count: int, noun: str) -> str:
     """`1 cell`, `2 cells`, `1,000 cells`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def span(values: Iterable[int]) -> str:
+    """`5`, or `5 to 1,000` where they differ."""
+    known = sorted(values)
+    return f"{known[0]:,}" if known[0] == known[-1] else f"{known[0]:,} to {known[-1]:,}"
+
+
+def shown(value: Any) -> str:
+    """A setting's value as text: words bare, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def setting(field: str, value: Any) -> str:
+    """As `shown`, for a field of `CellConfig`."""
+    return "all" if field == "train_size" and value is None else shown(value)
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -126,6 +155,12 @@ def first_free(name: str, taken: Container[str], *, start: int = 2) -> str:
     """The name if it is not taken, else the first that is not of `name-2`, `name-3`, ..., from `start` on."""
     numbered = (f"{name}-{number}" for number in itertools.count(start))
     return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
+def figure(alt: str, file: str, caption: str) -> Markdown:
+    """A figure of the report's folder of figures, and its caption below."""
+    text = " ".join(alt.split()).replace("[", "\\[").replace("]", "\\]")
+    return f"![{text}]({quote(f'{FIGURES_FOLDER}/{file}')})\n\n*{caption}*"
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:

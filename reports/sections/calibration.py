@@ -1,110 +1,90 @@
-"""What a method's runs against itself say: of the machine, in a calibration's own report, and of other reports."""
+"""A method against itself (A/A): how much this machine varies, for the report of a calibration."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
-from reports.formats.markdown import MISSING, code, listed, markdown_table, number, plural
-from reports.statistics.estimates import CONFIDENCE, paired_differences, paired_ratios, ratio_estimate, student_t
-from reports.statistics.measures import MIB, TEST_ACCURACY, Measure
+from reports.formats.markdown import MISSING, Markdown, markdown_table, number, plural
+from reports.formats.prose import prose
+from reports.statistics import measures
+from reports.statistics.estimates import CONFIDENCE, RatioEstimate, ratio_estimate, student_t
+from reports.statistics.measures import TEST_ACCURACY, paired
 from reports.statistics.noise import MIN_PAIRS, noise_bound
-from reports.view import DatasetView
-from results.schema import CalibrationRecord
+from reports.view import DatasetView, RunView
 
-NAMES = {
-    "train_seconds": "training time",
-    "eval_seconds": "evaluation time",
-    "images_per_second": "images/s",
-    "peak_rss_bytes": "peak resident memory",
-    "rss_rise_bytes": "rise of resident memory",
-    "gpu_peak_allocated_bytes": "GPU peak allocated",
-    "gpu_peak_reserved_bytes": "GPU peak reserved",
-    "cpu_joules": "CPU energy",
-    "gpu_joules": "GPU energy",
+MEASURES = {
+    measure.field: measure
+    for measure in (
+        measures.TRAIN_SECONDS,
+        measures.EVAL_SECONDS,
+        measures.IMAGES_PER_SECOND,
+        measures.PEAK_RSS,
+        measures.RSS_RISE,
+        measures.GPU_ALLOCATED,
+        measures.GPU_RESERVED,
+        measures.CPU_ENERGY,
+        measures.GPU_ENERGY,
+    )
 }
-_COMPARED = ("train_seconds", "peak_rss_bytes", "rss_rise_bytes", "gpu_peak_allocated_bytes")
-"""Those that reports give ratios of."""
-_SEEDS = (1, 3, 10)
+"""What a calibration can have the spread of, by field."""
+SEEDS = (1, 3, 10)
+TEXT = """
+### A method against itself (A/A)
+
+{% if not table %}Fewer than two pairs of cells finished, so the spread of this machine is not known.
+{% else %}{{ table }}
+
+{{ pairs | plural("pair") }} of cells, each with the same method, seed and work, run back to back in alternating order.
+*Ratio* is the second name's value divided by the first's, as a geometric mean over pairs with its interval. *Spread of
+a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the factor that {{ confidence }} of
+comparisons of this method with itself are expected to stay within, with that many seeds: in logarithms, Student's t
+with {{ pairs }} degrees of freedom ({{ t }}) times the spread over the square root of the number of seeds; known from
+{{ min_pairs }} pairs on. Reports of later runs on such a machine, with the same threads and device, mark smaller
+differences as 'within noise'.
+
+{% if differing %}Test accuracies differed in {{ differing }} of {{ compared | plural("pair") }}: the same seed does not
+give the same result on this device.
+{%- else %}Test accuracies were the same in both cells of every pair: the same seed gives the same result here.
+{%- endif %}{% endif %}
+"""
 
 
-def against_itself(data: DatasetView, calibration: CalibrationRecord | None) -> Iterator[str]:
-    """The section of a calibration's report, as Markdown blocks."""
-    yield "### A method against itself (A/A)"
-    if calibration is None or data.reference is None or not data.rivals:
-        yield "Fewer than two pairs of cells finished, so the spread of this machine is not known."
-        return
-    ours, theirs = data.finished[data.rivals[0]], data.finished[data.reference]
+def section(run: RunView, data: DatasetView) -> Markdown | None:
+    """A row for each measure with its spread; None in the report of any other run."""
+    if run.record.purpose != "calibration":
+        return None
+    known = run.calibration
+    if known is None or data.reference is None or not data.rivals:
+        return prose(TEXT, table=None)
+    first, second = data.reference, data.rivals[0]
     rows = []
-    for field, spread in calibration.spread.items():
-        measure = Measure(NAMES[field], field, MIB if field.endswith("_bytes") else 1.0)
-        ratio = ratio_estimate(paired_ratios(measure.values(ours), measure.values(theirs)))
-        assert ratio is not None
-        assert ratio.low is not None
-        assert ratio.high is not None
-        bounds = [noise_bound(calibration, field, seeds) for seeds in _SEEDS]
-        rows.append(
-            [
-                NAMES[field],
-                f"{ratio.mean:.4f}",
-                f"{ratio.low:.4f} to {ratio.high:.4f}",
-                "yes" if ratio.low <= 1 <= ratio.high else "no",
-                _factor(spread),
-                *(MISSING if bound is None else _factor(bound) for bound in bounds),
-            ]
-        )
+    for field, spread in known.spread.items():
+        ratio = ratio_estimate(paired(data, MEASURES[field], second, first))
+        bounds = [noise_bound(known, field, seeds) for seeds in SEEDS]
+        noise = [MISSING if bound is None else factor(bound) for bound in bounds]
+        rows.append([MEASURES[field].name, *_ratio(ratio), factor(spread), *noise])
     headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
-    yield markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in _SEEDS)], rows)
-    t = number(student_t(calibration.pairs))
-    yield (
-        f"{plural(calibration.pairs, 'pair')} of cells with the same method, seed and work, one right after the other, "
-        "in turns first. *Ratio* is the second name's over the first's: the geometric mean over pairs, with its "
-        "interval. *Spread of a pair* is the root mean square of the logarithm of a pair's ratio. *Noise* is the "
-        f"factor that {CONFIDENCE:.0%} of comparisons of this method with itself are expected to stay within, with "
-        f"that many seeds (Student's t with {calibration.pairs} degrees of freedom, {t}, times the spread, over the "
-        f"root of the number of seeds, in logarithms; from {MIN_PAIRS} pairs on); reports of later runs on such a "
-        "machine, with these threads and this device, print smaller differences as 'within noise'."
-    )
-    gaps = paired_differences(TEST_ACCURACY.values(ours), TEST_ACCURACY.values(theirs))
-    differing = sum(gap != 0 for gap in gaps)
-    yield (
-        "Test accuracies were the same in both cells of every pair: the same seed gives the same result here."
-        if not differing
-        else f"Test accuracies differed in {differing} of {plural(len(gaps), 'pair')}: the same seed does not give the "
-        "same result on this device."
+    gaps = paired(data, TEST_ACCURACY, second, first)
+    return prose(
+        TEXT,
+        table=markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in SEEDS)], rows),
+        pairs=known.pairs,
+        confidence=f"{CONFIDENCE:.0%}",
+        t=number(student_t(known.pairs)),
+        min_pairs=MIN_PAIRS,
+        differing=sum(gap != 0 for gap in gaps),
+        compared=len(gaps),
     )
 
 
-def noise(data: DatasetView) -> Iterator[str]:
-    """What 'within noise' means in this report, as a Markdown block; or that nothing is known of it."""
-    known = data.calibration
-    if known is None:
-        if any(cell.machine is not None for cell in data.cells):
-            yield (
-                "How much a method differs from itself on this machine is not known: `python -m bench.calibrate`, run "
-                "here before, would let this report mark differences that are within that noise."
-            )
-        return
-    if known.pairs < MIN_PAIRS:
-        yield (
-            f"The calibration {code(known.run_id)} has {plural(known.pairs, 'pair')}, and it takes {MIN_PAIRS} to "
-            "know what is within noise: nothing is marked so."
-        )
-        return
-    seeds = max((len(data.shared_seeds(method)) for method in data.rivals), default=1) or 1
-    bounds = [
-        f"{_factor(bound)} in {NAMES[field]}"
-        for field in _COMPARED
-        if (bound := noise_bound(known, field, seeds)) is not None
-    ]
-    yield (
-        f"*Within noise*: {code(known.method)} against itself on such a machine, in {plural(known.pairs, 'pair')} of "
-        f"cells on {known.dataset} with {number(known.seconds)} s of training each (calibration {code(known.run_id)}), "
-        f"is expected to stay within {listed(bounds)} in 95 of 100 comparisons over {plural(seeds, 'seed')}; with "
-        "fewer seeds the factors are larger. It says how steady the machine was then, for cells as long as those, one "
-        "right after the other; a machine that drifts over a whole run has more noise than that."
-    )
-
-
-def _factor(log_ratio: float) -> str:
+def factor(log_ratio: float) -> str:
+    """The factor either way that a distance in logarithms is."""
     return f"×/÷ {number(math.exp(log_ratio), 4)}"
+
+
+def _ratio(ratio: RatioEstimate | None) -> list[str]:
+    assert ratio is not None
+    assert ratio.low is not None
+    assert ratio.high is not None
+    within = "yes" if ratio.low <= 1 <= ratio.high else "no"
+    return [f"{ratio.mean:.4f}", f"{ratio.low:.4f} to {ratio.high:.4f}", within]

@@ -1,19 +1,50 @@
-"""What each block has learned, from the diagnostics in the results: tables and the words around them."""
+"""What each block has learned, from the diagnostics in the results: frames, tables and the words around them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import pandas as pd
 
-from reports.formats.markdown import MISSING, alike, code, codes, markdown_table, number, plural
+from reports.formats.markdown import MISSING, Markdown, alike, code, markdown_table, number, plural
+from reports.formats.prose import prose
 from reports.statistics.diagnostics import block_frame, looks, methods_in, step_frame
-from reports.view import DatasetView
+from reports.view import DatasetView, RunView
 
 NEAR_THE_END = 0.5
 """Percentage points within which an accuracy counts as the final one."""
 MAX_TIMES = 11
 """Columns of times in one table."""
+TEXT = """
+### What each block learns
+
+Measured on {{ images }} validation images after each evaluated epoch. This is not part of training, of the times above,
+or of any choice.
+
+{{ figures["blocks"] }}
+
+{% if tables %}*Own task*: the class of a block's estimate given the image and the true label noised to the block's
+level, which is what blocks are trained on
+{%- if others %} (not those of {{ others | codes }}, which learn from what inference gives them){% endif %}. A late
+block gets almost the label itself, so high accuracy says little there. *Image and pure noise*: the same with noise in
+place of the noised label, so that only the image can tell; a late block has never seen so much noise, and may fail at
+this and still serve its purpose. *Denoising error*: the mean squared distance of the estimate from the label's
+embedding on the block's own task, divided by the mean squared length of embeddings: 0 is perfect, 1 is an answer of
+zero. A method with one network for all times is shown at some of them.
+
+{{ from_image | bullets }}
+
+{{ tables }}
+
+{{ figures["blocks-by-epoch"] }}{% endif %}
+
+{% if steps %}Validation accuracy (%) on these images if inference is stopped early, after the last epoch, means over
+seeds. The noise is drawn separately from that behind the accuracies above.
+
+{{ steps }}
+
+{{ figures["accuracy-by-step"] }}
+
+{{ decided | bullets }}{% endif %}
+"""
 
 
 def blocks_table(rows: pd.DataFrame) -> str:
@@ -59,76 +90,53 @@ def steps_table(rows: pd.DataFrame) -> str:
     return markdown_table(["stopped at time", *(f"{time:.3g}" for time in times)], body)
 
 
-def sections(data: DatasetView, drawn: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The section's blocks of Markdown; nothing where nothing was looked at after the last epoch.
-
-    Args:
-        data: the data set.
-        drawn: Markdown of the pictures by name: `blocks`, `blocks-by-epoch`, `accuracy-by-step`.
-    """
+def section(run: RunView, data: DatasetView) -> Markdown | None:
+    """Tables, figures and sentences; None if no method was looked at after the last epoch."""
     blocks, steps = block_frame(data, only_last=True), step_frame(data)
     if blocks.empty and steps.empty:
-        return
-    images = {found.images for *_, found in looks(data)}
-    yield "### What each block learns"
-    yield (
-        f"Looked at on {' or '.join(f'{count:,}' for count in sorted(images))} validation images after each evaluated "
-        "epoch. It takes no part in training, in the times above, or in choosing anything."
+        return None
+    images = sorted({found.images for *_, found in looks(data)})
+    tables = []
+    for method in methods_in(blocks):
+        rows = blocks[blocks["method"] == method]
+        seeds = plural(rows["seed"].nunique(), "seed")
+        tables.append(f"{code(method)} after the last epoch, means over {seeds}:\n\n{blocks_table(rows)}")
+    return prose(
+        TEXT,
+        images=" or ".join(f"{count:,}" for count in images),
+        figures={name: data.figures.get(name, "") for name in ("blocks", "blocks-by-epoch", "accuracy-by-step")},
+        others=methods_in(blocks[~blocks["is_own_task"]]) if not blocks.empty else [],
+        from_image=_from_the_image(blocks) if not blocks.empty else [],
+        tables="\n\n".join(tables),
+        steps="" if steps.empty else steps_table(steps),
+        decided=[] if steps.empty else _when_decided(steps),
     )
-    if not blocks.empty:
-        yield from drawn.get("blocks", [])
-        yield (
-            "*Own task*: the class of a block's estimate when it gets the image and the true label noised to its "
-            f"level, which is what blocks are trained on{_but(blocks)}. A late block gets nearly the label itself, so "
-            "there a high figure says little. *Image and pure noise*: the same with noise in place of the noised "
-            "label, so that only the image can tell; a late block has never seen so much noise, and may do badly on "
-            "it and yet serve its purpose. *Denoising error* is the mean squared distance of the estimate from the "
-            "label's embedding on the block's own task, divided by the mean squared length of embeddings: 0 is "
-            "perfect, and 1 is what an answer of zero gets. A method with one network for all times is shown at some "
-            "of them."
-        )
-        yield "\n".join(f"- {sentence}" for sentence in _from_the_image(blocks))
-        for method in methods_in(blocks):
-            rows = blocks[blocks["method"] == method]
-            yield f"{code(method)} after the last epoch, means over {plural(rows['seed'].nunique(), 'seed')}:"
-            yield blocks_table(rows)
-        yield from drawn.get("blocks-by-epoch", [])
-    if not steps.empty:
-        yield (
-            "Validation accuracy (%) on these images if inference stopped on its way, after the last epoch, means over "
-            "seeds. The noise is another draw than that behind the accuracies above."
-        )
-        yield steps_table(steps)
-        yield from drawn.get("accuracy-by-step", [])
-        yield "\n".join(f"- {sentence}" for sentence in _when_decided(steps))
 
 
-def _but(blocks: pd.DataFrame) -> str:
-    """What to add where a method's blocks are trained on something else."""
-    others = methods_in(blocks[~blocks["is_own_task"]])
-    return f" (not those of {codes(others)}, which learn from what inference gives them)" if others else ""
-
-
-def _from_the_image(blocks: pd.DataFrame) -> Iterator[str]:
+def _from_the_image(blocks: pd.DataFrame) -> list[str]:
     means = blocks.groupby(["method", "time"])["image_accuracy"].mean()
+    sentences = []
     for method in methods_in(blocks):
         curve = means[method]
         first, last = number(float(curve.iloc[0]), decimals=2), number(float(curve.iloc[-1]), decimals=2)
-        yield (
-            f"Given the image and pure noise, {code(method)} is right on {first}% of the images at time "
-            f"{curve.index[0]:.3g} and on {last}% at time {curve.index[-1]:.3g}."
+        sentences.append(
+            f"Given the image and pure noise, {code(method)} classifies {first}% of the images correctly at time "
+            f"{curve.index[0]:.3g} and {last}% at time {curve.index[-1]:.3g}."
         )
+    return sentences
 
 
-def _when_decided(steps: pd.DataFrame) -> Iterator[str]:
+def _when_decided(steps: pd.DataFrame) -> list[str]:
     means = steps.groupby(["method", "time"])["accuracy"].mean()
+    sentences = []
     for method in methods_in(steps):
         curve = means[method]
         final = float(curve.iloc[-1])
         far = curve.index[(curve - final).abs() > NEAR_THE_END]
         first = curve.index[0] if far.empty else curve.index[curve.index > far[-1]][0]
         position = int(curve.index.get_loc(first))
-        yield (
+        sentences.append(
             f"{code(method)} is within {NEAR_THE_END} points of its final {number(final, decimals=2)}% from time "
             f"{first:.3g} on (step {position} of the {len(curve) - 1} shown)."
         )
+    return sentences

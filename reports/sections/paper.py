@@ -1,18 +1,41 @@
-"""Accuracies beside those that the paper publishes for the same method and embedding, and how the two runs differ."""
+"""Beside the paper: accuracies next to those that it publishes for the same method and embedding, and what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.formats.markdown import MISSING, ONE_SEED, code, codes, listed, markdown_table, number, plus_minus
-from reports.published.paper import EMBEDDINGS, AccuracyRow, Entry, paper_dataset, published, table_1_entry
+from reports.formats.markdown import MISSING, ONE_SEED, Markdown, code, codes, markdown_table, number, plus_minus, span
+from reports.formats.prose import prose
+from reports.published.paper import EMBEDDINGS, Entry, paper_dataset, published, table_1_entry
 from reports.statistics.estimates import Estimate, estimate
-from reports.statistics.measures import TEST_ACCURACY
-from reports.tables import GPU_MEMORY
-from reports.view import DatasetView
-from results.schema import CellResult, DataRecord
+from reports.statistics.measures import GPU_MEMORY, TEST_ACCURACY
+from reports.view import DatasetView, RunView
+from results.schema import CellResult
+
+TEXT = """
+{% if quoted or table %}### Beside the paper{% endif %}
+
+{{ table }}
+
+{% if table %}*Difference* is ours minus the paper's mean: below 0 is less accurate than the paper. Our accuracy is
+measured after the last epoch, as a mean over seeds. The paper's ({{ source }}, table 1; epochs: table 3) is a mean of
+15 values, 3 seeds × 5 inference runs; the spread that it prints, and calls a standard error, is not comparable with our
+interval and is left out. {% if augmented %}No augmentation in the paper; what was done here is under [Data](#data).
+{%- else %}No augmentation, in the paper or here.{% endif %} Those tables do not give the number of training images, nor
+every option; ours are under [Options of the methods](#options-of-the-methods).
+
+{{ differences | bullets }}{% endif %}
+
+{% if quoted %}The paper's table 1 also quotes methods whose training its table 3 does not describe:
+{{ quoted | listed }}{% if not table %} ({{ source }}){% endif %}.{% endif %}
+"""
+GPU_TEXT = """
+GPU memory allocated by the process with one-hot embeddings, in the paper's table 2 ({{ source }}):
+{{ theirs | join(", ") }}. The paper names neither the GPU nor the tool, so compare only which method needs more, not
+the figures themselves.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +53,21 @@ class Comparison:
         return estimate(TEST_ACCURACY.values(self.cells).values())
 
 
+def section(run: RunView, data: DatasetView) -> Markdown | None:
+    """The table and how the two trainings differ; None where table 1 has nothing for any method of the data set."""
+    found, quoted = comparisons(data), _quoted(data)
+    if not found and not any("(here" in text for text in quoted):
+        return None
+    return prose(
+        TEXT,
+        table=table(data, found) if found else "",
+        source=f"{published().source} {published().version}",
+        augmented=any(cell.config.augment != "none" for each in found for cell in each.cells),
+        differences=differences(found),
+        quoted=quoted,
+    )
+
+
 def comparisons(data: DatasetView) -> list[Comparison]:
     """Every method of a data set beside its entry of table 1; empty where there is none."""
     found = []
@@ -42,66 +80,25 @@ def comparisons(data: DatasetView) -> list[Comparison]:
     return found
 
 
-def section(data: DatasetView) -> Iterator[str]:
-    """The section as Markdown blocks; nothing where no method has an entry of the paper's."""
-    found = comparisons(data)
-    paper = published()
-    quoted = _quoted(data)
-    if not found:
-        if any(row.here in _finished(data) for row, _ in quoted):
-            yield "### Beside the paper"
-            yield f"{_context(data, quoted)} ({paper.source} {paper.version})."
-        return
-    yield "### Beside the paper"
-    yield table(data, found)
-    yield (
-        "*Difference* is ours minus the paper's mean: below 0 is less accurate than the paper. Ours is after the last "
-        f"epoch, a mean over seeds. The paper's ({paper.source} {paper.version}, table 1; epochs: table 3) is a mean "
-        "of 15 values, 3 seeds × 5 inference runs; the spread that it prints, and calls a standard error, is not the "
-        f"interval shown for ours, and is left out. {_augmentation(found)} How many images it trained "
-        "on is not in those tables, nor is every option: those used here are under "
-        "[Options of the methods](#options-of-the-methods)."
-    )
-    yield "\n".join(f"- {sentence}" for sentence in differences(found))
-    if quoted:
-        yield f"{_context(data, quoted)}."
-
-
-def _augmentation(found: Iterable[Comparison]) -> str:
-    if all(cell.config.augment == "none" for each in found for cell in each.cells):
-        return "No augmentation, in the paper or here."
-    return "No augmentation in the paper; what was done here is under [Data](#data)."
-
-
-def table(data: DatasetView, found: Iterable[Comparison]) -> str:
+def table(data: DatasetView, found: Iterable[Comparison]) -> Markdown:
     """One row a method: accuracies in percent, their difference in points, and what both were trained for."""
-    headers = [
-        "method",
-        "the paper's row",
-        "seeds",
-        "ours, %",
-        "the paper's, %",
-        "difference, points",
-        "our epochs × images",
-        "the paper's epochs",
-    ]
     rows = []
     for each in found:
-        n, planned, ours = len(each.cells), data.planned[each.method], each.ours
-        gap = MISSING if ours is None else number(ours.mean - each.entry.percent, decimals=2, signed=True)
+        n, planned, ours, entry = len(each.cells), data.planned[each.method], each.ours, each.entry
         rows.append(
             [
                 code(each.method),
-                f"{each.entry.row}, {EMBEDDINGS[each.entry.embedding]}",
+                f"{entry.row}, {EMBEDDINGS[entry.embedding]}",
                 str(n) if n == planned else f"{n} of {planned}",
                 plus_minus(ours, decimals=2, expected=n) + (ONE_SEED if ours is not None and ours.n == 1 else ""),
-                number(each.entry.percent, decimals=2),
-                gap,
-                f"{_span(cell.config.epochs for cell in each.cells)} × {_images(each.cells)}",
-                str(each.entry.epochs),
+                number(entry.percent, decimals=2),
+                MISSING if ours is None else number(ours.mean - entry.percent, decimals=2, signed=True),
+                f"{span(cell.config.epochs for cell in each.cells)} × {_images(each.cells)}",
+                str(entry.epochs),
             ]
         )
-    return markdown_table(headers, rows, text_columns=2)
+    headers = ["method", "the paper's row", "seeds", "ours, %", "the paper's, %", "difference, points"]
+    return markdown_table([*headers, "our epochs × images", "the paper's epochs"], rows, text_columns=2)
 
 
 def differences(found: Iterable[Comparison]) -> list[str]:
@@ -112,34 +109,7 @@ def differences(found: Iterable[Comparison]) -> list[str]:
     return [f"{codes(dict.fromkeys(names))}: {sentence}" for sentence, names in methods.items()]
 
 
-def _quoted(data: DatasetView) -> list[tuple[AccuracyRow, float]]:
-    """The rows of table 1 that nothing here can be held against, and their percentages on this data set."""
-    name = paper_dataset(data.name)
-    return [
-        (row, values[name])
-        for row in published().accuracy
-        if row.method is None
-        for values in row.percent.values()
-        if name in values
-    ]
-
-
-def _context(data: DatasetView, quoted: Sequence[tuple[AccuracyRow, float]]) -> str:
-    """What these rows say, with our names of those that finished here, as a sentence without its full stop."""
-    here = _finished(data)
-    entries = [
-        f"{row.row} {number(percent, decimals=2)}%{f' (here {code(row.here)})' if row.here in here else ''}"
-        for row, percent in quoted
-    ]
-    return f"For methods of whose training the paper's table 3 says nothing, its table 1 has {listed(entries)}"
-
-
-def _finished(data: DatasetView) -> set[str]:
-    """The registry's names of the methods with a finished cell."""
-    return {cell.method_name for cells in data.finished.values() for cell in cells}
-
-
-def gpu_memory(data: DatasetView) -> str | None:
+def gpu_memory(data: DatasetView) -> Markdown | None:
     """The paper's GPU memory for the methods whose own was measured; None where there is nothing to set beside it."""
     name = paper_dataset(data.name)
     rows = {row.method: row.gigabytes for row in published().gpu_memory}
@@ -148,42 +118,43 @@ def gpu_memory(data: DatasetView) -> str | None:
         measured = any(measure.values(each.cells) for measure in GPU_MEMORY)
         if name and measured and each.entry.embedding == "onehot" and name in rows.get(each.entry.method, {}):
             theirs[each.entry.method] = f"{code(each.entry.method)} {rows[each.entry.method][name]:.2f} GB"
-    if not theirs:
-        return None
-    return (
-        f"The paper's table 2 ({published().source}) has, for the GPU memory that the process allocated, with one-hot "
-        f"embeddings: {', '.join(theirs.values())}. It names neither the card nor the tool that it measured with, so "
-        "which method needs more can be compared with the table above, and the figures themselves cannot."
-    )
+    return prose(GPU_TEXT, source=published().source, theirs=theirs.values()) if theirs else None
+
+
+def _quoted(data: DatasetView) -> list[str]:
+    """The rows of table 1 that nothing here can be compared with, and our names of those that finished here."""
+    name, here = paper_dataset(data.name), {cell.method_name for cell in data.cells}
+    return [
+        f"{row.row} {number(values[name], decimals=2)}%{f' (here {code(row.here)})' if row.here in here else ''}"
+        for row in published().accuracy
+        if row.method is None
+        for values in row.percent.values()
+        if name in values
+    ]
 
 
 def _difference(each: Comparison) -> str:
-    cells = each.cells
-    epochs = {cell.config.epochs for cell in cells}
-    images = [cell.data for cell in cells if cell.data is not None]
+    epochs = {cell.config.epochs for cell in each.cells}
+    images = [cell.data for cell in each.cells if cell.data is not None]
     subset = any(record.n_train < record.n_train_available for record in images)
     partial = any(record.partial for record in images)
-
-    count = f"{_span(epochs)} {'epoch' if epochs == {1} else 'epochs'}"
-    on = f"on {_images(cells, of=subset)} images"
+    trained = f"{span(epochs)} {'epoch' if epochs == {1} else 'epochs'}"
+    on = f"on {_images(each.cells, of=subset)} images"
     if partial:
-        on += " of files that hold only a part of the published data set"
-    other = [*_settings(each)]
-    if epochs == {each.entry.epochs} and not (other or subset or partial):
-        held_out = f" ({_span(record.n_val for record in images)} more are held out for validation)" if images else ""
-        return (
-            f"{count} {on}{held_out}: epochs, optimiser and hyperparameters are the paper's as far as table 3 has them."
-        )
+        on += " of files that contain only part of the published data set"
+    other = ", ".join(_settings(each))
     same = epochs == {each.entry.epochs}
-    trained = f"{count}, as the paper's, {on}" if same else f"{count} {on} against the paper's {each.entry.epochs}"
-    return "; ".join([trained, *([", ".join(other)] if other else [])]) + ": not a reproduction."
+    if same and not (other or subset or partial):
+        held_out = f" ({span(record.n_val for record in images)} more are held out for validation)" if images else ""
+        return f"{trained} {on}{held_out}: epochs, optimiser and hyperparameters are those of the paper's table 3."
+    compared = f"{trained}, as in the paper, {on}" if same else f"{trained} {on}, the paper {each.entry.epochs}"
+    return f"{compared}{'; ' if other else ''}{other}: not a reproduction."
 
 
 def _settings(each: Comparison) -> Iterator[str]:
-    """`steps 40 against 1,000` for augmentation and all that table 3 has, epochs apart, that was another here."""
+    """`steps 40 instead of 1,000` for augmentation and whatever else in table 3 but epochs was different here."""
     configs = [cell.config for cell in each.cells]
-    shared = published().training_of_all
-    training = published().training_of(each.entry.method)
+    shared, training = published().training_of_all, published().training_of(each.entry.method)
     assert training is not None  # an entry has one
     settings: list[tuple[str, Any, list[Any]]] = [
         ("optimiser", training.optimizer, [config.optimizer for config in configs]),
@@ -192,14 +163,12 @@ def _settings(each: Comparison) -> Iterator[str]:
         ("weight decay", shared.weight_decay, [config.weight_decay for config in configs]),
         ("augmentation", "none", [config.augment for config in configs]),
     ]
-    settings += [
-        (name, value, [config.options[name] for config in configs if name in config.options])
-        for name, value in training.options.items()
-    ]
+    for name, value in training.options.items():
+        settings.append((name, value, [config.options[name] for config in configs if name in config.options]))
     for name, theirs, ours in settings:
         other = dict.fromkeys(value for value in ours if _plain(value).lower() != _plain(theirs).lower())
         if other:
-            yield f"{name} {' or '.join(map(_plain, other))} against {_plain(theirs)}"
+            yield f"{name} {' or '.join(map(_plain, other))} instead of {_plain(theirs)}"
 
 
 def _plain(value: Any) -> str:
@@ -213,16 +182,5 @@ def _images(cells: Sequence[CellResult], *, of: bool = False) -> str:
     records = [cell.data for cell in cells if cell.data is not None]
     if not records:
         return MISSING
-
-    def span(count: Callable[[DataRecord], int]) -> str:
-        return _span(count(record) for record in records)
-
-    used = span(lambda record: record.n_train)
-    return f"{used} of the {span(lambda record: record.n_train_available)}" if of else used
-
-
-def _span(values: Iterable[int]) -> str:
-    """`5`, or `5 to 7` where they differ."""
-    known = list(values)
-    low, high = min(known), max(known)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    used = span(record.n_train for record in records)
+    return f"{used} of the {span(record.n_train_available for record in records)}" if of else used

@@ -1,58 +1,73 @@
-"""The ranking in words: the place of each method in accuracy, time and memory, most accurate method first."""
+"""Ranking: the place of each method in accuracy, time and memory, and the places that the seeds leave open to it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 
-from reports.formats.markdown import MISSING, code, codes, markdown_table, plural
+from reports.formats.markdown import MISSING, Markdown, code, markdown_table
+from reports.formats.prose import prose
 from reports.statistics.measures import (
     ACTIVATIONS,
     GPU_ALLOCATED,
     RSS_RISE,
     TEST_ACCURACY,
     TRAIN_SECONDS,
-    Measure,
     is_measured,
 )
 from reports.statistics.ranking import Place, places
 from reports.statistics.tests import EXACT_UP_TO, seeds_needed
 from reports.view import DatasetView, RunView
 
-_HEADERS = {
-    TEST_ACCURACY: "place in test accuracy",
-    TRAIN_SECONDS: "in training time",
-    RSS_RISE: "in peak memory increase",
-    GPU_ALLOCATED: "in GPU memory",
-    ACTIVATIONS: "in activations",
-}
+TEXT = """
+### Ranking
+
+{{ table }}
+
+A place is 1 + the number of methods with a better mean over seeds. Where the seeds leave more than one place open, the
+range is in brackets: the places above it are taken by methods shown to be better, those below it by methods shown to be
+worse. The test is the verdict's, on paired seeds, with Holm's correction for all pairs of methods in the column.
+{{ exact }} is counted exactly and needs no test.
+{% if told_apart %}Methods whose ranges overlap are not told apart, which does not show them to be equal.
+{%- elif seeds >= needed %}No two methods are told apart here, which does not show them to be equal.
+{%- else %}{{ seeds | plural("seed") | capitalize }} cannot tell any two of {{ ranked }} methods apart, however large
+the difference (
+{%- if needed <= exact_up_to %}{{ needed }} seeds could{% else %}nor could more: there are too many pairs{% endif %}),
+so the order may be chance.
+{%- endif %}
+{%- if sharing %} Times are left out: {{ sharing }}.{% endif %}
+
+{% if unranked %}Without a finished cell, and so without a place: {{ unranked | codes }}.{% endif %}
+"""
 
 
-def section(run: RunView, data: DatasetView) -> str | None:
-    """A table and how to read it; None with one method, or if no row of the run names a credit assignment."""
-    left_out = {TRAIN_SECONDS if data.sharing else None, RSS_RISE if is_measured(data, GPU_ALLOCATED) else None}
-    measures = [measure for measure in _HEADERS if measure not in left_out and is_measured(data, measure)]
-    if not data.credits or len(data.drawn) < 2 or not measures:
+def section(run: RunView, data: DatasetView) -> Markdown | None:
+    """A table with the most accurate method first; None for one method or where credit assignment is not known."""
+    if not data.credits or len(data.drawn) < 2:
         return None
-    columns = {measure: places(data, measure) for measure in measures}
-    first = columns[measures[0]]
-    methods = sorted(data.drawn, key=lambda method: first[method].by_mean if method in first else math.inf)
-    table = markdown_table(
-        ["method", "credit assignment", *(_HEADERS[measure] for measure in measures)],
-        [[code(m), data.credits[m], *(_text(found.get(m)) for found in columns.values())] for m in methods],
-        text_columns=2,
+    memory = GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else RSS_RISE
+    measures = [TEST_ACCURACY, *([] if data.sharing else [TRAIN_SECONDS]), memory, ACTIVATIONS]
+    columns = {measure: places(data, measure) for measure in measures if is_measured(data, measure)}
+    if not columns:
+        return None
+    first, *_ = columns.values()
+    rows = [
+        [code(method), data.credits[method], *(_text(found.get(method)) for found in columns.values())]
+        for method in sorted(data.drawn, key=lambda method: first[method].by_mean if method in first else math.inf)
+    ]
+    headers = ["method", "credit assignment", *(f"place in {measure.name}" for measure in columns)]
+    return prose(
+        TEXT,
+        table=markdown_table(headers, rows, text_columns=2),
+        exact=ACTIVATIONS.name.capitalize(),
+        told_apart=any(_is_settled(found) for measure, found in columns.items() if not measure.exact),
+        seeds=max(map(len, data.finished.values())),
+        needed=seeds_needed(len(data.drawn) * (len(data.drawn) - 1) // 2),
+        exact_up_to=EXACT_UP_TO,
+        ranked=len(data.drawn),
+        sharing=data.sharing,
+        unranked=[method for method in data.finished if method not in data.drawn],
     )
-    how_to_read = (
-        "A place is 1 + the number of methods with a better mean over seeds. Where the seeds leave more than one place "
-        "open, the range is in brackets: the places above it are taken by methods shown to be better, those below it "
-        "by methods shown to be worse. The test is the verdict's, on paired seeds, with Holm's correction for all "
-        "pairs of methods in the column. Activations are counted exactly and need no test. "
-        + _what_seeds_can_tell(data, columns)
-        + (f" Times are left out: {data.sharing}." if data.sharing else "")
-    )
-    unranked = [method for method in data.finished if method not in data.drawn]
-    note = f"Without a finished cell, and so without a place: {codes(unranked)}."
-    return "\n\n".join(["### Ranking", table, how_to_read, *([note] if unranked else [])])
 
 
 def _text(place: Place | None) -> str:
@@ -61,16 +76,6 @@ def _text(place: Place | None) -> str:
     return str(place.by_mean) + ("" if place.first == place.last else f" ({place.first}–{place.last})")
 
 
-def _what_seeds_can_tell(data: DatasetView, columns: Mapping[Measure, Mapping[str, Place]]) -> str:
-    ranked, seeds = len(data.drawn), max(len(cells) for cells in data.finished.values())
-    needed = seeds_needed(ranked * (ranked - 1) // 2)
-    varying = [found for measure, found in columns.items() if not measure.exact]
-    if any((place.first, place.last) != (1, len(found)) for found in varying for place in found.values()):
-        return "Methods whose ranges overlap are not told apart, which does not show them to be equal."
-    if seeds >= needed:
-        return "No two methods are told apart here, which does not show them to be equal."
-    enough = f"{needed} seeds could" if needed <= EXACT_UP_TO else "nor could more: there are too many pairs"
-    return (
-        f"{plural(seeds, 'seed').capitalize()} cannot tell any two of {ranked} methods apart, however large the "
-        f"difference ({enough}), so the order may be chance."
-    )
+def _is_settled(found: Mapping[str, Place]) -> bool:
+    """Whether any method's range is narrower than all places."""
+    return any((place.first, place.last) != (1, len(found)) for place in found.values())

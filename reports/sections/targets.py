@@ -1,17 +1,35 @@
-"""What it took to reach a validation accuracy: training seconds, images and floating-point operations."""
+"""Reaching a validation accuracy: the training time, images and floating-point operations that it took."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports.formats.markdown import MISSING, code, markdown_table, number, plural
+from reports.formats.markdown import MISSING, Markdown, code, markdown_table, number
+from reports.formats.prose import prose
 from reports.statistics.estimates import median_with_misses
-from reports.view import DatasetView
+from reports.view import DatasetView, RunView
 from results.schema import CellResult
 
 FLOP_UNITS = {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9}
+TEXT = """
+### Reaching a validation accuracy
+
+{% if not tables %}{% if lowest is none %}No targets were recorded.
+{%- else %}No method reached {{ lowest }}% validation accuracy, the lowest of the targets.{% endif %}
+{% else %}What training took until the validation accuracy first reached the target: the median over seeds, with the
+number of seeds that reached it. A seed that did not reach it counts as infinite, so ∞ means that at least half of the
+seeds did not, and {{ missing }} that none did. Accuracy is checked
+{% if every == 1 %}once per epoch, so these are figures of whole epochs
+{%- else %}every {{ every }} epochs (`--eval-every`), so these figures are late by up to
+{{ (every - 1) | plural("epoch") }}{% endif %}; evaluation is not included.
+
+{{ tables }}
+
+{% if flops %}FLOPs are the images times the training FLOPs per image, as in the table of work above.{% endif %}
+{% endif %}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,62 +57,38 @@ EFFORTS = (
 )
 
 
-def table(data: DatasetView, effort: Effort) -> str | None:
+def section(run: RunView, data: DatasetView) -> Markdown:
+    """A table for each effort and how to read them."""
+    targets = {100 * float(target) for cell in data.cells for target in cell.seconds_to}
+    return prose(
+        TEXT,
+        tables="\n\n".join(found for effort in EFFORTS if (found := table(data, effort))),
+        lowest=f"{min(targets):g}" if targets else None,
+        missing=MISSING,
+        every=max(cell.config.eval_every for cell in data.cells),
+        flops=any(_flops_to(cell) for cell in data.cells),
+    )
+
+
+def table(data: DatasetView, effort: Effort) -> Markdown | None:
     """The median over seeds for each validation accuracy; None where no method reached any of them."""
     spent = {method: [effort.spent(cell) for cell in cells] for method, cells in data.finished.items() if cells}
     targets = sorted({target for cells in spent.values() for cell in cells for target in cell}, key=float)
     known = [value for cells in spent.values() for cell in cells for value in cell.values() if value is not None]
     if not known:
         return None
-    unit, scale = _unit(effort, max(known))
+    unit, scale = "", 1.0
+    if effort.units is not None:
+        unit, scale = next((each for each in effort.units.items() if max(known) >= each[1]), ("FLOP", 1.0))
     rows = []
     for method, cells in spent.items():
         row = [code(method)]
         for target in targets:
             values = [cell[target] for cell in cells if target in cell]
             reached = sum(value is not None for value in values)
-            row.append(f"{_median(values, scale)} ({reached} of {len(values)})" if reached else MISSING)
+            median = median_with_misses(values) / scale if reached else math.nan
+            shown = number(median) if math.isfinite(median) else "∞"
+            row.append(f"{shown} ({reached} of {len(values)})" if reached else MISSING)
         rows.append(row)
-    headers = [f"{float(target) * 100:g}%" for target in targets]
-    return f"{effort.name}{unit}:\n\n{markdown_table(['method', *headers], rows)}"
-
-
-def section(data: DatasetView) -> Iterator[str]:
-    """The tables and how to read them, as Markdown blocks."""
-    tables = [found for effort in EFFORTS if (found := table(data, effort))]
-    if not tables:
-        targets = sorted({float(target) for cell in data.cells for target in cell.seconds_to})
-        yield (
-            f"No method reached {targets[0] * 100:g}% validation accuracy, the lowest of the targets."
-            if targets
-            else "No targets were recorded."
-        )
-        return
-    yield (
-        "What training took until the validation accuracy first reached the figure, as the median over seeds, with the "
-        "number of seeds that reached it. A seed that did not reach it counts as infinite: ∞ stands where half of the "
-        f"seeds or more did not, and {MISSING} where none did. Accuracy is looked at {_how_often(data)}; evaluation is "
-        "in none of them."
-    )
-    yield from tables
-    if any(_flops_to(cell) for cell in data.cells):
-        yield "FLOPs are the images times the FLOPs of training for each image, as in the table of work above."
-
-
-def _how_often(data: DatasetView) -> str:
-    every = max(cell.config.eval_every for cell in data.cells)
-    if every == 1:
-        return "once an epoch, so these are figures of whole epochs"
-    return f"every {every} epochs (`--eval-every`), so these figures are late by up to {plural(every - 1, 'epoch')}"
-
-
-def _unit(effort: Effort, most: float) -> tuple[str, float]:
-    if effort.units is None:
-        return "", 1.0
-    name, scale = next(((name, scale) for name, scale in effort.units.items() if most >= scale), ("FLOP", 1.0))
-    return f", {name}", scale
-
-
-def _median(values: Sequence[float | None], scale: float) -> str:
-    median = median_with_misses(values) / scale
-    return number(median) if math.isfinite(median) else "∞"
+    headers = ["method", *(f"{float(target) * 100:g}%" for target in targets)]
+    return f"{effort.name}{unit and f', {unit}'}:\n\n{markdown_table(headers, rows)}"

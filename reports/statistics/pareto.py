@@ -8,11 +8,7 @@ from statistics import fmean
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
-COSTS = {
-    TRAIN_SECONDS: "training time",
-    ACTIVATIONS: "activations held for backward",
-    GPU_ALLOCATED: "peak GPU memory allocated",
-}
+COSTS = {measure: measure.name for measure in (TRAIN_SECONDS, ACTIVATIONS, GPU_ALLOCATED)}
 """What accuracy is set against, and what it is called in a sentence."""
 
 

@@ -29,7 +29,8 @@ def view_of(*cells: CellResult, planned: list[CellResult] | None = None) -> Data
 
 
 def section(*cells: CellResult) -> str:
-    return "\n".join(paper.section(view_of(*cells)))
+    run = arrange(make_run(cells), cells)
+    return paper.section(run, run.datasets[0]) or ""
 
 
 def differences(*cells: CellResult) -> list[str]:
@@ -87,21 +88,24 @@ def test_without_a_matching_row_there_is_no_section() -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"config": {"epochs": 7}}, "7 epochs on 54,000 images against the paper's 100: not a reproduction."),
-        ({"config": {"epochs": 1}}, "1 epoch on 54,000 images against the paper's 100: not a reproduction."),
-        ({"config": {"epochs": 200}}, "200 epochs on 54,000 images against the paper's 100: not a reproduction."),
+        ({"config": {"epochs": 7}}, "7 epochs on 54,000 images, the paper 100: not a reproduction."),
+        ({"config": {"epochs": 1}}, "1 epoch on 54,000 images, the paper 100: not a reproduction."),
+        ({"config": {"epochs": 200}}, "200 epochs on 54,000 images, the paper 100: not a reproduction."),
         (
             {"data": {"n_train": 10_000}},
-            "100 epochs, as the paper's, on 10,000 of the 54,000 images: not a reproduction.",
+            "100 epochs, as in the paper, on 10,000 of the 54,000 images: not a reproduction.",
         ),
         (
             {"data": {"partial": True}},
-            "54,000 images of files that hold only a part of the published data set: not a reproduction.",
+            "54,000 images of files that contain only part of the published data set: not a reproduction.",
         ),
-        ({"config": {"optimizer": "Adam"}}, "54,000 images; optimiser Adam against AdamW: not a reproduction."),
-        ({"config": {"lr": 0.01, "batch_size": 64}}, "; batch size 64 against 128, learning rate 0.01 against 0.001:"),
-        ({"config": {"weight_decay": 0.0}}, "; weight decay 0 against 0.001:"),
-        ({"config": {"augment": "standard"}}, "; augmentation standard against none: not a reproduction."),
+        ({"config": {"optimizer": "Adam"}}, "54,000 images; optimiser Adam instead of AdamW: not a reproduction."),
+        (
+            {"config": {"lr": 0.01, "batch_size": 64}},
+            "; batch size 64 instead of 128, learning rate 0.01 instead of 0.001:",
+        ),
+        ({"config": {"weight_decay": 0.0}}, "; weight decay 0 instead of 0.001:"),
+        ({"config": {"augment": "standard"}}, "; augmentation standard instead of none: not a reproduction."),
     ],
 )
 def test_what_differs_from_the_papers_training_is_said(overrides: dict[str, Any], said: str) -> None:
@@ -120,7 +124,7 @@ def test_training_as_in_table_3_is_not_called_something_else() -> None:
     (sentence,) = differences(cell("backprop"), cell())
     assert sentence == (
         "`backprop`, `noprop`: 100 epochs on 54,000 images (6,000 more are held out for validation): epochs, optimiser "
-        "and hyperparameters are the paper's as far as table 3 has them."
+        "and hyperparameters are those of the paper's table 3."
     )
 
 
@@ -132,9 +136,9 @@ def test_options_that_table_3_has_are_compared_and_methods_with_the_same_differe
         cell("noprop-fm", config={"options": options, "optimizer": "Adam"}),
     )
     assert found == [
-        "`noprop`: 100 epochs, as the paper's, on 54,000 images; eta 1 against 0.1: not a reproduction.",
-        "`noprop-ct`, `noprop-fm`: 100 epochs, as the paper's, on 54,000 images; steps 40 against 1,000: not "
-        "a reproduction.",
+        "`noprop`: 100 epochs, as in the paper, on 54,000 images; eta 1 instead of 0.1: not a reproduction.",
+        "`noprop-ct`, `noprop-fm`: 100 epochs, as in the paper, on 54,000 images; steps 40 instead of 1,000: "
+        "not a reproduction.",
     ]
 
 
@@ -143,7 +147,7 @@ def test_methods_that_only_the_paper_has_are_context() -> None:
     cifar = section(cell(dataset="cifar10"))
     assert "Difference target propagation 50.71%" in cifar
     assert "Forward-Forward" not in cifar
-    assert "table 1 has" not in section(cell(dataset="cifar100"))
+    assert "quotes methods" not in section(cell(dataset="cifar100"))
 
 
 def test_methods_that_the_paper_only_quotes_are_named_and_held_against_nothing() -> None:
@@ -162,7 +166,7 @@ def test_gpu_memory_of_the_paper_stands_beside_measured_one_hot_methods_only() -
     learned = {"options": AS_THE_PAPER["options"] | {"embedding": "learned"}}
     said = paper.gpu_memory(view_of(cell(**measured), cell("noprop[T=10]", **measured), cell("backprop")))
     assert said is not None
-    assert "with one-hot embeddings: `noprop` 0.49 GB. " in said
+    assert "with one-hot embeddings, in the paper's table 2 (arXiv 2503.24322): `noprop` 0.49 GB. " in said
     assert paper.gpu_memory(view_of(cell(), cell("backprop"))) is None
     assert paper.gpu_memory(view_of(cell(config=learned, **measured))) is None
     assert paper.gpu_memory(view_of(cell(dataset="digits", **measured))) is None

@@ -64,7 +64,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
         "Configuration",
         "Data",
         "Environment",
-        "What this does not show",
+        "Limitations",
     ]
     assert re.findall(r"^### (.+)$", section(report.read_text(), "## Results: digits"), re.MULTILINE) == [
         "Accuracy and time",
@@ -142,7 +142,7 @@ def test_methods_on_the_front_are_in_words_in_the_caption_and_in_the_text_for_th
     ]
     text = section(build_report(write_run(tmp_path / "run", cells)).read_text(), "### Accuracy against cost")
     assert "2 of 3 methods are not beaten by another: `forward` (90.00%), `backprop` (99.00%)." in text
-    fronts = "training time: forward, backprop; activations held for backward: noprop, backprop"
+    fronts = "training time: forward, backprop; activation memory: noprop, backprop"
     assert f"On the Pareto front, by cost: {fronts}.](" in text
     assert f"By cost, cheapest first: {fronts}. " in text
 
@@ -151,7 +151,7 @@ def test_times_of_cells_that_shared_the_machine_are_on_no_front_in_words(tmp_pat
     cells = make_cells(seeds=[0], epochs=1)
     text = build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))).read_text()
     assert "In test accuracy and training time together" not in text
-    assert "In test accuracy and activations held for backward together" in text
+    assert "In test accuracy and activation memory together" in text
 
 
 def test_cells_that_a_launcher_placed_are_said_to_be_and_their_times_not_compared(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_cells_that_a_launcher_placed_are_said_to_be_and_their_times_not_compare
     others = len(cells) - 1
     assert f"C{where}: `b` (1 cell) and `a` ({others} cells)." in section(text, "## Environment")
     assert f"Times are left out: c{where}." in section(text, "### Verdict")
-    assert f"C{where}: times, and images/s" in section(text, "## What this does not show")
+    assert f"C{where}: times, and images/s" in section(text, "## Limitations")
     assert f"C{where}, and energy is that of the whole machine" in section(text, "### Energy")
     assert "In test accuracy and training time together" not in text
     assert "**Disturbed**" not in text
@@ -187,10 +187,10 @@ def test_results_of_an_older_version_have_the_same_report_without_what_they_lack
 def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:
     cells = make_cells(seeds=[0, 1], epochs=2, gpu_peak_allocated_bytes=300 * MIB, gpu_peak_reserved_bytes=400 * MIB)
     text = build_report(write_run(tmp_path / "run", cells)).read_text()
-    assert "GPU peak allocated, MiB |   GPU peak reserved, MiB |" in text
+    assert "peak GPU memory, MiB |   peak GPU memory reserved, MiB |" in text
     assert "Peak GPU memory allocated: backprop 300 MiB" in text
     plain = build_report(write_run(tmp_path / "cpu", make_cells(seeds=[0], epochs=2))).read_text()
-    assert "GPU peak" not in plain
+    assert "peak GPU" not in plain
     assert "Peak GPU" not in plain
 
 

@@ -103,7 +103,7 @@ def test_larger_differences_are_not(tmp_path: Path) -> None:
     cells, record = near(0.0001)
     report = build_report(write_run(tmp_path / "run", cells, record)).read_text()  # type: ignore[arg-type]
     assert "(within noise)" not in report
-    assert "*Within noise*: `backprop` against itself" in report
+    assert "*Within noise*: `backprop` compared with itself" in report
 
 
 def test_another_machines_calibration_says_nothing(tmp_path: Path) -> None:
@@ -149,5 +149,5 @@ def test_too_few_pairs_mark_nothing_and_that_is_said(tmp_path: Path) -> None:
     cells, record = near(0.05)
     few = record.model_copy(update={"calibration": make_calibration(pairs=4)})  # type: ignore[attr-defined]
     report = build_report(write_run(tmp_path / "run", cells, few)).read_text()
-    assert "has 4 pairs, and it takes 5 to know what is within noise: nothing is marked so." in report
+    assert "has 4 pairs; it takes 5 to know what is within noise, so nothing is marked." in report
     assert "(within noise)" not in report

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.sections.limitations import caveats
-from reports.sections.matching import mismatches
+from reports.sections.limitations import section
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import (
@@ -27,8 +26,7 @@ FULL = 100
 
 
 def sentences(cells: Sequence[CellResult], planned: Sequence[CellResult] | None = None) -> str:
-    view = arrange(make_run(planned or cells), cells)
-    return "\n".join(caveats(view, mismatches(view)))
+    return section(arrange(make_run(planned or cells), cells))
 
 
 def cells_with(**overrides: Any) -> list[CellResult]:
@@ -60,7 +58,7 @@ GPU = {"config": make_config(epochs=FULL, device="cuda:0")}
 CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     ("One seed says", lambda: sentences(make_cells(seeds=[0])), lambda: sentences(cells_with())),
     ("Few seeds", lambda: sentences(make_cells(seeds=range(4))), lambda: sentences(cells_with())),
-    ("Intervals are over seeds", lambda: sentences(cells_with()), lambda: sentences(make_cells(seeds=[0]))),
+    ("Intervals and verdict cover", lambda: sentences(cells_with()), lambda: sentences(make_cells(seeds=[0]))),
     (
         "overlaps that of `backprop`",
         lambda: sentences(accuracies(0.97, 0.971, 6)),
@@ -102,25 +100,25 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(cells_with()),
     ),
     (
-        "5 epochs of training, against the paper's 100",
+        "5 epochs of training, compared with the paper's 100",
         lambda: sentences(cells_with(config=make_config(epochs=5))),
         lambda: sentences(cells_with()),
     ),
     ("no search for hyperparameters", lambda: sentences(cells_with()), lambda: sentences([make_cell()])),
     (
-        "the best that a search of 20 trials of 3 epochs on 5,000 training images came across",
+        "the best found by a search of 20 trials of 3 epochs on 5,000 training images",
         lambda: sentences(tuned("noprop")),
         lambda: sentences(cells_with()),
     ),
     ("no search for hyperparameters", lambda: sentences(cells_with()), lambda: sentences(tuned("noprop"))),
-    ("accuracy of `noprop[tuned]` flatters", lambda: sentences(tuned("noprop")), lambda: sentences(cells_with())),
+    ("accuracy of `noprop[tuned]` is optimistic", lambda: sentences(tuned("noprop")), lambda: sentences(cells_with())),
     (
-        "a search chose the hyperparameters of `noprop[tuned]`, but none those of `backprop`",
+        "a search chose the hyperparameters of `noprop[tuned]`, but not those of `backprop`",
         lambda: sentences(tuned("noprop")),
         lambda: sentences(tuned("noprop", "backprop")),
     ),
     (
-        "a search chose the hyperparameters of `backprop[tuned]`, but none those of `noprop`",
+        "a search chose the hyperparameters of `backprop[tuned]`, but not those of `noprop`",
         lambda: sentences(tuned("backprop")),
         lambda: sentences(tuned("noprop")),
     ),
@@ -156,15 +154,15 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(cells_with()),
     ),
     (
-        "not an unchanged commit",
+        "not a clean commit",
         lambda: sentences(cells_with(environment=make_environment(commit="abc-dirty"))),
         lambda: sentences(cells_with()),
     ),
     ("failed at first", lambda: sentences(cells_with(attempt=2)), lambda: sentences(cells_with())),
     ("Everything ran on the CPU", lambda: sentences(cells_with()), lambda: sentences(cells_with(**GPU))),
-    ("Activation bytes are", lambda: sentences(cells_with()), lambda: sentences(cells_with(activation_bytes=None))),
+    ("Activation memory is", lambda: sentences(cells_with()), lambda: sentences(cells_with(activation_bytes=None))),
     (
-        "Peak resident memory is that of a whole process",
+        "Peak memory is that of the whole process",
         lambda: sentences(cells_with()),
         lambda: sentences(cells_with(peak_rss_bytes=None)),
     ),
@@ -190,10 +188,12 @@ def test_each_method_is_held_against_its_own_epochs_in_the_paper() -> None:
         for method in ("backprop", "noprop", "noprop[T=20]", "noprop-ct", "adjoint", "backprop-cnn")
     ]
     said = sentences(cells)
-    assert "cifar10: 20 epochs of training, against the paper's 150 for Backprop and NoProp-DT and 500 for" in said
+    assert (
+        "cifar10: 20 epochs of training, compared with the paper's 150 for Backprop and NoProp-DT and 500 for" in said
+    )
     assert "500 for NoProp-CT (arXiv 2503.24322, Table 3): this is not a reproduction" in said
     assert "Adjoint" not in said  # it was trained for longer than the paper's 4
-    assert "of training, against" not in sentences(cells[4:5])
+    assert "of training, compared" not in sentences(cells[4:5])
     assert "150 for Backprop (" in sentences(cells[5:])
 
 

@@ -14,7 +14,7 @@ from reports.figures.blocks import Blocks
 from reports.figures.blocks_by_epoch import MAX_METHODS, BlocksByEpoch
 from reports.figures.figure import Figure, FigureFile
 from reports.figures.style import method_styles
-from reports.sections.diagnostics import blocks_table, sections, steps_table
+from reports.sections.diagnostics import blocks_table, section, steps_table
 from reports.statistics.diagnostics import block_frame, methods_with_blocks, step_frame
 from reports.view import DatasetView, arrange
 from results.schema import BlockRecord, CellResult, DiagnosticsRecord, StepRecord
@@ -57,7 +57,8 @@ def cell_with(
 
 
 def text_of(cells: Sequence[CellResult]) -> str:
-    return "\n\n".join(sections(view_of(cells), {}))
+    run = arrange(make_run(cells), cells)
+    return section(run, run.datasets[0]) or ""
 
 
 def table_rows(table: str) -> list[list[str]]:
@@ -138,14 +139,15 @@ def test_the_step_from_which_accuracy_is_near_its_end_is_named(steps: Sequence[f
 
 def test_what_is_read_from_the_image_is_said_for_the_first_and_the_last_block() -> None:
     said = text_of([cell_with(look([0.9, 0.8, 0.2]))])
-    assert "Given the image and pure noise, `noprop` is right on 45.00% of the images at time 0 and on 10.00%" in said
+    start = "Given the image and pure noise, `noprop` classifies"
+    assert f"{start} 45.00% of the images correctly at time 0 and 10.00%" in said
 
 
 def test_the_number_of_seeds_is_of_those_with_diagnostics() -> None:
     cells = [cell_with(look([0.8]), seed=0), cell_with(look([0.9]), seed=1), cell_with(None, seed=2)]
     assert "`noprop` after the last epoch, means over 2 seeds:" in text_of(cells)
     assert "| 1       |                0.00 |         85.00 |" in text_of(cells)
-    assert "Looked at on 500 validation images" in text_of(cells)
+    assert "Measured on 500 validation images" in text_of(cells)
 
 
 def test_a_method_without_blocks_has_steps_only(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from reports.sections.pareto import sentences
+from reports.sections.pareto import fronts
 from reports.statistics.measures import TRAIN_SECONDS
 from reports.statistics.pareto import mean_points, pareto_front
 from reports.view import DatasetView, arrange
@@ -70,15 +70,15 @@ def cells_of(**methods: tuple[float, float, int]) -> list[CellResult]:
 
 def test_the_front_of_each_cost_is_named_cheapest_first() -> None:
     data = view_of(cells_of(backprop=(0.99, 20.0, 50), noprop=(0.98, 21.0, 5), forward=(0.90, 9.0, 6)))
-    assert list(sentences(data)) == [
+    assert fronts(data) == [
         "In test accuracy and training time together, 2 of 3 methods are not beaten by another: "
         "`forward` (90.00%), `backprop` (99.00%).",
-        "In test accuracy and activations held for backward together, 2 of 3 methods are not beaten by another: "
+        "In test accuracy and activation memory together, 2 of 3 methods are not beaten by another: "
         "`noprop` (98.00%), `backprop` (99.00%).",
     ]
-    (only,) = sentences(dataclasses.replace(data, sharing="cells ran 2 at a time"))
+    (only,) = fronts(dataclasses.replace(data, sharing="cells ran 2 at a time"))
     assert "training time" not in only
 
 
 def test_one_method_has_nothing_to_be_compared_with() -> None:
-    assert list(sentences(view_of(cells_of(backprop=(0.99, 20.0, 50))))) == []
+    assert fronts(view_of(cells_of(backprop=(0.99, 20.0, 50)))) == []

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from reports.sections.configuration import settings_table
 from reports.sections.hyperparameters import limits, section
-from reports.sections.matching import Mismatch, mismatches, settings_table
+from reports.sections.unmatched import Mismatch, mismatches
 from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_config, make_run, make_tuning
@@ -23,7 +24,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def shown(*cells: CellResult) -> str:
-    return "\n\n".join(section(view_of(*cells)))
+    return section(view_of(*cells))
 
 
 def tuned(
@@ -39,7 +40,7 @@ def test_what_was_not_searched() -> None:
         ["`mnist`", "`backprop`", "0.001", "0.001", "none", "not searched"],
         ["`mnist`", "`noprop[T=20,eta=2.0]`", "0.5", "0.001", "`T=20,eta=2.0`", "not searched"],
     ]
-    assert "*Not searched*: the preset's" in text
+    assert "*Not searched*: the defaults of the preset" in text
     assert "Optuna" not in text
 
 
@@ -134,5 +135,5 @@ def test_each_data_set_has_its_own_budget_in_the_caveats() -> None:
     text = "\n".join(limits(view_of(*cells)))
     assert "20 trials of 10 epochs on 5,000 training images" in text
     assert "20 trials of 3 epochs on 5,000 training images" in text
-    assert "covers it more thinly" not in text
-    assert "covers it more thinly" in "\n".join(limits(view_of(*cells, tuned("backprop"))))
+    assert "search space more thinly" not in text
+    assert "search space more thinly" in "\n".join(limits(view_of(*cells, tuned("backprop"))))

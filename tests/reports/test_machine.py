@@ -40,7 +40,7 @@ def test_disturbed_cells_are_named_in_the_report(tmp_path: Path) -> None:
     report = report_of(tmp_path, cells)
     assert "**Disturbed**: while 1 of 6 cells trained" in report
     assert f"`{cells[3].method}` seed {cells[3].seed} (50%)" in report
-    assert "1 cell trained while other processes" in report.split("## What this does not show")[1]
+    assert "1 cell trained while other processes" in report.split("## Limitations")[1]
 
 
 def test_cells_that_shared_the_machine_by_design_are_not_called_disturbed(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_results_from_before_there_was_watching_have_no_such_sections(tmp_path: 
 def test_energy_that_cannot_be_read_is_said_and_not_guessed(tmp_path: Path) -> None:
     report = report_of(tmp_path, make_cells(machine=make_machine()))
     section = report.split("### Energy")[1].split("###")[0]
-    assert "CPU packages: not readable here." in section
+    assert "CPU energy: not readable here." in section
     assert "|" not in section
 
 
@@ -103,7 +103,7 @@ def test_where_the_cards_energy_comes_from_is_said(tmp_path: Path, source: str, 
     )
     section = report_of(tmp_path, cells).split("### Energy")[1].split("###")[0]
     assert said in section
-    assert "GPU, J" in section
+    assert "GPU energy, J" in section
 
 
 def test_memory_over_time_needs_more_than_the_sample_at_the_start(tmp_path: Path) -> None:

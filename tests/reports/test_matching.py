@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports.sections.matching import Mismatch, mismatches, options_table, settings_table, unmatched_table
+from reports.sections.configuration import options_table, settings_table
+from reports.sections.unmatched import Mismatch, mismatches, unmatched_table
 from reports.view import RunView, arrange
 from results.schema import CellResult
 from tests.factories import make_cell, make_config, make_data, make_run

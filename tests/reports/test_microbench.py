@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reports.build import build_report
-from reports.sections import microbench
+from reports.sections import microbench, plain_trainer
 from reports.view import arrange
 from results.microbenchmarks import Microbenchmarks
 from results.schema import CellResult
@@ -24,7 +24,7 @@ def words(session: dict[str, Any] | None = None, *cells: CellResult) -> str:
     """The section for a session and cells: by default, a session under the conditions of the one cell."""
     cells = cells or (make_cell(),)
     view = arrange(make_run(cells), cells, Microbenchmarks.model_validate(session or make_session()))
-    return "\n\n".join(microbench.section(view))
+    return "\n\n".join(filter(None, (microbench.section(view), plain_trainer.section(view))))
 
 
 def table(text: str) -> list[list[str]]:
@@ -57,7 +57,7 @@ def test_the_loop_is_a_sentence_and_no_row() -> None:
     text = words()
     assert "1.012 times as long (IQR 0.004) with `backprop-cnn` on 1 × 28 × 28 (11 epochs of 8 steps)" in text
     assert "backprop-cnn" not in str(table(text))
-    assert "What the harness adds" not in words(make_session([make_benchmark()]))
+    assert "Overhead of the harness" not in words(make_session([make_benchmark()]))
     assert table(words(make_session([make_benchmark("loop")]))) == []
 
 
@@ -67,7 +67,7 @@ def test_machine_threads_and_commit_are_named_without_a_warning_where_they_are_t
     assert f"Timed on {here.cpu} (8 cores, {here.platform}) with 2 threads, PyTorch {here.torch}" in text
     assert f"at commit `{here.commit}`, on 2026-03-02 09:30 UTC" in text
     assert WARNING not in text
-    assert "unchanged commit" not in text
+    assert "clean commit" not in text
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_changed_code_is_said_even_where_the_cells_name_the_same() -> None:
     session = make_session([make_benchmark(commit=dirty)])
     text = words(session, make_cell(environment=make_environment(commit=dirty)))
     assert WARNING not in text
-    assert "The code was not an unchanged commit" in text
+    assert "The code was not a clean commit" in text
 
 
 def test_the_section_is_in_the_report_of_a_run_that_has_the_file_and_in_no_other(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_times_of_cells_side_by_side_have_no_places() -> None:
 
 def test_memory_is_that_of_the_card_where_there_is_one() -> None:
     cells = [make_cell(method, credit=WHOLE, gpu_peak_allocated_bytes=MIB) for method in ("backprop", "noprop")]
-    assert "in GPU memory" in text_of(view_of(cells))
+    assert "in peak GPU memory" in text_of(view_of(cells))
     assert "in peak memory increase" not in text_of(view_of(cells))
 
 

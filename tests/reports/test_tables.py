@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import random
 
-from reports import tables
+from reports.sections import accuracy, depth, memory, ratios, spread, work
+from reports.tables import compared, short_table, summary
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run
 
+RUN = arrange(make_run([make_cell()]), [])
+"""Which these sections do not look at."""
+
 
 def view_of(cells: list[CellResult], planned: list[CellResult] | None = None) -> DatasetView:
     return arrange(make_run(planned or cells), cells).datasets[0]
+
+
+def accuracy_and_time(data: DatasetView) -> str:
+    return summary(data, accuracy.MEASURES).markdown(data.groups)
+
+
+def memory_and_size(data: DatasetView) -> str:
+    return summary(data, memory.MEASURES).markdown()
+
+
+def ratio_table(data: DatasetView) -> str | None:
+    table = compared(data, ratios.RATIOS)
+    return table and table.markdown()
+
+
+def tables_in(text: str | None) -> list[str]:
+    """The tables of a section, if it has any."""
+    return [block for block in (text or "").split("\n\n") if block.startswith("|")]
 
 
 def row(table: str, method: str) -> list[str]:
@@ -28,14 +50,14 @@ def column(table: str, method: str, header: str) -> str:
 def test_summary_gives_mean_and_interval_over_seeds() -> None:
     cells = [make_cell(seed=seed, test_accuracy=value) for seed, value in enumerate([0.96, 0.98, 0.97])]
     # s = 1 point, t(2) = 4.3027: 4.3027 / sqrt(3) = 2.48
-    assert column(tables.accuracy_and_time(view_of(cells)), "backprop", "test accuracy, %") == "97.00 ± 2.48"
+    assert column(accuracy_and_time(view_of(cells)), "backprop", "test accuracy, %") == "97.00 ± 2.48"
 
 
 def test_one_seed_is_named_and_has_no_interval() -> None:
     data = view_of(make_cells(seeds=[0]))
-    table = tables.accuracy_and_time(data)
+    table = accuracy_and_time(data)
     assert "(one seed)" in column(table, "noprop", "test accuracy, %")
-    assert all("±" not in str(text) for text in (table, tables.memory_and_size(data), tables.ratios(data)))
+    assert all("±" not in str(text) for text in (table, memory_and_size(data), ratio_table(data)))
 
 
 def test_methods_stand_below_how_credit_reaches_their_weights() -> None:
@@ -44,7 +66,7 @@ def test_methods_stand_below_how_credit_reaches_their_weights() -> None:
         make_cell(credit="whole"),
         make_cell("noprop[T=20]", credit="inside"),
     ]
-    _, _, *lines = tables.accuracy_and_time(view_of(cells)).splitlines()
+    _, _, *lines = accuracy_and_time(view_of(cells)).splitlines()
     first = [line.strip("|").split("|")[0].strip() for line in lines]
     assert first == ["*inside*", "`noprop`", "`noprop[T=20]`", "*whole*", "`backprop`"]
     assert {line.count("|") for line in lines} == {lines[0].count("|")}
@@ -56,7 +78,7 @@ def test_ratios_pair_by_seed_in_shuffled_order_and_with_a_missing_seed() -> None
     cells += [make_cell("noprop", seed=seed, train_seconds=2 * base[seed]) for seed in (2, 0)]
     cells += [make_cell("noprop", seed=9, train_seconds=1e6)]
     random.Random(1).shuffle(cells)
-    table = tables.ratios(view_of(cells))
+    table = ratio_table(view_of(cells))
     assert table is not None
     # Paired, every ratio is exactly 2; a ratio of the means would be 14,000 and more.
     assert column(table, "noprop", "training time, ratio") == "2.00 (2.00 to 2.00)"
@@ -66,7 +88,7 @@ def test_ratios_pair_by_seed_in_shuffled_order_and_with_a_missing_seed() -> None
 def test_accuracy_is_a_difference_in_points() -> None:
     cells = [make_cell("backprop", seed=s, test_accuracy=a) for s, a in enumerate([0.90, 0.95])]
     cells += [make_cell("noprop", seed=s, test_accuracy=a) for s, a in enumerate([0.89, 0.94])]
-    table = tables.ratios(view_of(cells))
+    table = ratio_table(view_of(cells))
     assert table is not None
     assert column(table, "noprop", "test accuracy, points") == "−1.00 ± 0.00"
 
@@ -77,68 +99,67 @@ def test_the_plain_backprop_is_the_reference_even_where_a_variant_comes_first() 
     assert view_of([cell for cell in cells if cell.method != "backprop"]).reference == "backprop[checkpoint=true]"
     without = view_of([cell for cell in cells if cell.method_name != "backprop"])
     assert without.reference is None
-    assert tables.ratios(without) is None
+    assert ratio_table(without) is None
 
 
 def test_gpu_columns_are_there_only_with_gpu_figures() -> None:
-    assert tables.gpu_memory(view_of(make_cells())) is None
+    assert len(tables_in(memory.section(RUN, view_of(make_cells())))) == 1
     data = view_of(make_cells(gpu_peak_allocated_bytes=300 * MIB, gpu_process_bytes=900 * MIB))
-    table = tables.gpu_memory(data)
-    assert table is not None
-    assert column(table, "noprop", "GPU peak allocated, MiB") == "300 ± 0"
+    _, table = tables_in(memory.section(RUN, data))
+    assert column(table, "noprop", "peak GPU memory, MiB") == "300 ± 0"
     assert "reserved" not in table
-    assert "GPU peak allocated, ratio" in str(tables.ratios(data))
+    assert "peak GPU memory, ratio" in str(ratio_table(data))
 
 
 def test_a_method_keeps_its_row_when_none_of_its_cells_finished() -> None:
     planned = make_cells(seeds=range(2))
     cells = [cell if cell.method == "backprop" else make_failed_cell("noprop", seed=cell.seed) for cell in planned]
-    assert set(row(tables.accuracy_and_time(view_of(cells, planned)), "noprop")) == {"0 of 2", "–"}
+    assert set(row(accuracy_and_time(view_of(cells, planned)), "noprop")) == {"0 of 2", "–"}
 
 
 def test_activation_bytes_are_exact_and_show_a_range_where_seeds_disagree() -> None:
     cells = [make_cell(seed=seed, activation_bytes=held * MIB) for seed, held in enumerate([8, 8, 8])]
-    header = "activations held for backward, MiB"
-    assert column(tables.memory_and_size(view_of(cells)), "backprop", header) == "8.00"
+    header = "activation memory, MiB"
+    assert column(memory_and_size(view_of(cells)), "backprop", header) == "8.00"
     cells[1] = make_cell(seed=1, activation_bytes=9 * MIB)
-    assert column(tables.memory_and_size(view_of(cells)), "backprop", header) == "8.00 to 9.00"
+    assert column(memory_and_size(view_of(cells)), "backprop", header) == "8.00 to 9.00"
 
 
 def test_columns_that_no_cell_has_are_left_out() -> None:
     old = make_cells(images_per_second=None, optimizer_bytes=None, train_flops_per_image=None)
     data = view_of(old)
-    assert "images/s" not in tables.accuracy_and_time(data)
-    assert "optimiser" not in tables.memory_and_size(data)
-    assert "parameters, MiB" in tables.memory_and_size(data)
-    assert "FLOPs" not in str(tables.ratios(data))
-    work = tables.work(data)
-    assert work is not None
-    assert "training" not in work
-    assert tables.work(view_of([cell.model_copy(update={"predict_flops_per_image": None}) for cell in old])) is None
+    assert "images/s" not in accuracy_and_time(data)
+    assert "optimiser" not in memory_and_size(data)
+    assert "parameters, MiB" in memory_and_size(data)
+    assert "compute" not in str(ratio_table(data))
+    (table,) = tables_in(work.section(RUN, data))
+    assert "training" not in table
+    none = view_of([cell.model_copy(update={"predict_flops_per_image": None}) for cell in old])
+    assert work.section(RUN, none) is None
 
 
 def test_work_is_in_millions_for_each_image() -> None:
-    table = tables.work(view_of([make_cell(train_flops_per_image=58.06e6, predict_flops_per_image=19.479e6)]))
-    assert table is not None
+    data = view_of([make_cell(train_flops_per_image=58.06e6, predict_flops_per_image=19.479e6)])
+    (table,) = tables_in(work.section(RUN, data))
     assert row(table, "backprop") == ["1", "58.06", "19.48"]
 
 
 def test_training_flops_are_compared_with_the_reference() -> None:
     cells = [make_cell(train_flops_per_image=50e6), make_cell("noprop", train_flops_per_image=75e6)]
-    assert column(str(tables.ratios(view_of(cells))), "noprop", "training FLOPs, ratio") == "1.50"
+    assert column(str(ratio_table(view_of(cells))), "noprop", "training compute, ratio") == "1.50"
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:
     accuracies = [0.96, 0.98, 0.97]
     cells = [make_cell(seed=k, test_accuracy=a, train_seconds=10.0 + 2 * k) for k, a in enumerate(accuracies)]
     cells.append(make_cell("noprop"))
-    table = tables.spread(view_of(cells))
+    table = spread.spread_table(view_of(cells))
     assert table is not None
     assert column(table, "backprop", "test accuracy, points") == "1.00"
-    assert column(table, "backprop", "training, s") == "2.0"
+    assert column(table, "backprop", "training time, s") == "2.0"
     assert "noprop" not in table
     assert "GPU" not in table
-    assert tables.spread(view_of(make_cells(seeds=[0]))) is None
+    assert spread.spread_table(view_of(make_cells(seeds=[0]))) is None
 
 
 def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
@@ -146,25 +167,24 @@ def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
         make_cell(activation_bytes_by_T={"10": 50 * MIB, "2": 10 * MIB}),
         make_cell("noprop", activation_bytes_by_T={"2": 4 * MIB, "20": 4 * MIB}),
     ]
-    table = tables.activations_by_depth(view_of(cells))
-    assert table is not None
+    (table,) = tables_in(depth.section(RUN, view_of(cells)))
     headers = [entry.strip() for entry in table.splitlines()[0].strip("|").split("|")]
     assert headers[1:4] == ["T = 2", "T = 10", "T = 20"]
     assert row(table, "backprop") == ["10.00", "50.00", "–", "5.00×"]
     assert row(table, "noprop") == ["4.00", "–", "4.00", "1.00×"]
-    assert tables.activations_by_depth(view_of(make_cells(activation_bytes_by_T={}))) is None
+    assert depth.section(RUN, view_of(make_cells(activation_bytes_by_T={}))) is None
 
 
 def test_short_table_has_a_table_for_each_data_set_and_says_how_many_seeds_worked() -> None:
     cells = [*make_cells(datasets=["mnist", "digits"], seeds=range(2)), make_failed_cell("noprop", "digits", 2)]
-    mnist, digits = tables.short_table(cells).split("\n\n")
+    mnist, digits = short_table(cells).split("\n\n")
     assert mnist.startswith("mnist\n")
     assert digits.startswith("digits\n")
     assert next(line for line in digits.splitlines() if line.startswith("noprop")).split()[1:4] == ["2", "of", "3"]
     assert "GPU" not in mnist
-    assert "GPU peak" in tables.short_table(make_cells(gpu_peak_allocated_bytes=MIB))
+    assert "peak GPU" in short_table(make_cells(gpu_peak_allocated_bytes=MIB))
 
 
 def test_short_table_of_nothing_or_of_failures_says_so() -> None:
-    assert tables.short_table([]) == "No cell has finished."
-    assert "0 of 1" in tables.short_table([make_failed_cell()])
+    assert short_table([]) == "No cell has finished."
+    assert "0 of 1" in short_table([make_failed_cell()])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.sections.parallel import section
+from reports.sections.ranks import section
 from reports.view import arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_run
 
 
 def text(*cells: CellResult) -> str:
-    (data,) = arrange(make_run(list(cells)), cells).datasets
-    return "\n\n".join(section(data))
+    run = arrange(make_run(list(cells)), cells)
+    return section(run, run.datasets[0]) or ""
 
 
 def cell(method: str, seed: int, **values: Any) -> CellResult:

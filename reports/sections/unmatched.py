@@ -1,0 +1,90 @@
+"""Unmatched: every setting that was not the same for all cells of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from reports.formats.markdown import (
+    FINGERPRINT_DIGITS,
+    MISSING,
+    Markdown,
+    codes,
+    markdown_table,
+    number,
+    setting,
+    shown,
+)
+from reports.formats.prose import prose
+from reports.sections.configuration import SETTINGS
+from reports.sections.hyperparameters import how_found
+from reports.view import DatasetView, RunView
+
+TEXT = """
+### Unmatched
+
+Everything that was not the same for all cells of a data set: settings, options that share a name, the data itself, and
+the number of parameters.
+
+{{ table }}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Something that differs between the cells of one data set."""
+
+    dataset: str
+    what: str
+    values: dict[str, list[str]]
+    """Each value, as text, and the methods that had it."""
+
+
+def section(run: RunView) -> Markdown:
+    """What the methods did not share, as a table."""
+    return prose(TEXT, table=unmatched_table(mismatches(run)))
+
+
+def unmatched_table(found: Iterable[Mismatch]) -> Markdown:
+    """The mismatches, data sets with the same one in one row; `none` where there are none."""
+    merged: dict[tuple[str, str], list[str]] = {}
+    for mismatch in found:
+        values = "; ".join(f"{value}: {codes(methods)}" for value, methods in mismatch.values.items())
+        merged.setdefault((mismatch.what, values), []).append(mismatch.dataset)
+    rows = [[codes(datasets), what, values] for (what, values), datasets in merged.items()]
+    headers = ["data sets", "what differs", "value: methods"]
+    return markdown_table(headers, rows, text_columns=3) if rows else "none"
+
+
+@lru_cache(maxsize=1)
+def mismatches(run: RunView) -> list[Mismatch]:
+    """Settings, same-named options, data and parameter counts that differ within a data set."""
+    return [found for data in run.datasets for found in _in_dataset(data)]
+
+
+def _in_dataset(data: DatasetView) -> Iterator[Mismatch]:
+    cells = data.cells
+    for field in SETTINGS:
+        # A run of thousands of cells has a handful of different settings: only those are put into words.
+        used = dict.fromkeys((cell.method, getattr(cell.config, field)) for cell in cells)
+        yield from _differing(data.name, field, ((method, setting(field, value)) for method, value in used))
+    found = dict.fromkeys((cell.method, how_found(cell.config.tuning)) for cell in cells)
+    yield from _differing(data.name, "how hyperparameters were found", found)
+    for name in dict.fromkeys(name for cell in cells for name in cell.config.options):
+        options = ((cell.method, cell.config.options) for cell in cells if name in cell.config.options)
+        yield from _differing(data.name, f"option {name}", ((method, shown(o[name])) for method, o in options))
+    prints = ((cell.method, cell.data.fingerprint) for cell in cells if cell.data is not None)
+    yield from _differing(data.name, "data (fingerprint)", ((m, text[:FINGERPRINT_DIGITS]) for m, text in prints))
+    for what, field in (("parameters", "parameters"), ("parameters in the matched blocks", "stack_parameters")):
+        counts = dict.fromkeys((cell.method, getattr(cell, field)) for cell in cells)
+        yield from _differing(data.name, what, ((m, MISSING if n is None else number(n)) for m, n in counts))
+
+
+def _differing(dataset: str, what: str, found: Iterable[tuple[str, str]]) -> Iterator[Mismatch]:
+    """One mismatch if the (method, value) pairs have more than one value, else nothing."""
+    values: dict[str, dict[str, None]] = {}
+    for method, value in found:
+        values.setdefault(value, {})[method] = None
+    if len(values) > 1:
+        yield Mismatch(dataset, what, {value: list(methods) for value, methods in values.items()})
