@@ -6,13 +6,12 @@ import itertools
 import json
 import math
 from collections.abc import Collection, Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from tabulate import tabulate
 
-if TYPE_CHECKING:
-    from reports.statistics.estimates import Estimate, RatioEstimate
+from reports.statistics.estimates import Estimate, RatioEstimate
 
 Markdown = str
 MISSING = "–"
