@@ -7,9 +7,9 @@ from functools import cache
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from reports.formats.markdown import Markdown, bullets, code, codes, listed, number, plural
+from reports.formats.markdown import Markdown, bullets, capital, code, codes, listed, number, plural
 
-FILTERS = {each.__name__: each for each in (bullets, code, codes, listed, number, plural)}
+FILTERS = {each.__name__: each for each in (bullets, capital, code, codes, listed, number, plural)}
 
 
 def prose(template: str, **values: object) -> Markdown:

@@ -18,10 +18,10 @@ TEXT = """
 
 Accuracy is measured after the last epoch; no epoch is selected by its accuracy. Training time is that of the training
 loop (preparing batches, training steps, progress reports), without evaluation, data loading and warm-up.
-{%- if grouped %} Methods are grouped by credit assignment, in italics.{% endif %}
+{%- if data.groups %} Methods are grouped by credit assignment, in italics.{% endif %}
 
-{% if disturbed %}**Disturbed**: while {{ disturbed | length }} of {{ cells | plural("cell") }} trained, other processes
-or guests of the machine took more than {{ limit }} of its cores: {{ named | join(", ") }}
+{% if disturbed %}**Disturbed**: while {{ disturbed | length }} of {{ data.cells | length | plural("cell") }} trained,
+other processes or guests of the machine took more than {{ limit }} of its cores: {{ named | join(", ") }}
 {%- if disturbed | length > named | length %} and {{ disturbed | length - named | length }} more{% endif %}. Their
 times, and everything computed from them, may be too long.{% endif %}
 """
@@ -33,9 +33,8 @@ def section(run: RunView, data: DatasetView) -> Markdown:
     return prose(
         TEXT,
         table=summary(data, MEASURES).markdown(data.groups),
-        grouped=bool(data.groups),
+        data=data,
         disturbed=disturbed,
         named=[f"{code(cell.method)} seed {cell.seed} ({disturbance(cell):.0%})" for cell in disturbed[:MAX_NAMED]],
-        cells=len(data.cells),
         limit=f"{DISTURBED_SHARE:.0%}",
     )

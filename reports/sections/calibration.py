@@ -6,26 +6,14 @@ import math
 
 from reports.formats.markdown import MISSING, Markdown, markdown_table, number, plural
 from reports.formats.prose import prose
-from reports.statistics import measures
-from reports.statistics.estimates import CONFIDENCE, RatioEstimate, ratio_estimate, student_t
-from reports.statistics.measures import TEST_ACCURACY, paired
+from reports.statistics import measures as m
+from reports.statistics.estimates import CONFIDENCE, ratio_estimate, student_t
 from reports.statistics.noise import MIN_PAIRS, noise_bound
 from reports.view import DatasetView, RunView
 
-MEASURES = {
-    measure.field: measure
-    for measure in (
-        measures.TRAIN_SECONDS,
-        measures.EVAL_SECONDS,
-        measures.IMAGES_PER_SECOND,
-        measures.PEAK_RSS,
-        measures.RSS_RISE,
-        measures.GPU_ALLOCATED,
-        measures.GPU_RESERVED,
-        measures.CPU_ENERGY,
-        measures.GPU_ENERGY,
-    )
-}
+TIMES = (m.TRAIN_SECONDS, m.EVAL_SECONDS, m.IMAGES_PER_SECOND)
+MEMORY = (m.PEAK_RSS, m.RSS_RISE, m.GPU_ALLOCATED, m.GPU_RESERVED)
+MEASURES = {measure.field: measure for measure in (*TIMES, *MEMORY, m.CPU_ENERGY, m.GPU_ENERGY)}
 """What a calibration can have the spread of, by field."""
 SEEDS = (1, 3, 10)
 TEXT = """
@@ -59,12 +47,15 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
     first, second = data.reference, data.rivals[0]
     rows = []
     for field, spread in known.spread.items():
-        ratio = ratio_estimate(paired(data, MEASURES[field], second, first))
+        ratio = ratio_estimate(m.paired(data, MEASURES[field], second, first))
+        if ratio is None or ratio.low is None or ratio.high is None:
+            continue
+        interval, within = f"{ratio.low:.4f} to {ratio.high:.4f}", "yes" if ratio.low <= 1 <= ratio.high else "no"
         bounds = [noise_bound(known, field, seeds) for seeds in SEEDS]
         noise = [MISSING if bound is None else factor(bound) for bound in bounds]
-        rows.append([MEASURES[field].name, *_ratio(ratio), factor(spread), *noise])
+        rows.append([MEASURES[field].name, f"{ratio.mean:.4f}", interval, within, factor(spread), *noise])
     headers = ["measure", "ratio", "95% interval", "has 1 in it", "spread of a pair"]
-    gaps = paired(data, TEST_ACCURACY, second, first)
+    gaps = m.paired(data, m.TEST_ACCURACY, second, first)
     return prose(
         TEXT,
         table=markdown_table([*headers, *(f"noise, {plural(seeds, 'seed')}" for seeds in SEEDS)], rows),
@@ -80,11 +71,3 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
 def factor(log_ratio: float) -> str:
     """The factor either way that a distance in logarithms is."""
     return f"×/÷ {number(math.exp(log_ratio), 4)}"
-
-
-def _ratio(ratio: RatioEstimate | None) -> list[str]:
-    assert ratio is not None
-    assert ratio.low is not None
-    assert ratio.high is not None
-    within = "yes" if ratio.low <= 1 <= ratio.high else "no"
-    return [f"{ratio.mean:.4f}", f"{ratio.low:.4f} to {ratio.high:.4f}", within]

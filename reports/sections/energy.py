@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.formats.markdown import Markdown, capital, code, markdown_table, number, plus_minus
+from reports.formats.markdown import Markdown, code, markdown_table, number, plus_minus
 from reports.formats.prose import prose
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import CPU_ENERGY, GPU_ENERGY, Measure, is_measured
@@ -19,7 +19,8 @@ SOURCES = {
 TEXT = """
 ### Energy
 
-{% if sharing %}{{ sharing }}, and energy is measured for the whole machine: there is no figure for a single cell.
+{% if data.sharing %}{{ data.sharing | capital }}, and energy is measured for the whole machine: there is no figure for
+a single cell.
 {% elif not table %}{{ names | listed }}: {{ missing }}.
 {% else %}{{ table }}
 
@@ -38,7 +39,7 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
     measures = [CPU_ENERGY, *([GPU_ENERGY] if on_gpu else [])]
     return prose(
         TEXT,
-        sharing=capital(data.sharing or ""),
+        data=data,
         names=[measure.name for measure in measures],
         missing=NOT_READABLE,
         table=_table(data, measures) if any(is_measured(data, measure) for measure in measures) else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from reports.formats.markdown import MISSING, Markdown, capital, code, markdown_table, plural
+from reports.formats.markdown import MISSING, Markdown, code, markdown_table, plural
 from reports.formats.prose import prose
 from reports.view import RunView
 from results.schema import Environment
@@ -27,7 +27,7 @@ TEXT = """
 {% if environments > 1 %}The cells ran in {{ environments }} different environments. Lines with several values differ;
 times and memory are then not compared on equal terms.{% endif %}
 
-{% if nodes %}{{ placed }}: {{ nodes | listed }}.{% endif %}
+{% if nodes %}{{ placed | capital }}: {{ nodes | listed }}.{% endif %}
 
 {{ table }}
 
@@ -51,7 +51,7 @@ def section(run: RunView) -> Markdown:
     return prose(
         TEXT,
         environments=len(environments),
-        placed=capital(placed(run.cells) or ""),
+        placed=placed(run.cells),
         nodes=[f"{code(node)} ({plural(count, 'cell')})" for node, count in nodes.items()],
         table=markdown_table(["", "value"], rows, text_columns=2),
         peak=list(dict.fromkeys(PEAK_MEMORY[cell.rss_source] for cell in run.cells if cell.rss_source is not None)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from reports.formats.markdown import Markdown, bullets, capital, listed, plural
+from reports.formats.markdown import Markdown, bullets, listed, plural, span
 from reports.formats.prose import prose
 from reports.published.paper import paper_epochs, published
 from reports.sections import hyperparameters
@@ -33,16 +33,15 @@ Fewer than {{ enough }} seeds are too few to rank methods that are close.{% endi
 validation and test images, so the error from the choice of test images is not included. Only the verdict and the
 ranking are corrected for comparing many methods, each separately; the intervals of the tables are not.{% endif %}
 """
-ACCURACY = """
+DATASET = """
 {% if close %}{{ name }}: the 95% interval of test accuracy of {{ close | codes }} overlaps that of `{{ centre }}`, so
 the intervals of this run do not separate them. That is not evidence that they are equal.{% endif %}
 
 {% if low %}{{ name }}: {{ low | codes }} ended below {{ near_chance }} times the accuracy of guessing
 ({{ guessing }}%): so short a training is only the start of learning, and says nothing about where the method ends
 up.{% endif %}
-"""
-DATA = """
-{% if one.n_train < one.n_train_available %}{{ name }}: {{ "{:,}".format(one.n_train) }} of the
+
+{% if one %}{% if one.n_train < one.n_train_available %}{{ name }}: {{ "{:,}".format(one.n_train) }} of the
 {{ "{:,}".format(one.n_train_available) }} training images were used; accuracy, and the gaps between methods, may be
 different with all of them.{% endif %}
 
@@ -57,11 +56,11 @@ were not verified.{% endif %}
 than in problems of practical size, where the balance may be different.{% endif %}
 
 {% if 0 < one.n_test < small_test_set %}{{ name }}: the test set has {{ "{:,}".format(one.n_test) }} images, so one
-image is {{ (100 / one.n_test) | number(2) }} percentage points of test accuracy.{% endif %}
-"""
-EPOCHS = """
-{{ name }}: {{ trained }} of training, compared with the paper's {{ theirs | listed }} ({{ source }}, Table 3): this is
-not a reproduction of its accuracies, and says nothing about where the methods end up after training that long.
+image is {{ (100 / one.n_test) | number(2) }} percentage points of test accuracy.{% endif %}{% endif %}
+
+{% if theirs %}{{ name }}: {{ trained }} of training, compared with the paper's {{ theirs | listed }} ({{ source }},
+Table 3): this is not a reproduction of its accuracies, and says nothing about where the methods end up after training
+that long.{% endif %}
 """
 RUN = """
 {% if run.methods | length > 1 %}Training losses are not shown: each method has its own, and they cannot be compared.
@@ -82,10 +81,11 @@ are over the attempts that finished, and may flatter a method that sometimes fai
 {% if run.unplanned %}{{ run.unplanned | plural("result") }} in cells.jsonl {{ "is" if run.unplanned == 1 else "are" }}
 for cells that run.json does not name.{% endif %}
 
-{% if run.sharing %}{{ sharing }}: times, and images/s, depend on {% if placed %}the machine and on {% endif %}what else
-ran beside a cell. They are not those of a cell alone on one machine, so methods cannot be compared by them.
-{%- elif disturbed %}{{ disturbed | plural("cell") }} trained while other processes or guests took more than
-{{ disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
+{% if run.sharing %}{{ run.sharing | capital }}: times, and images/s, depend on {% if placed %}the machine and on {%
+endif %}what else ran beside a cell. They are not those of a cell alone on one machine, so methods cannot be compared by
+them.
+{%- elif disturbed %}{{ disturbed | plural("cell") }} trained while other processes or guests took more than {{
+disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
 
 {% if machines == 1 %}Times come from one kind of machine with {{ "one version" if versions == 1 else "several versions"
@@ -114,11 +114,8 @@ memory increase may be too small: a peak while importing or loading data can hid
 
 def section(run: RunView) -> Markdown:
     """The sentences that apply to this run, those on accuracy first."""
-    finished = [data for data in run.datasets if data.drawn]
-    texts = [_seeds(run), *map(_accuracy, finished), *map(_data, finished), *map(_epochs, finished)]
-    texts += [*hyperparameters.limits(run), _whole_run(run)]
-    sentences = [sentence for text in texts for sentence in text.split("\n\n") if sentence]
-    return f"## Limitations\n\n{bullets(sentences)}"
+    texts = [_seeds(run), *map(_dataset, run.datasets), *hyperparameters.limits(run), _whole_run(run)]
+    return f"## Limitations\n\n{bullets(each for text in texts for each in text.splitlines() if each)}"
 
 
 def _seeds(run: RunView) -> Markdown:
@@ -132,56 +129,38 @@ def _seeds(run: RunView) -> Markdown:
     )
 
 
-def _accuracy(data: DatasetView) -> Markdown:
+def _dataset(data: DatasetView) -> Markdown:
     means = {m: mean for m in data.drawn if (mean := estimate(TEST_ACCURACY.values(data.finished[m]).values()))}
-    best = max(means, key=lambda method: means[method].mean, default=None)
+    best = max(means, key=lambda method: means[method].mean, default="")
     centre = data.reference if data.reference in means else best
-    classes = [cell.data.num_classes for cell in data.cells if cell.data is not None]
-    guessing = 100 / classes[0] if classes else 0.0
+    records = [cell.data for cell in data.cells if cell.data is not None]
+    guessing = 100 / records[0].num_classes if records else 0.0
+    small = []
+    if records and max(records[0].shape[1:]) <= SMALL_SIDE:
+        small.append(f"{records[0].shape[1]} × {records[0].shape[2]} pixels")
+    if records and records[0].n_train_available < SMALL_TRAINING_SET:
+        small.append(plural(records[0].n_train_available, "training image"))
+    theirs: dict[int, dict[str, None]] = {}
+    ours = set()
+    for cell in data.cells:
+        if longer := _trained_longer(data.name, cell):
+            theirs.setdefault(longer[0], {})[longer[1]] = None
+            ours.add(cell.config.epochs)
     return prose(
-        ACCURACY,
+        DATASET,
         name=data.name,
         centre=centre,
-        close=[m for m, mean in means.items() if centre is not None and m != centre and mean.overlaps(means[centre])],
+        close=[method for method, mean in means.items() if method != centre and mean.overlaps(means[centre])],
         low=[method for method, mean in means.items() if mean.mean < NEAR_CHANCE * guessing],
         near_chance=f"{NEAR_CHANCE:g}",
         guessing=f"{guessing:.1f}",
-    )
-
-
-def _data(data: DatasetView) -> Markdown:
-    records = [cell.data for cell in data.cells if cell.data is not None]
-    if not records:
-        return ""
-    one, small = records[0], []
-    if max(one.shape[1:]) <= SMALL_SIDE:
-        small.append(f"{one.shape[1]} × {one.shape[2]} pixels")
-    if one.n_train_available < SMALL_TRAINING_SET:
-        small.append(plural(one.n_train_available, "training image"))
-    return prose(
-        DATA,
-        name=data.name,
-        one=one,
+        one=records[0] if records else None,
         partial=any(record.partial for record in records),
         verified={record.verified for record in records},
         small=small,
         small_test_set=SMALL_TEST_SET,
-    )
-
-
-def _epochs(data: DatasetView) -> Markdown:
-    shorter = [(cell.config.epochs, theirs) for cell in data.cells if (theirs := _trained_longer(data.name, cell))]
-    if not shorter:
-        return ""
-    low, high = min(ours for ours, _ in shorter), max(ours for ours, _ in shorter)
-    names: dict[int, dict[str, None]] = {}
-    for _, (epochs, name) in shorter:
-        names.setdefault(epochs, {})[name] = None
-    return prose(
-        EPOCHS,
-        name=data.name,
-        trained=plural(low, "epoch") if low == high else f"{low} to {high} epochs",
-        theirs=[f"{epochs} for {listed(list(of))}" for epochs, of in names.items()],
+        trained="1 epoch" if ours == {1} else f"{span(ours)} epochs" if ours else "",
+        theirs=[f"{epochs} for {listed(list(names))}" for epochs, names in theirs.items()],
         source=published().source,
     )
 
@@ -206,7 +185,6 @@ def _whole_run(run: RunView) -> Markdown:
         failed=failed,
         waiting=len(run.missing) - failed,
         retried=sum(cell.attempt > 1 for cell in cells),
-        sharing=capital(run.sharing or ""),
         placed=placed(cells),
         disturbed=sum(map(is_disturbed, cells)),
         disturbed_share=f"{DISTURBED_SHARE:.0%}",

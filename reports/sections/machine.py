@@ -44,15 +44,15 @@ def section(run: RunView) -> Markdown | None:
             groups.setdefault((cell.dataset, cell.method), []).append(cell.machine)
     if not groups:
         return None
-    machines = [machine for group in groups.values() for machine in group]
-    shown = {name: of for name, of in COLUMNS.items() if any(of(machine) is not None for machine in machines)}
-    rows = []
-    for (dataset, method), group in groups.items():
-        figures = [
-            _figure(name, [x for machine in group if (x := of(machine)) is not None]) for name, of in shown.items()
-        ]
-        rows.append([dataset, code(method), str(len(group)), *figures])
-    table = markdown_table(["data set", "method", "cells", *shown], rows, text_columns=2)
+    rows = [[dataset, code(method), str(len(group))] for (dataset, method), group in groups.items()]
+    headers = ["data set", "method", "cells"]
+    for name, value in COLUMNS.items():
+        figures = [[x for machine in group if (x := value(machine)) is not None] for group in groups.values()]
+        if any(figures):
+            headers.append(name)
+            for row, known in zip(rows, figures, strict=True):
+                row.append(_figure(name, known))
+    table = markdown_table(headers, rows, text_columns=2)
     shares = [
         cell.machine.harness_cores / cell.config.threads
         for cell in run.cells

@@ -5,15 +5,7 @@ from __future__ import annotations
 from reports.formats.markdown import Markdown
 from reports.formats.prose import prose
 from reports.sections import paper
-from reports.statistics.measures import (
-    ACTIVATIONS,
-    GPU_MEMORY,
-    MIB,
-    PEAK_RSS,
-    RSS_RISE,
-    Measure,
-    is_measured,
-)
+from reports.statistics.measures import ACTIVATIONS, GPU_MEMORY, MIB, PEAK_RSS, RSS_RISE, Measure, is_measured
 from reports.tables import summary
 from reports.view import DatasetView, RunView
 

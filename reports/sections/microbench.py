@@ -33,8 +33,9 @@ answers. All rounds ran in one process, so nothing here shows how processes diff
 over epochs). The training times of cells contain this overhead; the longer a method's own step, the smaller its
 share.{% endif %}
 
-Timed on {{ machine.cpu }} ({{ machine.cores | plural("core") }}, {{ machine.platform }}) with
-{{ threads | plural("thread") }}, PyTorch {{ machine.torch }}, at commit {{ commit | code }}, on {{ when }}.
+Timed on {{ machine.cpu }} ({{ machine.cores | plural("core") }}, {{ machine.platform }}) with {{
+session.machine_info.threads | plural("thread") }}, PyTorch {{ machine.torch }}, at commit {{ (session.commit or
+"unknown") | code }}, on {{ when }}.
 
 {% if dirty %}The code was not a clean commit, so the commit does not identify it fully.{% endif %}
 """
@@ -62,9 +63,8 @@ def section(run: RunView) -> Markdown | None:
         rounds=span(each.stats.rounds for each in calls) if calls else "",
         images=span(evaluated) if evaluated else "",
         loops=loops,
+        session=session,
         machine=session.machine_info.environment,
-        threads=session.machine_info.threads,
-        commit=session.commit or "unknown",
         when=moment(session.datetime),
         dirty=session.commit is None or session.commit.endswith("-dirty"),
     )

@@ -6,18 +6,11 @@ import math
 
 from reports.formats.markdown import Markdown, alike, code, markdown_table
 from reports.formats.prose import prose
+from reports.statistics import measures as m
 from reports.statistics.estimates import estimate
-from reports.statistics.measures import (
-    GPU_ALLOCATED,
-    RSS_RISE,
-    TEST_ACCURACY,
-    TRAIN_SECONDS,
-    VAL_ACCURACY,
-    is_measured,
-)
 from reports.view import DatasetView, RunView
 
-MEASURES = (TEST_ACCURACY, VAL_ACCURACY, TRAIN_SECONDS, RSS_RISE, GPU_ALLOCATED)
+MEASURES = (m.TEST_ACCURACY, m.VAL_ACCURACY, m.TRAIN_SECONDS, m.RSS_RISE, m.GPU_ALLOCATED)
 TEXT = """
 ### Spread over seeds
 
@@ -36,18 +29,16 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
 
 def spread_table(data: DatasetView) -> Markdown | None:
     """A row for each method with at least two values of any measure."""
-    measures = [measure for measure in MEASURES if is_measured(data, measure)]
-    deviations = {
-        method: [each.sd if each else None for each in (estimate(m.values(cells).values()) for m in measures)]
-        for method, cells in data.finished.items()
-    }
-    several = {method: found for method, found in deviations.items() if any(sd is not None for sd in found)}
-    if not several:
+    measures = [measure for measure in MEASURES if m.is_measured(data, measure)]
+    deviations = {}
+    for method, cells in data.finished.items():
+        found = [estimate(measure.values(cells).values()) for measure in measures]
+        if any(each is not None and each.sd is not None for each in found):
+            deviations[method] = [math.nan if each is None or each.sd is None else each.sd for each in found]
+    if not deviations:
         return None
-    columns = [
-        alike([math.nan if sd is None else sd for sd in column], decimals=measure.decimals)
-        for measure, column in zip(measures, zip(*several.values(), strict=True), strict=True)
-    ]
-    seeds = [str(len(data.finished[method])) for method in several]
+    by_measure = zip(measures, zip(*deviations.values(), strict=True), strict=True)
+    columns = [alike(column, decimals=measure.decimals) for measure, column in by_measure]
+    seeds = [str(len(data.finished[method])) for method in deviations]
     headers = ["method", "seeds", *(measure.header.replace("%", "points") for measure in measures)]
-    return markdown_table(headers, zip(map(code, several), seeds, *columns, strict=True))
+    return markdown_table(headers, zip(map(code, deviations), seeds, *columns, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reports.formats.markdown import MISSING, Markdown, code, markdown_table, number
 from reports.formats.prose import prose
@@ -12,7 +11,6 @@ from reports.statistics.estimates import median_with_misses
 from reports.view import DatasetView, RunView
 from results.schema import CellResult
 
-FLOP_UNITS = {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9}
 TEXT = """
 ### Reaching a validation accuracy
 
@@ -32,29 +30,22 @@ seeds did not, and {{ missing }} that none did. Accuracy is checked
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """One way to count what training took."""
-
-    name: str
-    spent: Callable[[CellResult], dict[str, float | None]]
-    """By target, None where it was not reached; empty for a cell that did not record it."""
-    units: dict[str, float] | None = None
-    """Names of units and what they divide by, largest first; the largest that leaves the largest figure above 1."""
+Spent = dict[str, float | None]
+"""What was spent by target, None where it was not reached; empty for a cell that did not record it."""
 
 
-def _flops_to(cell: CellResult) -> dict[str, float | None]:
+def _flops_to(cell: CellResult) -> Spent:
     each = cell.train_flops_per_image
-    if each is None:
-        return {}
-    return {target: None if images is None else images * each for target, images in cell.images_to.items()}
+    return {} if each is None else {target: images and images * each for target, images in cell.images_to.items()}
 
 
-EFFORTS = (
-    Effort("Training seconds", lambda cell: dict(cell.seconds_to)),
-    Effort("Training images, each pass counted", lambda cell: dict(cell.images_to)),
-    Effort("Training FLOPs", _flops_to, FLOP_UNITS),
-)
+EFFORTS: dict[str, Callable[[CellResult], Spent]] = {
+    "Training seconds": lambda cell: dict(cell.seconds_to),
+    "Training images, each pass counted": lambda cell: dict(cell.images_to),
+    "Training FLOPs": _flops_to,
+}
+UNITS = {"PFLOP": 1e15, "TFLOP": 1e12, "GFLOP": 1e9}
+"""Of FLOPs: the largest that leaves the largest figure above 1 is used."""
 
 
 def section(run: RunView, data: DatasetView) -> Markdown:
@@ -70,25 +61,25 @@ def section(run: RunView, data: DatasetView) -> Markdown:
     )
 
 
-def table(data: DatasetView, effort: Effort) -> Markdown | None:
+def table(data: DatasetView, effort: str) -> Markdown | None:
     """The median over seeds for each validation accuracy; None where no method reached any of them."""
-    spent = {method: [effort.spent(cell) for cell in cells] for method, cells in data.finished.items() if cells}
+    spent = {method: [EFFORTS[effort](cell) for cell in data.finished[method]] for method in data.drawn}
     targets = sorted({target for cells in spent.values() for cell in cells for target in cell}, key=float)
     known = [value for cells in spent.values() for cell in cells for value in cell.values() if value is not None]
     if not known:
         return None
     unit, scale = "", 1.0
-    if effort.units is not None:
-        unit, scale = next((each for each in effort.units.items() if max(known) >= each[1]), ("FLOP", 1.0))
+    if EFFORTS[effort] is _flops_to:
+        unit, scale = next((each for each in UNITS.items() if max(known) >= each[1]), ("FLOP", 1.0))
     rows = []
     for method, cells in spent.items():
         row = [code(method)]
         for target in targets:
             values = [cell[target] for cell in cells if target in cell]
             reached = sum(value is not None for value in values)
-            median = median_with_misses(values) / scale if reached else math.nan
+            median = median_with_misses(values) / scale if reached else math.inf
             shown = number(median) if math.isfinite(median) else "∞"
             row.append(f"{shown} ({reached} of {len(values)})" if reached else MISSING)
         rows.append(row)
     headers = ["method", *(f"{float(target) * 100:g}%" for target in targets)]
-    return f"{effort.name}{unit and f', {unit}'}:\n\n{markdown_table(headers, rows)}"
+    return f"{effort}{unit and f', {unit}'}:\n\n{markdown_table(headers, rows)}"

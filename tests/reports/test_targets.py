@@ -22,7 +22,7 @@ def text_of(cells: list[CellResult]) -> str:
     return targets.section(run, run.datasets[0])
 
 
-def table_of(cells: list[CellResult], effort: targets.Effort) -> tuple[str, str]:
+def table_of(cells: list[CellResult], effort: str) -> tuple[str, str]:
     """What is written above the table, and the table."""
     text = targets.table(view_of(cells), effort)
     assert text is not None
