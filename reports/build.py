@@ -68,12 +68,12 @@ def newest_run(runs: Path = RUNS) -> Path:
     return max(created, key=lambda folder: created[folder])
 
 
-@click.command()
+@click.command(context_settings={"max_content_width": 100})
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
 @form_options
 def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
-    """Write the report of RUN, a folder with run.json and cells.jsonl (default: the newest in results/runs)."""
+    """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
         view, report = _build(folder, out, Forms(html, latex))
@@ -122,17 +122,17 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
 def _render(view: RunView, folder: Path, forms: Forms) -> None:
     # seaborn and matplotlib take seconds to import, which `--help` need not wait for
     from reports.figures import catalogue
-    from reports.figures.style import looks
+    from reports.figures.style import method_styles
     from reports.formats.html import html_page
     from reports.page import page
 
     (folder / FIGURES_FOLDER).mkdir()
-    styles = looks(view.methods)
+    styles = method_styles(view.methods)
     gc.freeze()  # whatever there is by now stays, and is passed over below
     names = _file_names(data.name for data in view.datasets)
     for data in view.datasets:
         if data.drawn:
-            drawn = catalogue.draw(data, styles, folder / FIGURES_FOLDER, names[data.name], sharing=data.sharing)
+            drawn = catalogue.draw(data, styles, folder / FIGURES_FOLDER, names[data.name])
             data.figures.update({name: figure(each.alt, each.file, each.caption) for name, each in drawn.items()})
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE

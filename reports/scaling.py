@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.figures.scaling import growth_pictures
+from reports.figures.scaling import AXIS_LABELS, FIGURES
+from reports.figures.style import method_styles
 from reports.formats.html import html_page
 from reports.formats.markdown import (
     FIGURE_FILES,
@@ -18,7 +19,6 @@ from reports.formats.markdown import (
 )
 from reports.formats.prose import prose
 from reports.sections.configuration import executions
-from reports.statistics.growth import NAMES, axes_of, exponent, methods_of, points_of, share_of_ceiling
 from reports.statistics.measures import MIB
 from reports.view import moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
@@ -81,14 +81,14 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
     record = read_scale(folder)
     try:
         (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        drawn = growth_pictures(record, folder / FIGURES_FOLDER)
+        drawn = [each.write(record, folder / FIGURES_FOLDER, method_styles(record.methods)) for each in FIGURES]
     except OSError as error:
         raise ResultsError(f"cannot write to {folder / FIGURES_FOLDER}: {error.strerror or error}") from None
     ceiling = record.ceiling
     text = prose(
         TEXT,
         record=record,
-        methods=[code(method) for method in methods_of(record)],
+        methods=[code(method) for method in record.methods],
         at=record.fixed,
         facts=[
             f"Created: {moment(record.created_at)}",
@@ -99,9 +99,9 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
         size=f"{ceiling.size:,}",
         speed=ceiling.flops_per_second / 1e9,
         milliseconds=_milliseconds(ceiling.seconds),
-        figures="\n\n".join(figure(each.alt, each.file, each.caption) for each in drawn),
+        figures="\n\n".join(figure(each.alt, each.file, each.caption) for each in drawn if each),
         figure_files=FIGURE_FILES,
-        axes="\n\n".join(_axis(record, axis) for axis in axes_of(record)),
+        axes="\n\n".join(_axis(record, axis) for axis in record.axes),
         rounds=sorted({point.seconds.rounds for point in record.points}),
         executions=executions(record.points),
         environment=_environment(record),
@@ -115,29 +115,25 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
 
 def _axis(record: ScaleRecord, axis: Axis) -> Markdown:
     """One table, and the power with which the time grows."""
-    rows, powers = [], []
-    for method in methods_of(record):
-        points = points_of(record, axis, method)
-        power = exponent(points)
-        if power is not None:
-            powers.append(f"{code(method)} {number(power, decimals=2)}")
-        for point in points:
-            share = share_of_ceiling(record, point)
-            rows.append(
-                [
-                    code(method),
-                    f"{point.value:,}",
-                    _milliseconds(point.seconds),
-                    number(point.images / point.seconds.median),
-                    MISSING if point.flops is None else number(point.flops / point.images / 1e6),
-                    MISSING if share is None else f"{share:.0%}",
-                    number(point.activation_bytes / MIB),
-                ]
-            )
+    rows = [
+        [
+            code(method),
+            f"{point.value:,}",
+            _milliseconds(point.seconds),
+            number(point.images / point.seconds.median),
+            MISSING if point.flops is None else number(point.flops / point.images / 1e6),
+            MISSING if (share := record.share_of_ceiling(point)) is None else f"{share:.0%}",
+            number(point.activation_bytes / MIB),
+        ]
+        for method in record.methods
+        for point in record.points_of(axis, method)
+    ]
+    known = [(method, power) for method in record.methods if (power := record.growth_power(axis, method)) is not None]
+    powers = [f"{code(method)} {number(power, decimals=2)}" for method, power in known]
     call = "epoch" if axis == "images" else "training step"
-    headers = ["method", NAMES[axis], f"{call}, ms", "images/s", "MFLOP per image", "of the ceiling"]
+    headers = ["method", AXIS_LABELS[axis], f"{call}, ms", "images/s", "MFLOP per image", "of the ceiling"]
     table = markdown_table([*headers, "activation memory, MiB"], rows)
-    return prose(AXIS_TEXT, heading=HEADINGS[axis], table=table, name=f"the {NAMES[axis]}", powers=powers)
+    return prose(AXIS_TEXT, heading=HEADINGS[axis], table=table, name=f"the {AXIS_LABELS[axis]}", powers=powers)
 
 
 def _environment(record: ScaleRecord) -> Markdown:

@@ -1,4 +1,4 @@
-"""What arXiv 2503.24322 publishes about its own methods, as far as a report needs it: `published/noprop.toml`."""
+"""What arXiv 2503.24322 publishes about its methods, as far as a report needs it: `published/noprop.toml`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Embedding = Literal["onehot", "learned", "prototype"]
 LEARNED_DIM = 20
 """Length of the learned embeddings of table 1 (`dim 20`)."""
 EMBEDDINGS: dict[Embedding, str] = {"onehot": "one-hot", "learned": f"dim {LEARNED_DIM}", "prototype": "prototype"}
-"""Our names of the embeddings, and what they are called in the report."""
+"""Our names of the embeddings, and those in the report."""
 
 
 class _Fact(BaseModel):
-    """A typing mistake in the file is an error, not a fact that is silently not there."""
+    """A typo in the file is an error, not a fact that is silently missing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class AccuracyRow(_Fact):
     method: str | None = None
     """Our name of it; None where this project does not have it, or not as the paper's."""
     here: str | None = None
-    """Our name of a method of which the paper tells a figure, and nothing of network and training: no comparison."""
+    """Our name of a method for which the paper quotes a figure without network and training: no comparison."""
     percent: dict[Embedding | Literal["any"], dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]]]
     """Test accuracy by embedding (`any` for a method that has none) and data set."""
 
@@ -49,17 +49,17 @@ class MemoryRow(_Fact):
 
 
 class TrainingRow(_Fact):
-    """What a method was trained with, from table 3."""
+    """Training of a method, from table 3."""
 
     method: str
     optimizer: str
     epochs: dict[DatasetName, Annotated[int, Field(ge=1)]]
     options: dict[str, int | float]
-    """Those of our options that the paper gives a value for."""
+    """Our options that the paper gives a value for."""
 
 
 class SharedTraining(_Fact):
-    """What every method was trained with, from table 3."""
+    """Training of every method, from table 3."""
 
     batch_size: int
     lr: float
@@ -77,7 +77,7 @@ class Published(_Fact):
     training_of_all: SharedTraining
 
     def training_of(self, method: str) -> TrainingRow | None:
-        """Of a method by our name; None for one that the paper did not train."""
+        """Of a method by our name; None if the paper did not train it."""
         return next((row for row in self.training if row.method == method), None)
 
     def name_of(self, method: str) -> str | None:
@@ -87,7 +87,7 @@ class Published(_Fact):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One accuracy of table 1, and for how long its method was trained (table 3)."""
+    """One accuracy of table 1, and how long its method was trained (table 3)."""
 
     method: str
     """Our name of it."""
@@ -106,30 +106,22 @@ def published() -> Published:
 
 
 def paper_dataset(dataset: str) -> DatasetName | None:
-    """The paper's data set that a data set of ours is; None for one that it did not use."""
+    """The paper's name of a data set of ours; None if it did not use it."""
     match = re.match(r"(mnist|cifar-?100?)(?![a-z0-9])", dataset.lower())
     names: dict[str, DatasetName] = {"mnist": "mnist", "cifar10": "cifar10", "cifar100": "cifar100"}
     return names[match[1].replace("-", "")] if match else None
 
 
 def paper_epochs(dataset: str, method: str = "backprop") -> int | None:
-    """Epochs for which the paper trained a method of ours on a data set; None where it did not."""
+    """Epochs for which the paper trained a method of ours on a data set; None if it did not."""
     name, training = paper_dataset(dataset), published().training_of(method)
     return training.epochs.get(name) if name and training else None
 
 
 def table_1_entry(dataset: str, method: str, config: CellConfig) -> Entry | None:
-    """The entry of table 1 that a cell stands beside: same data set, method, embedding and, for a stack, depth.
+    """The entry of table 1 for a cell: same data set, method (the registry's name), embedding and, for a stack, depth.
 
-    Other options may depart from the paper's; they do not decide which entry it is.
-
-    Args:
-        dataset: ours.
-        method: the registry's name.
-        config: of the cell.
-
-    Returns:
-        None where there is no such entry.
+    None if there is none. Other options may differ from the paper's.
     """
     name, embedding = paper_dataset(dataset), paper_embedding(config.options)
     training = published().training_of(method)
@@ -144,7 +136,7 @@ def table_1_entry(dataset: str, method: str, config: CellConfig) -> Entry | None
 
 
 def paper_embedding(options: dict[str, Any]) -> Embedding | None:
-    """The paper's kind of embedding that a method's options ask for; None for another, or for a method without."""
+    """The paper's kind of embedding in a method's options; None for another kind, or for a method without."""
     kind = options.get("embedding")
     if kind == "learned" and options.get("embedding_dim") not in (None, LEARNED_DIM):
         return None

@@ -1,4 +1,4 @@
-"""Figures of the training: accuracy by epoch and by time, memory by method and over time."""
+"""Figures: those that stand beside no table of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from reports.formats.markdown import Markdown
 from reports.formats.prose import prose
 from reports.view import DatasetView, RunView
 
-FIGURES = ("accuracy-by-epoch", "accuracy-by-time", "memory", "memory-over-time")
+ELSEWHERE = {"trade-off", "activations-by-depth", "blocks", "blocks-by-epoch", "accuracy-by-step"}
+"""Figures that another section shows."""
 TEXT = """
 ### Figures
 
@@ -19,6 +20,6 @@ TEXT = """
 
 
 def section(run: RunView, data: DatasetView) -> Markdown:
-    """Those of the figures that were drawn."""
-    drawn = "\n\n".join(data.figures[name] for name in FIGURES if name in data.figures)
+    """Those of the figures that were drawn, in their order."""
+    drawn = "\n\n".join(data.figures[name] for name in data.figures if name not in ELSEWHERE)
     return prose(TEXT, methods=len(data.drawn), most=MAX_DRAWN, figures=drawn)

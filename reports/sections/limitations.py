@@ -97,7 +97,7 @@ disturbed_share }} of the machine's cores (see The machine while the cells train
 
 {% if unclean %}The code was not a clean commit, so the recorded commit does not identify it fully.{% endif %}
 
-{% if devices == {"cpu"} %}Everything ran on the CPU: nothing here says how much GPU memory or GPU time a method needs.
+{% if on_cpu %}Everything ran on the CPU: nothing here says how much GPU memory or GPU time a method needs.
 {%- endif %}
 
 {% if activations %}Activation memory is what one training step keeps for its backward pass. It includes neither
@@ -192,7 +192,7 @@ def _whole_run(run: RunView) -> Markdown:
         versions=len({each.torch for each in environments}),
         commits=commits,
         unclean=any(commit is None or commit.endswith("-dirty") for commit in commits),
-        devices={cell.config.device for cell in cells},
+        on_cpu=all(cell.config.device == "cpu" for cell in cells),
         activations=any(cell.activation_bytes is not None for cell in cells),
         peak=any(cell.peak_rss_bytes is not None for cell in cells),
         baseline=statistics.median(baselines) if baselines else None,
