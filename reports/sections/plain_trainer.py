@@ -34,7 +34,7 @@ the hardware's support for bfloat16.{% endif %}
 
 {% if blocks %}A block's operations are those of its convolutions and matrix products as PyTorch counts them
 ({{ blocks | listed }}). The bound is the time they would take at the speed of a float32 product of two
-{{ size }} × {{ size }} matrices on the same threads, {{ speeds | listed }} GFLOP/s, timed just before and after.
+matrices of {{ size }} × {{ size }} on the same threads, {{ speeds | listed }} GFLOP/s, timed just before and after.
 Whatever is above 1 goes to pooling, normalisation, dropout and losses, which take time and count no operations, and to
 convolutions that do not reach the product's speed.{% endif %}
 """
