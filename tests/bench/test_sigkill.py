@@ -26,7 +26,7 @@ def test_every_cell_is_there_once_and_unchanged_after_twenty_kills(plugin: Plugi
     kept = b""
     for _ in range(KILLS):
         # From before the first worker has started to after the second cell of most: any moment of a harness's life.
-        time.sleep(chance.uniform(0.0, 4.0))
+        time.sleep(chance.uniform(0.0, 3.0))
         process.send_signal(signal.SIGKILL)
         finish(process)
         assert wait_until(lambda: not plugin.processes(), 5), "a worker outlived the harness"
