@@ -1,7 +1,8 @@
-"""Where a run takes place: processor, cards, versions, and the project's commit."""
+"""Where a run takes place: processor, card, versions, and the project's commit."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -19,21 +20,24 @@ _PROJECT = Path(__file__).resolve().parents[2]
 
 def available_cores() -> int:
     """Logical cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def describe_environment(device: str) -> Environment:
     """Describe this machine and these versions for a run on `device` (`cpu`, `cuda:0`, ...); once in a process."""
     on_gpu = device.startswith("cuda")
+    driver = None
+    if on_gpu:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            driver = str(pynvml.nvmlSystemGetDriverVersion())
     return Environment(
         cpu=_cpu_model(),
         cores=available_cores(),
         memory_bytes=psutil.virtual_memory().total,
         gpu=torch.cuda.get_device_name(device) if on_gpu else None,
-        gpu_driver=_gpu_driver() if on_gpu else None,
+        gpu_driver=driver,
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
@@ -43,25 +47,12 @@ def describe_environment(device: str) -> Environment:
 
 
 def _cpu_model() -> str:
-    """The processor's name as the kernel gives it, or what Python knows of it."""
-    try:
+    """The processor's name as the kernel gives it, or what Python knows about it."""
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
-
-
-def _gpu_driver() -> str | None:
-    try:
-        pynvml.nvmlInit()
-        try:
-            return str(pynvml.nvmlSystemGetDriverVersion())
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return None
 
 
 def _commit() -> str | None:

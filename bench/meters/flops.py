@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from bench.meters.base import Meter
 
 
-class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class FlopMeter(Meter):
     """Context manager: `flops` is what ran inside it, backward passes too, a multiplication and an addition as two.
 
-    Counted are matrix products, convolutions and attention; whatever works element by element (activations,
-    normalisation, an optimiser's update) is not. Deterministic: the shapes alone decide.
-
-    PyTorch's `FlopCounterMode` gives the same but for grouped convolutions (see `_too_many`). It also says which module
-    an operation belongs to, and the hooks that it needs for that refuse a call of `autograd.grad` inside a backward
-    pass, as the adjoint method makes it.
+    Matrix products, convolutions and attention are counted; element-wise work (activations, normalisation, an
+    optimiser's update) is not. Deterministic: only the shapes matter.
 
     Example:
         >>> with FlopMeter() as meter:
@@ -26,35 +23,36 @@ class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         >>> meter.flops
     """
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.flops: int = 0
-        self._primitive: set[Any] = set()
+    def __init__(self, field: str = "train_flops_per_image", images: int = 1) -> None:
+        """Count for this field of `CellResult`, over so many images."""
+        self._field, self._images = field, images
+        formulas = {torch.ops.aten.convolution_backward: _convolution_backward}
+        self._counter: Any = FlopCounterMode(display=False, custom_mapping=formulas)
+        # Which module an operation belongs to is of no interest here, and the hooks that tell it refuse a call of
+        # autograd.grad inside a backward pass, which the adjoint method makes.
+        no_modules: Any = nullcontext()
+        no_modules.parents = ("Global",)
+        self._counter.mod_tracker = no_modules
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Run one operator and count it, or, where it is made of others, have those counted."""
-        given = kwargs or {}
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is None and func not in self._primitive:
-            with self:
-                result = func.decompose(*args, **given)
-            if result is not NotImplemented:
-                return result
-            self._primitive.add(func)
-        result = func(*args, **given)
-        if formula is not None:
-            self.flops += formula(*args, **given, out_val=result)
-            if func.overloadpacket is torch.ops.aten.convolution_backward:
-                self.flops -= _too_many(args, result)
-        return result
+    @property
+    def flops(self) -> int:
+        """Operations so far."""
+        return int(self._counter.get_total_flops())
+
+    def start(self) -> None:
+        self._counter.__enter__()
+
+    def stop(self) -> None:
+        self._counter.__exit__(None, None, None)
+
+    def fields(self) -> dict[str, Any]:
+        return {self._field: self.flops / self._images}
 
 
-def _too_many(args: tuple[Any, ...], result: Any) -> int:
-    """What PyTorch's formula counts too many for a convolution's weights: it has every group of channels meet all."""
+def _convolution_backward(*args: Any, out_shape: Any) -> int:
+    """PyTorch's formula, put right for the weights of grouped convolutions: a group meets only its own channels."""
     *shapes, groups, wanted = args
-    of_weights = flop_registry[torch.ops.aten.convolution_backward](
-        *shapes, groups, [False, wanted[1], False], out_val=result
-    )
-    return int(of_weights - of_weights // groups)
+    formula: Any = flop_registry[torch.ops.aten.convolution_backward]
+    masks = ([wanted[0], False, False], [False, wanted[1], False])
+    of_input, of_weights = (formula(*shapes, groups, mask, out_val=out_shape) for mask in masks)
+    return int(of_input + of_weights // groups)

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
-POWERCAP = Path("/sys/class/powercap")
+from bench.meters.base import Meter
 
 
-class RaplEnergy:
-    """Adds up what the packages' counters say from `update` to `update`.
+class RaplEnergy(Meter):
+    """Energy of all CPU packages during training, whoever used it; None where one cannot be read (often only by root).
 
-    The counters start again from 0 after some minutes to hours (`max_energy_range_uj`), so `update` has to be called
-    more often than that. Most systems let only root read them.
+    The counters start again from 0 after some minutes to hours (`max_energy_range_uj`), so sampling must be more often.
     """
 
-    def __init__(self, root: Path = POWERCAP) -> None:
-        self._domains = [domain for domain in sorted(root.glob("intel-rapl:*")) if _is_package(domain)]
+    coarse = ("cpu_joules",)
+    root: ClassVar[Path] = Path("/sys/class/powercap")
+
+    def start(self) -> None:
         self._last = self._read()
 
-    def update(self) -> float | None:
-        """Joules of all packages since the last call (at first, since this was made); None where not readable."""
+    def sample(self) -> None:
         before, self._last = self._last, self._read()
-        if not before or not self._last:
-            return None
-        microjoules = 0
-        for (then, _), (now, span) in zip(before, self._last, strict=True):
-            microjoules += now - then if now >= then else now - then + span
-        return microjoules / 1e6
+        used = None
+        if before and len(before) == len(self._last):
+            pairs = zip(before, self._last, strict=True)
+            used = sum(now - then + (span if now < then else 0) for (then, _), (now, span) in pairs)
+        self.note(microjoules=used)
+
+    def stop(self) -> None:
+        self.sample()
+
+    def fields(self) -> dict[str, Any]:
+        microjoules = self.total("microjoules")
+        return {"cpu_joules": None if microjoules is None else microjoules / 1e6}
 
     def _read(self) -> list[tuple[int, int]]:
-        """Each package's counter and the value after which it starts again; empty where one cannot be read."""
+        """Each package's counter and the value after which it starts again; empty where one cannot be read.
+
+        Only packages count: the domains of their cores and memory controllers are included in them.
+        """
         try:
             return [
-                (_number(domain / "energy_uj"), _number(domain / "max_energy_range_uj")) for domain in self._domains
+                (int((domain / "energy_uj").read_text()), int((domain / "max_energy_range_uj").read_text()))
+                for domain in sorted(self.root.glob("intel-rapl:*"))
+                if (domain / "name").read_text().startswith("package")
             ]
         except (OSError, ValueError):
             return []
-
-
-def _is_package(domain: Path) -> bool:
-    """Packages alone: their cores and memory controllers, which have domains of their own, are in them already."""
-    try:
-        return (domain / "name").read_text().startswith("package")
-    except OSError:
-        return False
-
-
-def _number(file: Path) -> int:
-    return int(file.read_text())

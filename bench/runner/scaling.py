@@ -201,7 +201,9 @@ class _Subject:
         def warn(what: str) -> None:
             print(f"{self.spec.label}: {what}", file=sys.stderr)
 
-        per_image = probe_flops(self.builder.make(), self._data, self.builder.config, warn).train
+        per_image: float | None = probe_flops(self.builder.make(), self._data, self.builder.config, warn)[
+            "train_flops_per_image"
+        ]
         return None if per_image is None else round(per_image * self.images)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,9 +14,7 @@ import torch
 from torch import Generator
 
 import methods
-from bench import datasets
-from bench.meters.gpu import read_gpu_memory, reset_gpu_peak
-from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
+from bench import datasets, meters
 from bench.models import ModelCard, model_path, save_model
 from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.runner.worker import describe, row_of
@@ -83,10 +82,9 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
     builder = MethodBuilder.on(data, record, cell.method_name, config, cell.seed)
 
     warm_up(builder.make(), data, config, ranks)
-    release_freed_memory()
-    reset_gpu_peak(device)
-    mark_was_reset = reset_peak()
-    baseline = current_rss()
+    inside = [kind(os.getpid(), device) for kind in meters.INSIDE]
+    for meter in inside:
+        meter.start()
 
     method = builder.make()
     augmented_by = augmentation(augmented, cell.seed, device)
@@ -95,18 +93,11 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         seconds = sum(epoch.train_seconds for epoch in epochs)
         found = {"val_accuracy": epochs[-1].val_accuracy, "train_seconds": seconds, "data": record.model_dump()}
         return row_of(job, status="ok", wall_seconds=time.perf_counter() - clock, **found)
-    peak = peak_rss()
     emit(PhaseEvent(phase="probes"))
-    gpu = read_gpu_memory(device)
+    for meter in reversed(inside):
+        meter.stop()
     ranks.leave()
-    needed: dict[str, Any] = {
-        "peak_rss_bytes": peak,
-        "baseline_rss_bytes": baseline,
-        "rss_rise_bytes": max(0, peak - baseline),
-        "rss_source": "high-water mark, reset" if mark_was_reset else "high-water mark of the process's life",
-        "gpu_peak_allocated_bytes": gpu.allocated_bytes,
-        "gpu_peak_reserved_bytes": gpu.reserved_bytes,
-        "gpu_process_bytes": gpu.process_bytes,
+    needed: dict[str, Any] = {name: value for meter in inside for name, value in meter.fields().items()} | {
         "optimizer_bytes": _optimizer_bytes(method),
         "world_size": ranks.size,
         "bytes_exchanged_training": ranks.bytes_in_training,
@@ -143,8 +134,6 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         images_per_second=images / train_seconds,
         seconds_to=seconds_to_targets(epochs),
         images_to=images_to_targets(epochs, images // config.epochs),
-        train_flops_per_image=flops.train,
-        predict_flops_per_image=flops.predict,
         activation_bytes=probe_activation_bytes(builder.make(), data, config),
         activation_bytes_by_T=probe_depths(builder, data),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
@@ -155,6 +144,7 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         data=record,
         environment=job.environment,
         wall_seconds=time.perf_counter() - clock,
+        **flops,
         **summary,
         **needed,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator
@@ -20,14 +20,6 @@ from results.schema import CellConfig
 
 DEPTHS = (5, 10, 20)
 """Depths T at which activation bytes are probed."""
-
-
-@dataclass(frozen=True)
-class Flops:
-    """Floating-point operations for each image of a full batch; None where they could not be counted."""
-
-    train: float | None
-    predict: float | None
 
 
 def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
@@ -51,8 +43,8 @@ def probe_depths(builder: MethodBuilder, data: DeviceData) -> dict[str, int]:
     return probed
 
 
-def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> Flops:
-    """Operations of one training step, and of predicting the same images.
+def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Operations of one training step on a full batch, and of predicting the same images: fields of `CellResult`.
 
     Args:
         method: a fresh one.
@@ -62,19 +54,20 @@ def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Call
     """
     x, y = first_batch(data, config.batch_size)
 
-    def per_image(of_what: str, run: Callable[[], object]) -> float | None:
+    def per_image(field: str, of_what: str, run: Callable[[], object]) -> dict[str, Any]:
+        meter = FlopMeter(field, len(y))
         try:
-            meter = FlopMeter()
             with meter:
                 run()
         except Exception as error:  # a method may do what no dispatch mode can follow
             warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
-            return None
-        return meter.flops / len(y)
+            return {field: None}
+        return meter.fields()
 
     method.train()
-    train = per_image("training", lambda: method.train_step(x, y))
+    found = per_image("train_flops_per_image", "training", lambda: method.train_step(x, y))
     method.eval()
     with torch.no_grad():
-        predict = per_image("prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0)))
-    return Flops(train, predict)
+        return found | per_image(
+            "predict_flops_per_image", "prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0))
+        )

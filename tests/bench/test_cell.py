@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 import methods
 from bench import datasets
 from bench.datasets import Dataset, RawData
+from bench.meters import rss
 from bench.meters.flops import FlopMeter
 from bench.models import ModelCard
 from bench.protocol import EpochEvent, Event, Job, StepEvent, WarningEvent
@@ -201,8 +202,8 @@ def test_memory_is_read_without_the_warm_up_s_model_and_before_the_probes(monkey
         alive.append(len(Counted.alive))
         return 1
 
-    monkeypatch.setattr(cell, "current_rss", read)
-    monkeypatch.setattr(cell, "peak_rss", read)
+    monkeypatch.setattr(rss, "current_rss", read)
+    monkeypatch.setattr(rss, "peak_rss", read)
     run("Counted")
     assert alive == [0, 1]
 
@@ -351,7 +352,7 @@ def test_flops_that_cannot_be_counted_cost_no_result_and_the_memory_is_read_befo
             raise NotImplementedError("no rule for\nthis operator")
 
     monkeypatch.setattr(probes, "FlopMeter", Refusing)
-    monkeypatch.setattr(cell, "peak_rss", lambda: order.append("peak") or 1)
+    monkeypatch.setattr(rss, "peak_rss", lambda: order.append("peak") or 1)
     result, events = run()
     assert (result.status, result.test_accuracy) == ("ok", 0.2)
     assert (result.train_flops_per_image, result.predict_flops_per_image) == (None, None)

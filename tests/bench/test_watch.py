@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from bench.meters import cpu, gpu, rapl, rss
 from bench.meters.cpu import CpuTimes
 from bench.runner import monitor as watching
 from bench.runner.monitor import Monitor
@@ -44,7 +44,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.times = CpuTimes(at=100.0, busy=50.0, stolen=3.0, harness=1.0, cell=10.0)
-        monkeypatch.setattr(watching, "read_cpu_times", lambda process: self.times)
+        monkeypatch.setattr(cpu, "read_cpu_times", lambda process: self.times)
 
     def goes_on(self, seconds: float, *, cell: float, harness: float, other: float | None, stolen: float = 0.0) -> None:
         now = self.times
@@ -136,8 +136,8 @@ def test_memory_over_time_is_the_cells_and_ends_with_its_last_epoch() -> None:
 
 
 def test_a_long_series_is_thinned_not_cut(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_FIRST_INTERVAL", 0.002)
-    monkeypatch.setattr(watching, "_MAX_POINTS", 20)
+    monkeypatch.setattr(rss.RssSeries, "interval", 0.002)
+    monkeypatch.setattr(rss, "_MAX_POINTS", 20)
     with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         watch.enter("training")
         time.sleep(0.6)
@@ -176,7 +176,8 @@ def test_the_cards_energy_is_its_counters_or_its_power_over_time(
 ) -> None:
     monkeypatch.setattr(watching, "_MIN_SECONDS", 0.1)
     card = FakeCard(counts=counts)
-    monkeypatch.setattr(watching.NvmlDevice, "opened", lambda device: contextlib.nullcontext(card))
+    monkeypatch.setattr(gpu, "find_card", lambda device: card)
+    monkeypatch.setattr(gpu, "read", lambda card, what: getattr(card, what)())
     with process("input()") as cell, Monitor(cell.pid, "cuda:0") as watch:
         began = time.monotonic()
         clock.times = CpuTimes(at=began, busy=None, stolen=None, harness=0.0, cell=0.0)
@@ -207,8 +208,7 @@ def test_energy_of_the_packages_is_training_alone(
         written.write_text(str(microjoules))
         written.replace(domain / "energy_uj")  # whoever reads it meanwhile finds a number
 
-    made: Any = watching.RaplEnergy
-    monkeypatch.setattr(watching, "RaplEnergy", lambda: made(tmp_path))
+    monkeypatch.setattr(rapl.RaplEnergy, "root", tmp_path)
     with process("input()") as cell, Monitor(cell.pid, "cpu") as watch:
         for counted in (5_000_000, 90_000_000):  # 5 J from outside training, then 2 J of training, then again
             count(counted)

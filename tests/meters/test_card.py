@@ -10,7 +10,7 @@ import pynvml
 import pytest
 import torch
 
-from bench.meters.nvml_device import NvmlDevice
+from bench.meters.gpu import find_card, process_bytes, read
 
 
 @pytest.fixture
@@ -39,23 +39,25 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return answers
 
 
+READINGS = ("mhz", "celsius", "busy", "watts", "joules")
+
+
 def test_units(driver: dict[str, Any]) -> None:
-    card = NvmlDevice(object())
-    assert (card.mhz(), card.celsius(), card.busy()) == (1410, 61, 0.87)
-    assert (card.watts(), card.joules()) == (250.5, 123.456)
-    assert (card.process_bytes(7), card.process_bytes(8), card.process_bytes(2)) == (9, None, None)
+    card = object()
+    assert [read(card, what) for what in READINGS] == [1410, 61, 0.87, 250.5, 123.456]
+    assert [process_bytes(card, pid) for pid in (7, 8, 2)] == [9, None, None]
 
 
 def test_what_the_card_does_not_tell(driver: dict[str, Any]) -> None:
     for name in driver:
         driver[name] = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-    card = NvmlDevice(object())
-    assert [card.mhz(), card.celsius(), card.busy(), card.watts(), card.joules(), card.process_bytes(7)] == [None] * 6
+    assert [*(read(object(), what) for what in READINGS), process_bytes(object(), 7)] == [None] * 6
 
 
-def test_a_cpu_has_no_card() -> None:
-    with NvmlDevice.opened(torch.device("cpu")) as card:
-        assert card is None
+def test_a_cpu_has_no_card(driver: dict[str, Any]) -> None:
+    card = find_card(torch.device("cpu"))
+    assert card is None
+    assert [*(read(card, what) for what in READINGS), process_bytes(card, 7)] == [None] * 6
 
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,18 +66,17 @@ def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="a"))
     monkeypatch.setattr(pynvml, "nvmlInit", absent)
-    with NvmlDevice.opened(torch.device("cuda:0")) as card:
-        assert card is None
+    assert find_card(torch.device("cuda:0")) is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 def test_the_real_card_is_plausible() -> None:
     device = torch.device("cuda:0")
     torch.zeros(1, device=device)
-    with NvmlDevice.opened(device) as card:
-        assert card is not None
-        mhz, celsius, watts = card.mhz(), card.celsius(), card.watts()
-        memory = card.process_bytes(os.getpid())
+    card = find_card(device)
+    assert card is not None
+    mhz, celsius, watts = (read(card, what) for what in ("mhz", "celsius", "watts"))
+    memory = process_bytes(card, os.getpid())
     assert mhz is None or 100 < mhz < 5_000
     assert celsius is None or 0 < celsius < 120
     assert watts is None or 1 < watts < 2_000

@@ -8,8 +8,9 @@ import time
 
 import psutil
 import pytest
+import torch
 
-from bench.meters.cpu import cpu_mhz, load, read_cpu_times
+from bench.meters.cpu import CpuClock, read_cpu_times
 
 WORK = "import time; end = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
 
@@ -56,6 +57,9 @@ def test_a_process_that_is_gone() -> None:
 
 
 def test_clock_and_load_are_plausible_or_absent() -> None:
-    clock, average = cpu_mhz(), load()
-    assert clock is None or 100 < clock < 10_000
-    assert average is None or average >= 0
+    meter = CpuClock(0, torch.device("cpu"))
+    meter.sample()
+    found = meter.fields()
+    assert found["samples"] == 1
+    assert found["cpu_mhz"] is None or 100 < found["cpu_mhz_least"] <= found["cpu_mhz"] < 10_000
+    assert found["load"] is None or found["load"] >= 0

@@ -8,18 +8,21 @@ import sys
 import pytest
 
 _SCRIPT = """
-import sys
-from bench.meters.rss import current_rss, peak_rss, release_freed_memory, reset_peak
+import os, sys
+import torch
+from bench.meters.rss import PeakRss, current_rss
 MIB = 2**20
 before = bytearray(200 * MIB)          # a peak that is over before the baseline
 del before
-release_freed_memory()
-if not reset_peak():
-    print("no reset"); sys.exit()
-baseline = current_rss()
+meter = PeakRss(os.getpid(), torch.device("cpu"))
+meter.start()
 held = bytearray(b"x") * (150 * MIB)   # touched, so resident
 del held
-print((peak_rss() - baseline) / MIB, (current_rss() - baseline) / MIB)
+meter.stop()
+found = meter.fields()
+if found["rss_source"] != "high-water mark, reset":
+    print("no reset"); sys.exit()
+print(found["rss_rise_bytes"] / MIB, (current_rss() - found["baseline_rss_bytes"]) / MIB)
 """
 
 

@@ -1,0 +1,27 @@
+"""A meter is added as the README in the folder of meters says, and its value is in the cell's row and in the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.checkout import copy_project, edit, python_blocks, run_in
+
+
+def test_the_meter_of_the_readme(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    file, field, column = python_blocks(project / "bench" / "meters" / "README.md")
+    (project / "bench" / "meters" / "faults.py").write_text(file)
+    listed = project / "bench" / "meters" / "__init__.py"
+    edit(listed, "from bench.meters.gpu", "from bench.meters.faults import PageFaults\nfrom bench.meters.gpu")
+    edit(listed, "(GpuMemory, PeakRss)", "(GpuMemory, PeakRss, PageFaults)")
+    edit(project / "results" / "schema.py", "    peak_rss_bytes:", f"{field}    peak_rss_bytes:")
+    measures = f"{column}MEMORY_AND_SIZE = (\n    PAGE_FAULTS,\n"
+    edit(project / "reports" / "tables.py", "MEMORY_AND_SIZE = (\n", measures)
+
+    small = ("--datasets", "digits", "--methods", "backprop", "--seeds", "0", "--train-size", "100", "--epochs", "1")
+    run_in(project, "bench.run", *small, "--threads", "1", "--out", tmp_path / "runs")
+    (run,) = (tmp_path / "runs").iterdir()
+    assert json.loads((run / "cells.jsonl").read_text())["page_faults"] > 0
+    report = (run / "report.md").read_text()
+    assert "| page faults |" in " ".join(report.split())
