@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.datasets import download, sources
+from bench.datasets import sources
 
 pytest_plugins = ("tests.no_skips",)
 
@@ -13,10 +13,10 @@ pytest_plugins = ("tests.no_skips",)
 def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No system folder, an empty cache, no data variable, no network."""
 
-    def no_network(recipe: sources.Recipe, folder: Path) -> None:
+    def no_network(published: sources.Published, folder: Path) -> None:
         raise OSError("no network in tests")
 
     monkeypatch.setattr(sources, "SYSTEM_ROOT", tmp_path / "system")
     monkeypatch.setattr(sources, "cache_root", lambda: tmp_path / "cache")
-    monkeypatch.setattr(download, "fetch", no_network)
+    monkeypatch.setattr(sources, "fetch", no_network)
     monkeypatch.delenv(sources.DATA_VARIABLE, raising=False)

@@ -7,10 +7,6 @@
 Importing this package is cheap: torch and the readers are imported when data are loaded.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 from bench.datasets.registry import (
     ENTRY_POINT_GROUP,
     PRESETS,
@@ -24,9 +20,7 @@ from bench.datasets.registry import (
     schemes,
 )
 from bench.datasets.sources import DATA_VARIABLE, data_root
-
-if TYPE_CHECKING:
-    from bench.datasets.split import Splits, make_splits
+from bench.datasets.split import Splits, make_splits
 
 __all__ = [
     "DATA_VARIABLE",
@@ -44,12 +38,3 @@ __all__ = [
     "register_scheme",
     "schemes",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the splitting code only when it is asked for."""
-    if name in {"Splits", "make_splits"}:
-        from bench.datasets import split
-
-        return getattr(split, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,49 +1,28 @@
-"""`cifar10` and `cifar100`: 32x32 colour images, in any of the forms they are passed around in."""
+"""`cifar10` and `cifar100`: 32x32 colour images, in any of the three forms in which they are passed around.
+
+Python batches and binary batches are described on the data sets' page, https://www.cs.toronto.edu/~kriz/cifar.html;
+both have 32x32 images as 3,072 bytes: all red, then all green, then all blue, each row by row. The third form is a
+NumPy archive. Checksums are published only for the Python batches.
+
+torchvision's reader unpickles the Python batches, which runs whatever a file says; ours runs nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bench.datasets.download import by_class
-from bench.datasets.registry import RawData, register
-from bench.datasets.sources import DATA_VARIABLE, Recipe, folders_named, load_from_sources
+from bench.datasets.registry import register
+from bench.datasets.sources import Form, Part, Published, by_class, md5_of
+from bench.errors import UserError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-@dataclass(frozen=True)
-class Family:
-    """What tells one data set of the two, and its files, from the other."""
-
-    title: str
-    class_names: tuple[str, ...]
-    torchvision_class: str
-    python_folder: str
-    """Of the Python batches; torchvision's."""
-    binary_folder: str
-    archives: tuple[str, ...]
-    """Names of an `.npz`."""
-    label_key: str
-    """Under which a Python batch holds the classes."""
-    label_bytes: int
-    """Before an image's pixels in a binary batch; the last one is the class."""
-    test_batch: str
-    python_md5: Mapping[str, str]
-    """The published MD5 sums of the Python batches, all of them, as in torchvision's `train_list` and `test_list` (a
-    test compares; importing it takes seconds)."""
-
-
-CIFAR10 = Family(
-    title="CIFAR-10",
-    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-    torchvision_class="CIFAR10",
-    python_folder="cifar-10-batches-py",
-    binary_folder="cifar-10-batches-bin",
-    archives=("cifar10.npz", "cifar10-subset.npz"),
-    label_key="labels",
-    label_bytes=1,
-    test_batch="test_batch",
-    python_md5={
+PYTHON_MD5 = {
+    "CIFAR-10": {
         "data_batch_1": "c99cafc152244af753f735de768cd75f",
         "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
         "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
@@ -51,7 +30,143 @@ CIFAR10 = Family(
         "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
         "test_batch": "40351d587109b95175f43aff81a1287e",
     },
-)
+    "CIFAR-100": {
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    },
+}
+"""Of all batches, the test batch last, as in torchvision's `train_list` and `test_list` (a test compares)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What tells the files of one of the two data sets from the other's."""
+
+    title: str
+    num_classes: int
+    label_key: str
+    """Under which a Python batch has the classes."""
+    label_bytes: int
+    """Before an image's pixels in a binary batch; the last one is the class."""
+
+    def read_python_batches(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
+        """Read the pickled batches, without running anything in them.
+
+        Raises:
+            UserError: a file is damaged, its pickle asks for more than NumPy arrays, or its images or labels are not
+                the data set's.
+        """
+        parts = [self._read_python_batch(path) for path in paths]
+        return *self._joined(parts, paths), all(md5_of(path) == PYTHON_MD5[self.title][path.name] for path in paths)
+
+    def _read_python_batch(self, path: Path) -> Part:
+        import numpy as np
+
+        from bench.datasets.formats.npz import describe
+        from bench.datasets.formats.pickles import RefusedPickleError, load_arrays
+
+        data = path.read_bytes()
+        try:
+            batch = load_arrays(data)
+            images, labels = batch["data"], np.asarray(batch[self.label_key])
+        except RefusedPickleError as error:
+            raise UserError(
+                f"{path} is refused and nothing in it was run: {error}, and a {self.title} batch has only plain arrays"
+            ) from None
+        except Exception as error:  # a damaged pickle can raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(
+                f"{path} is not a sound {self.title} batch ({reason}); expected a pickle of 'data' and "
+                f"{self.label_key!r}"
+            ) from None
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (3072,):
+            raise UserError(f"'data' in {path} is {describe(images)}; expected uint8 of shape (N, 3072), colour images")
+        return images.reshape(-1, 3, 32, 32), self._labels(labels, images, str(path))
+
+    def read_binary_batches(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
+        """Read the batches whose names end in `.bin`: records of labels and 3,072 pixels.
+
+        Raises:
+            UserError: a file is of a wrong length, or has a label that is not one of the data set's.
+        """
+        import numpy as np
+
+        parts = []
+        for path in paths:
+            data, size = path.read_bytes(), self.label_bytes + 3072
+            if not data or len(data) % size:
+                count = "a label" if self.label_bytes == 1 else f"{self.label_bytes} labels"
+                raise UserError(
+                    f"{path} is {len(data)} bytes long; expected a multiple of {size}, {count} and 3,072 pixels"
+                )
+            records = np.frombuffer(data, dtype=np.uint8).reshape(-1, size)
+            labels = self._labels(records[:, self.label_bytes - 1], records, str(path))
+            parts.append((records[:, self.label_bytes :].reshape(-1, 3, 32, 32), labels))
+        return *self._joined(parts, paths), None
+
+    def read_archive(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
+        """Read an `.npz` of `x_train` and `x_test`, uint8 (N, 32, 32, 3), and `y_train` and `y_test`, integers (N,).
+
+        Raises:
+            UserError: the file is damaged, or an array is missing or of another type or shape.
+        """
+        import numpy as np
+
+        from bench.datasets.formats.labels import check_every_class
+        from bench.datasets.formats.npz import describe, read_arrays
+
+        (path,) = paths
+        arrays = read_arrays(path)
+
+        def part(name: str) -> Part:
+            images, where = arrays[f"x_{name}"], f"y_{name} in {path}"
+            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (32, 32, 3):
+                raise UserError(
+                    f"x_{name} in {path} is {describe(images)}; expected uint8 of shape (N, 32, 32, 3), colour images"
+                )
+            labels = self._labels(arrays[f"y_{name}"], images, where)
+            check_every_class(labels, num_classes=self.num_classes, where=where)
+            return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels
+
+        return part("train"), part("test"), None
+
+    def _labels(self, labels: NDArray[Any], images: NDArray[Any], where: str) -> NDArray[Any]:
+        from bench.datasets.formats.labels import checked_labels
+
+        return checked_labels(labels, images=len(images), num_classes=self.num_classes, where=where)
+
+    def _joined(self, parts: Sequence[Part], paths: Sequence[Path]) -> tuple[Part, Part]:
+        """The training batches as one part, and the test batch."""
+        import numpy as np
+
+        from bench.datasets.formats.labels import check_every_class
+
+        *training, test = parts
+        images, labels = (np.concatenate(arrays) for arrays in zip(*training, strict=True))
+        for y, name in ((labels, "training"), (test[1], "test")):
+            check_every_class(y, num_classes=self.num_classes, where=f"the {name} part in {paths[0].parent}")
+        return (images, labels), test
+
+
+def _published(family: Family, python_folder: str, binary_folder: str, *archives: str) -> Published:
+    batches = tuple(PYTHON_MD5[family.title])
+    return Published(
+        title=family.title,
+        images=(50_000, 10_000),
+        forms=(
+            Form("batches in {folder}", batches, family.read_python_batches, (python_folder,)),
+            Form("batches in {folder}", batches, family.read_binary_batches, (binary_folder,), (".bin",)),
+            *(Form(name, (name,), family.read_archive) for name in archives),
+        ),
+        fetch=by_class(family.title.replace("-", "")),
+        folder=python_folder,
+        advice=(
+            f"put the folder {python_folder} or {binary_folder}, or {' or '.join(archives)}, into a folder, and name "
+            "that"
+        ),
+    )
+
+
 _CIFAR100_NAMES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
 castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
@@ -61,86 +176,25 @@ pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose
 skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
 tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
-CIFAR100 = Family(
-    title="CIFAR-100",
-    class_names=tuple(_CIFAR100_NAMES.split()),
-    torchvision_class="CIFAR100",
-    python_folder="cifar-100-python",
-    binary_folder="cifar-100-binary",
-    archives=("cifar100.npz", "cifar100-subset.npz"),
-    label_key="fine_labels",
-    label_bytes=2,
-    test_batch="test",
-    python_md5={
-        "train": "16019d7e3df5f24257cddd939b257f8d",
-        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-    },
+CIFAR10 = _published(
+    Family("CIFAR-10", 10, label_key="labels", label_bytes=1),
+    *("cifar-10-batches-py", "cifar-10-batches-bin", "cifar10.npz", "cifar10-subset.npz"),
 )
-
-
-@register(
+CIFAR100 = _published(
+    Family("CIFAR-100", 100, label_key="fine_labels", label_bytes=2),
+    *("cifar-100-python", "cifar-100-binary", "cifar100.npz", "cifar100-subset.npz"),
+)
+register(
     "cifar10",
     summary="50,000 + 10,000 pictures of animals and vehicles, 32x32 colour",
-    class_names=CIFAR10.class_names,
+    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     epochs={"quick": 2, "standard": 20, "paper": 150},
     flip=True,
-)
-def load_cifar10(data_dir: Path | None) -> RawData:
-    """Load CIFAR-10, (N, 3, 32, 32), from its batches, an `.npz`, or torchvision's download.
-
-    Raises:
-        UserError: see `bench.datasets.sources.load_from_sources`.
-    """
-    return load_from_sources(data_dir, _recipe(CIFAR10))
-
-
-@register(
+)(CIFAR10.load)
+register(
     "cifar100",
     summary="50,000 + 10,000 pictures of a hundred kinds of things, 32x32 colour",
-    class_names=CIFAR100.class_names,
+    class_names=tuple(_CIFAR100_NAMES.split()),
     epochs={"quick": 2, "standard": 20, "paper": 150},
     flip=True,
-)
-def load_cifar100(data_dir: Path | None) -> RawData:
-    """Load CIFAR-100 with its hundred fine classes, (N, 3, 32, 32), from the forms that CIFAR-10 has.
-
-    Raises:
-        UserError: see `bench.datasets.sources.load_from_sources`.
-    """
-    return load_from_sources(data_dir, _recipe(CIFAR100))
-
-
-def _recipe(family: Family) -> Recipe:
-    return Recipe(
-        title=family.title,
-        read=lambda root: read_family(root, family),
-        fetch=by_class(family.torchvision_class),
-        downloaded_folder=family.python_folder,
-        advice=(
-            f"put the folder {family.python_folder} or {family.binary_folder}, or {' or '.join(family.archives)}, into "
-            f"a folder, and name that with --data-dir or the environment variable {DATA_VARIABLE}"
-        ),
-    )
-
-
-def read_family(root: Path, family: Family) -> RawData | None:
-    """Read a data set of the two from a data folder (or from a folder of batches itself), or None if it holds none.
-
-    Of several forms in one folder the Python batches come first: only they can be verified.
-
-    Raises:
-        UserError: a form is there, but incomplete, damaged or not this data set's.
-    """
-    from bench.datasets.formats import cifar
-
-    for name, suffix, read in (
-        (family.python_folder, "", cifar.read_python_batches),
-        (family.binary_folder, ".bin", cifar.read_binary_batches),
-    ):
-        for folder, label in folders_named(root, (name,)):
-            if any((folder / f"{batch}{suffix}").is_file() for batch in family.python_md5):
-                return read(family, folder, f"batches in {label}")
-    for name in family.archives:
-        if (root / name).is_file():
-            return cifar.read_archive(family, root / name, name)
-    return None
+)(CIFAR100.load)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.datasets.located import EPOCHS, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
@@ -11,19 +13,23 @@ from bench.errors import UserError
 from bench.paths import is_dir
 from methods.core.options import Options
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 TRAIN, TESTS = "train", ("test", "val")
 """Names of the folders of the two parts; of the test part's, the first that is there."""
 MAX_SIDE = 1024
+_KINDS = {"L": "grey", "RGB": "in colour"}
 
 
 @dataclass(frozen=True)
 class FolderOptions(Options):
-    """What may stand in brackets."""
+    """What may be in brackets after the path."""
 
     size: int | None = None
-    """Pixels of a side: every picture is stretched to a square of that size; None: all have one size already."""
+    """Pixels of a side: every picture is stretched to a square of that size; None: all must have the same size."""
     channels: int | None = None
-    """1: all pictures are turned into grey; 3: into colour; None: all are of one kind already."""
+    """1: all pictures are turned into grey; 3: into colour; None: all must be grey, or all in colour."""
     flip: bool = False
     """As `Dataset.flip`."""
 
@@ -46,32 +52,21 @@ def open_folder(text: str) -> Dataset:
     place = locate("folder", text, FolderOptions)
     test = next((name for name in TESTS if is_dir(place.path / name)), TESTS[0])
     parts = (place.path / TRAIN, place.path / test)
-    class_names, others = (_classes(part) for part in parts)
+    class_names, others = map(_classes, parts)
     for name in sorted({*class_names} ^ {*others}):
         here, missing = parts if name in class_names else parts[::-1]
         raise UserError(f"{here} has a class {name!r} and {missing} has not; expected the same classes in both parts")
     if len(class_names) < 2:
         raise UserError(f"{parts[0]} has one class, {class_names[0]!r}; expected at least 2")
-    options = place.options
 
     def load(data_dir: Path | None) -> RawData:
-        """Load the pictures, (N, C, H, W); the name says where they are, so `data_dir` is not used."""
-        from bench.datasets.formats.folder import read_parts
+        return _read(parts, class_names, place.options)
 
-        return read_parts(parts, class_names, size=options.size, channels=options.channels)
-
-    return Dataset(
-        name=place.name,
-        summary=f"the pictures in {place.path}",
-        class_names=class_names,
-        load=load,
-        epochs=EPOCHS,
-        flip=options.flip,
-    )
+    return Dataset(place.name, f"the pictures in {place.path}", class_names, load, EPOCHS, place.options.flip)
 
 
 def _classes(part: Path) -> tuple[str, ...]:
-    """The names of the folders of one part, sorted, those that begin with a dot left out."""
+    """The names of the folders of one part, sorted; those that begin with a dot are left out."""
     try:
         names = sorted(entry.name for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
@@ -80,5 +75,58 @@ def _classes(part: Path) -> tuple[str, ...]:
             f"{part} {reason}; expected pictures in {TRAIN}/CLASS/ and {' or '.join(TESTS)}/CLASS/"
         ) from None
     if not names:
-        raise UserError(f"{part} holds no folders; expected one for each class, with its pictures in it")
+        raise UserError(f"{part} has no folders; expected one for each class, with its pictures in it")
     return tuple(names)
+
+
+def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOptions) -> RawData:
+    """Read all pictures of both parts, in the order of their names.
+
+    Raises:
+        UserError: a picture cannot be read, a class has none, or pictures differ in size or kind.
+    """
+    import numpy as np
+
+    from bench.datasets.formats.image_file import read_picture, stretched
+
+    first: tuple[Path, Image] | None = None
+    arrays = []
+    for listed in [_list(part, class_names) for part in parts]:
+        images = []
+        for path, _ in listed:
+            picture = read_picture(path, options.channels)
+            if options.size is not None:
+                picture = stretched(picture, (options.size, options.size))
+            first = first or (path, picture)
+            _check_alike(path, picture, *first)
+            images.append(np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1))
+        arrays += [np.stack(images), np.array([number for _, number in listed], dtype=np.int64)]
+    x_train, y_train, x_test, y_test = arrays
+    return RawData(x_train, y_train, x_test, y_test, "folders of pictures", verified=None, partial=False)
+
+
+def _list(part: Path, class_names: Sequence[str]) -> list[tuple[Path, int]]:
+    """The pictures of a part and their classes."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+
+    numbers = {name: number for number, name in enumerate(class_names)}
+    found = make_dataset(part, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
+    for number in sorted(set(numbers.values()) - {number for _, number in found}):
+        raise UserError(
+            f"{part / class_names[number]} has no picture; expected files whose names end in one of "
+            f"{', '.join(IMG_EXTENSIONS)}"
+        )
+    return [(Path(path), number) for path, number in found]
+
+
+def _check_alike(path: Path, picture: Image, first_path: Path, first: Image) -> None:
+    if picture.mode != first.mode:
+        raise UserError(
+            f"{path} is {_KINDS[picture.mode]} and {first_path} is {_KINDS[first.mode]}: make them alike, or write "
+            "folder:PATH[channels=1] for grey or [channels=3] for colour"
+        )
+    if picture.size != first.size:
+        raise UserError(
+            f"{path} has {picture.width} x {picture.height} pixels and {first_path} {first.width} x {first.height}: "
+            "make them alike, or write folder:PATH[size=32] to have all resized"
+        )

@@ -12,7 +12,7 @@ from methods.core.options import Options
 
 @dataclass(frozen=True)
 class NpzOptions(Options):
-    """What may stand in brackets."""
+    """What may be in brackets after the path."""
 
     flip: bool = False
     """As `Dataset.flip`."""
@@ -35,14 +35,7 @@ def open_npz(text: str) -> Dataset:
     num_classes = count_classes(place.path)
 
     def load(data_dir: Path | None) -> RawData:
-        """Load the images, (N, C, H, W); the name says where they are, so `data_dir` is not used."""
         return read_images(place.path, num_classes)
 
-    return Dataset(
-        name=place.name,
-        summary=f"the NumPy archive {place.path}",
-        class_names=tuple(map(str, range(num_classes))),
-        load=load,
-        epochs=EPOCHS,
-        flip=place.options.flip,
-    )
+    class_names = tuple(map(str, range(num_classes)))
+    return Dataset(place.name, f"the NumPy archive {place.path}", class_names, load, EPOCHS, place.options.flip)

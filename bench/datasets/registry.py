@@ -1,21 +1,22 @@
 """The data sets there are, by name.
 
-A data set is one function that returns its images, registered under a name. A scheme is one function that makes a
-data set of what follows the colon in `npz:PATH`, registered under what comes before it. Every module of this package is
-imported at the first look-up, so a new one of either is one new file here and nothing else; other people's packages
-add theirs through the entry-point group `noprop_bench.datasets`. Modules of this package must therefore be cheap
-to import: readers live in `formats/`, and libraries are imported where they are used.
+A data set is a function that returns its images, registered under a name. A scheme is a function that makes a data set
+of what follows the colon in `npz:PATH`, registered under what comes before it. Every module of this package is imported
+at the first look-up, so adding either is adding one file here; other people's packages add theirs through the
+entry-point group `noprop_bench.datasets`. Modules of this package must therefore be cheap to import: libraries such as
+NumPy are imported where they are used.
 """
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import UserError
 from methods.core.plugins import load_all
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "noprop_bench.datasets"
 PRESETS = ("quick", "standard", "paper")
 """The presets that every data set gives a number of epochs for."""
-_NAME = r"[a-z0-9][a-z0-9_-]*"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, eq=False)
 class RawData:
-    """The images of a data set as they were published, before any split of ours.
+    """The images of a data set as published, before any split of ours.
 
     Raises:
         ValueError: an array's type or shape is not the one given here.
@@ -53,7 +55,7 @@ class RawData:
     verified: bool | None
     """True: the files match the published checksums; False: they do not; None: none are published for this form."""
     partial: bool
-    """True where the files hold less than the published data set."""
+    """Whether the files have less than the published data set."""
 
     def __post_init__(self) -> None:
         for part, images, labels in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
@@ -69,9 +71,9 @@ class RawData:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One registered data set. `load(data_dir)` takes the user's data folder (or None) and returns `RawData`.
+    """One data set.
 
-    `load` raises `UserError` where the data cannot be found or the files found cannot be used.
+    `load` is given the user's data folder, or None; it raises `UserError` if the data cannot be found or used.
     """
 
     name: str
@@ -81,9 +83,9 @@ class Dataset:
     """In the order of the class numbers."""
     load: Callable[[Path | None], RawData]
     epochs: Mapping[str, int]
-    """Epochs by the name of the preset; one for each of `PRESETS`."""
+    """By the name of the preset; one for each of `PRESETS`."""
     flip: bool = False
-    """Whether images mirrored left to right are still of their class, so that augmentation may do that."""
+    """Whether images mirrored left to right are still of their class, so augmentation may mirror them."""
 
     @property
     def num_classes(self) -> int:
@@ -93,11 +95,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Data sets that nobody has to register, since their names say where they lie. `open(text)` makes one of them.
+    """Data sets that nobody has to register, since their names say where they are: `npz:PATH`.
 
-    `open` is given what follows the colon, reads no more than it must to say what the classes are, and raises
-    `UserError` where that cannot be done. The name that it gives its data set stands for the same one everywhere on
-    the machine: `npz:` and an absolute path.
+    `open` is given what follows the colon, reads just enough to know the classes, and raises `UserError` if it cannot.
+    The name that it gives its data set means the same one everywhere on the machine: `npz:` and an absolute path.
     """
 
     usage: str
@@ -107,17 +108,18 @@ class Scheme:
     open: Callable[[str], Dataset]
 
 
+_NAME = r"[a-z0-9][a-z0-9_-]*"
 _registered: dict[str, Dataset] = {}
 _schemes: dict[str, Scheme] = {}
 
 
 def register(
     name: str, *, summary: str, class_names: tuple[str, ...], epochs: Mapping[str, int], flip: bool = False
-) -> Callable[[Callable[[Path | None], RawData]], Callable[[Path | None], RawData]]:
-    """Register the decorated function as the loader of a data set.
+) -> Callable[[_F], _F]:
+    """Register the decorated function as the `Dataset.load` of a data set.
 
     Args:
-        name: Lower-case letters, digits, `-` and `_`: what people type.
+        name: What people type: lower-case letters, digits, `-` and `_`.
         summary: One line for people.
         class_names: In the order of the class numbers; at least two.
         epochs: Epochs for each of `PRESETS`, 1 or more.
@@ -134,7 +136,7 @@ def register(
         if epochs.get(preset, 0) < 1:
             raise ValueError(f"data set {name!r} gives no epochs for the preset {preset!r}")
 
-    def decorate(load: Callable[[Path | None], RawData]) -> Callable[[Path | None], RawData]:
+    def decorate(load: _F) -> _F:
         if name in _registered:
             raise ValueError(f"data set {name!r} is registered already, by {_registered[name].load.__module__}")
         _registered[name] = Dataset(name, summary, tuple(class_names), load, MappingProxyType(dict(epochs)), flip)
@@ -143,15 +145,8 @@ def register(
     return decorate
 
 
-def register_scheme(
-    name: str, *, usage: str, summary: str
-) -> Callable[[Callable[[str], Dataset]], Callable[[str], Dataset]]:
-    """Register the decorated function as what opens the data sets whose names begin with `name` and a colon.
-
-    Args:
-        name: Lower-case letters, digits, `-` and `_`.
-        usage: What people type: `npz:PATH`.
-        summary: One line for people.
+def register_scheme(name: str, *, usage: str, summary: str) -> Callable[[_F], _F]:
+    """Register the decorated function as the `Scheme.open` of names that begin with `name` and a colon.
 
     Raises:
         ValueError: the name is taken or malformed.
@@ -159,7 +154,7 @@ def register_scheme(
     if not re.fullmatch(_NAME, name):
         raise ValueError(f"{name!r} cannot name a scheme: use lower-case letters, digits, '-' and '_'")
 
-    def decorate(open_one: Callable[[str], Dataset]) -> Callable[[str], Dataset]:
+    def decorate(open_one: _F) -> _F:
         if name in _schemes:
             raise ValueError(f"scheme {name!r} is registered already, by {_schemes[name].open.__module__}")
         _schemes[name] = Scheme(usage, summary, open_one)
@@ -181,8 +176,6 @@ def get(name: str) -> Dataset:
     known = available()
     if name in known:
         return known[name]
-    import difflib
-
     near = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     accepted = [*known, *(scheme.usage for scheme in schemes().values())]
@@ -190,20 +183,19 @@ def get(name: str) -> Dataset:
 
 
 def available() -> dict[str, Dataset]:
-    """Return every data set by name, sorted: the built-in ones and those of installed plug-ins."""
+    """Every data set by name, sorted: the built-in ones and those of installed plug-ins."""
     _discover()
     return dict(sorted(_registered.items()))
 
 
 def schemes() -> dict[str, Scheme]:
-    """Return every scheme by name, sorted."""
+    """Every scheme by name, sorted."""
     _discover()
     return dict(sorted(_schemes.items()))
 
 
 @functools.cache
 def _discover() -> None:
-    """Import every module that registers data sets."""
     load_all("bench.datasets", ENTRY_POINT_GROUP, _left_out)
 
 

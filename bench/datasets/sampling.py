@@ -1,7 +1,7 @@
 """Seeded choice of images: stratified hold-out and class-balanced order.
 
 Random numbers come straight from the PCG64 bit generator, whose stream NumPy guarantees never to change, and are
-only ever sorted: the same seed picks the same images under every version of NumPy and PyTorch.
+only sorted: the same seed picks the same images under every version of NumPy and PyTorch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def hold_out(
         labels: (N,), class numbers from 0.
         one_in: 10 draws a tenth of every class.
         seed: 0 or more.
-        purpose: Any text; draws for different purposes with the same seed have nothing to do with one another.
+        purpose: Any text; draws with the same seed for different purposes are independent.
 
     Returns:
         Two disjoint sets of indices into `labels` that together are all of them, each in random order.
@@ -37,7 +37,7 @@ def hold_out(
 
 
 def balanced_order(indices: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Reorder so that any prefix is as balanced as can be: one image of every class, then a second of every class...
+    """Reorder to make every prefix as balanced as possible: one image of every class, then a second of every class...
 
     Args:
         indices: (K,), indices into `labels`, in random order.

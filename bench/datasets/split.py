@@ -1,4 +1,4 @@
-"""From a data set as published to what a cell trains on: validation part, training subset, normalisation."""
+"""From a published data set to what a cell trains on: validation part, training subset, normalisation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MIN_STD = 1 / 255
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Images and labels of one run, in CPU memory. Images are uint8 (N, C, H, W), labels int64 (N,)."""
+    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of one run in CPU memory."""
 
     x_train: Tensor
     y_train: Tensor
@@ -35,9 +35,9 @@ class Splits:
     x_test: Tensor
     y_test: Tensor
     mean: tuple[float, ...]
-    """Per channel, of the training part alone, in [0, 1] pixel units."""
+    """Of each channel of the training part, in [0, 1] pixel units."""
     std: tuple[float, ...]
-    """Likewise; never below 1/255."""
+    """The same; never below 1/255."""
     record: DataRecord
 
 
@@ -50,8 +50,8 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
     Args:
         raw: The data set as published.
         num_classes: Labels are 0 .. num_classes - 1.
-        train_size: Training images to take, the counts of any two classes differing by at most 1; None takes all that
-            are left, balanced or not.
+        train_size: Training images to take, with the counts of any two classes differing by at most 1; None takes all
+            that are left, balanced or not.
         split_seed: 0 or more. The same seed gives the same split on every machine and library version.
 
     Raises:
@@ -142,7 +142,7 @@ def _check_train_size(train_size: int, counts: list[int]) -> None:
     # When the smallest class is used up, each larger one can still give one more.
     largest = len(counts) * smallest + sum(count > smallest for count in counts)
     if train_size < len(counts):
-        raise UserError(f"training size {train_size} is too small; expected at least {len(counts)}, one image a class")
+        raise UserError(f"training size {train_size} is too small; expected at least {len(counts)}, one per class")
     if train_size > sum(counts):
         raise UserError(f"training size {train_size} is too large; {sum(counts)} images are left after validation")
     if train_size > largest:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from bench import data
-from bench.datasets import download, idx_family
-from bench.datasets.sources import Recipe
+from bench.datasets import mnist, sources
+from bench.datasets.sources import Published
 from reports.figures.samples import draw_samples, mosaic
 from tests.bench.harness import Ended, call, refused
 from tests.datasets import files
@@ -82,15 +82,14 @@ def test_what_is_not_here_is_fetched_once_and_verified(
     look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     images = files.grey()
-    published = files.with_digests(idx_family.MNIST, files.idx_digests(images))
-    monkeypatch.setattr(idx_family, "MNIST", published)
+    monkeypatch.setitem(mnist.SHA256, "MNIST", files.idx_digests(images))
     fetched: list[str] = []
 
-    def fetch(recipe: Recipe, folder: Path) -> None:
-        fetched.append(recipe.title)
+    def fetch(wanted: Published, folder: Path) -> None:
+        fetched.append(wanted.title)
         files.write_idx_files(folder / "MNIST" / "raw", images)
 
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(sources, "fetch", fetch)
     for _ in range(2):
         ended = look("mnist")
         assert ended.code == 0

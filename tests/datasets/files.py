@@ -1,6 +1,5 @@
 """Small data sets in the real file formats, for tests that must not need the real files."""
 
-import dataclasses
 import gzip
 import hashlib
 import io
@@ -13,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 from PIL import Image
-
-from bench.datasets.idx_family import Family
 
 MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 EMNIST_FILES = tuple(
@@ -210,8 +207,3 @@ def idx_digests(data: Arrays) -> dict[str, str]:
     x_train, y_train, x_test, y_test = data
     parts = zip(MNIST_FILES, (x_train[:, 0], y_train, x_test[:, 0], y_test), strict=True)
     return {name: hashlib.sha256(idx_bytes(values)).hexdigest() for name, values in parts}
-
-
-def with_digests(family: Family, digests: dict[str, str]) -> Family:
-    """The same data set, as if these were the checksums of its published files."""
-    return dataclasses.replace(family, sha256=digests)

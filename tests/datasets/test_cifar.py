@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 import pickle
 from collections.abc import Callable
@@ -7,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets import cifar_family, get
+from bench.datasets import cifar, get
 from bench.errors import UserError
 from tests.datasets import files
 from tests.datasets.formats.test_pickles import Touch
@@ -59,18 +58,17 @@ def test_verified_python_batches(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     files.write_cifar_python(root, files.colour())
     folder = root / "cifar-10-batches-py"
     digests = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    published = dataclasses.replace(cifar_family.CIFAR10, python_md5=dict(sorted(digests.items())))
-    monkeypatch.setattr(cifar_family, "CIFAR10", published)
+    monkeypatch.setitem(cifar.PYTHON_MD5, "CIFAR-10", digests)
     assert load(root).verified is True
-    monkeypatch.setitem(published.python_md5, "data_batch_5", "0" * 32)
+    digests["data_batch_5"] = "0" * 32
     assert load(root).verified is False
 
 
 def test_checksums_are_torchvisions() -> None:
     from torchvision.datasets import CIFAR10, CIFAR100
 
-    assert dict(CIFAR10.train_list + CIFAR10.test_list) == cifar_family.CIFAR10.python_md5
-    assert dict(CIFAR100.train_list + CIFAR100.test_list) == cifar_family.CIFAR100.python_md5
+    assert dict(CIFAR10.train_list + CIFAR10.test_list) == cifar.PYTHON_MD5["CIFAR-10"]
+    assert dict(CIFAR100.train_list + CIFAR100.test_list) == cifar.PYTHON_MD5["CIFAR-100"]
 
 
 def test_a_malicious_pickle_is_refused_and_not_run(root: Path, tmp_path: Path) -> None:
@@ -107,10 +105,10 @@ COLOUR = np.zeros((2, 3072), np.uint8)
         (pickled("data_batch_2", data=[1], labels=[1]), "'data' in .*data_batch_2 is a list; expected uint8"),
         (pickled("data_batch_2", data=GREY, labels=[1, 2]), r"is uint8 of shape \(2, 1024\); .* colour images"),
         (pickled("data_batch_2", data=COLOUR * 1.0, labels=[1, 2]), "is float64 of shape"),
-        (pickled("data_batch_2", data=COLOUR, labels=[1]), "data_batch_2 holds 1 labels for 2 images"),
-        (pickled("data_batch_2", data=COLOUR, labels=[1, 10]), "data_batch_2 holds the label 10; labels are 0 to 9"),
-        (pickled("data_batch_2", data=COLOUR, labels=[1, "2"]), "data_batch_2 holds labels of type <U"),
-        (pickled("test_batch", data=COLOUR, labels=[0, 1]), "test part in .* holds no image of class 2"),
+        (pickled("data_batch_2", data=COLOUR, labels=[1]), "data_batch_2 has 1 labels for 2 images"),
+        (pickled("data_batch_2", data=COLOUR, labels=[1, 10]), "data_batch_2 has the label 10; labels are 0 to 9"),
+        (pickled("data_batch_2", data=COLOUR, labels=[1, "2"]), "data_batch_2 has labels of type <U"),
+        (pickled("test_batch", data=COLOUR, labels=[0, 1]), "test part in .* has no image of class 2"),
     ],
 )
 def test_damaged_python_batches_are_named(change: Change, message: str, root: Path) -> None:
@@ -126,8 +124,8 @@ def test_damaged_python_batches_are_named(change: Change, message: str, root: Pa
         (lambda folder: (folder / "data_batch_4.bin").unlink(), r"data_batch_4\.bin is missing"),
         (rewrite("data_batch_1.bin", lambda data: data[:-1]), r"data_batch_1\.bin is \d+ bytes long; .* of 3073"),
         (rewrite("data_batch_1.bin", lambda data: b""), r"data_batch_1\.bin is 0 bytes long"),
-        (rewrite("test_batch.bin", lambda data: b"\x0a" + data[1:]), r"test_batch\.bin holds the label 10"),
-        (rewrite("test_batch.bin", lambda data: data[:3073]), "test part in .* holds no image of class"),
+        (rewrite("test_batch.bin", lambda data: b"\x0a" + data[1:]), r"test_batch\.bin has the label 10"),
+        (rewrite("test_batch.bin", lambda data: data[:3073]), "test part in .* has no image of class"),
     ],
 )
 def test_damaged_binary_batches_are_named(change: Change, message: str, root: Path) -> None:
@@ -148,9 +146,9 @@ SOUND = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y}
         ({"x_train": X[..., 0]}, r"x_train in .*\.npz is uint8 of shape \(10, 32, 32\)"),
         ({"x_train": X.transpose(0, 3, 1, 2)}, r"x_train in .* is uint8 of shape \(10, 3, 32, 32\)"),
         ({"x_train": X / 255}, "x_train in .* is float64"),
-        ({"y_train": Y[:9]}, "y_train in .* holds 9 labels for 10 images"),
-        ({"y_train": Y * 1.0}, "y_train in .* holds labels of type float64"),
-        ({"y_test": Y % 9}, "y_test in .* holds no image of class 9"),
+        ({"y_train": Y[:9]}, "y_train in .* has 9 labels for 10 images"),
+        ({"y_train": Y * 1.0}, "y_train in .* has labels of type float64"),
+        ({"y_test": Y % 9}, "y_test in .* has no image of class 9"),
         ({"y_test": Y.astype(object)}, "not a sound .npz archive of plain arrays"),
     ],
 )
@@ -162,7 +160,7 @@ def test_wrong_archives_are_named(change: dict[str, np.ndarray], message: str, r
 
 def test_an_archive_without_an_array_is_named(root: Path) -> None:
     np.savez(root / "cifar10.npz", **{name: SOUND[name] for name in ("x_train", "y_train", "x_test")})
-    with pytest.raises(UserError, match=r"cifar10\.npz holds no y_test; expected x_train, y_train, x_test, y_test"):
+    with pytest.raises(UserError, match=r"cifar10\.npz has no y_test; expected x_train, y_train, x_test, y_test"):
         load(root)
 
 
@@ -223,7 +221,7 @@ def test_every_form_of_cifar100_gives_the_same_images_and_the_fine_classes(sourc
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: (folder / "test").unlink(), "test is missing; CIFAR-100 is 2 files, train, test"),
+        (lambda folder: (folder / "test").unlink(), "test is missing; CIFAR-100 is 2 files: train, test"),
         (
             lambda folder: (folder / "train").write_bytes(files.python2_pickle({"data": COLOUR, "labels": [1, 2]})),
             "train is not a sound CIFAR-100 batch .*'fine_labels'",
@@ -232,7 +230,7 @@ def test_every_form_of_cifar100_gives_the_same_images_and_the_fine_classes(sourc
             lambda folder: (folder / "train").write_bytes(
                 files.python2_pickle({"data": COLOUR, "fine_labels": [1, 100]})
             ),
-            "train holds the label 100; labels are 0 to 99",
+            "train has the label 100; labels are 0 to 99",
         ),
     ],
 )

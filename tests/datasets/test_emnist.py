@@ -83,27 +83,25 @@ def test_a_flipped_bit_in_the_archive_is_noticed(folder: Path, root: Path) -> No
 def test_an_archive_of_something_else_is_named(folder: Path, root: Path) -> None:
     with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
         archive.writestr("readme", "nothing")
-    with pytest.raises(UserError, match=r"gzip\.zip holds no gzip/emnist-balanced-train-images-idx3-ubyte\.gz"):
+    with pytest.raises(UserError, match=r"gzip\.zip has no gzip/emnist-balanced-train-images-idx3-ubyte\.gz"):
         load(root)
 
 
 def test_a_missing_file_is_named(folder: Path, root: Path) -> None:
     files.write_emnist_files(folder, files.letters())
     (folder / "emnist-balanced-test-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(
-        UserError, match=r"emnist-balanced-test-labels-idx1-ubyte\.gz is missing; EMNIST balanced is four"
-    ):
+    with pytest.raises(UserError, match=r"emnist-balanced-test-labels-idx1-ubyte\.gz is missing; EMNIST balanced is 4"):
         load(root)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (files.grey, "train-labels-idx1-ubyte.gz holds no image of class 10; each of the 47 classes needs one"),
-        (lambda: files.grey(num_classes=48), "holds the label 47; labels are 0 to 46"),
+        (files.grey, "train-labels-idx1-ubyte.gz has no image of class 10; each of the 47 classes needs one"),
+        (lambda: files.grey(num_classes=48), "has the label 47; labels are 0 to 46"),
         (
             lambda: files.arrays((1, 20, 20), num_classes=47),
-            "holds images of 20 x 20 pixels; those of EMNIST are 28 x 28",
+            "has images of 20 x 20 pixels; those of EMNIST are 28 x 28",
         ),
     ],
 )
@@ -118,5 +116,5 @@ def test_a_download_is_of_the_archive_alone(tmp_path: Path, monkeypatch: pytest.
 
     asked: list[tuple[str, Path]] = []
     monkeypatch.setattr(utils, "download_url", lambda url, folder, name, md5: asked.append((url, folder / name)))
-    emnist._fetch(tmp_path)
+    emnist.PUBLISHED.fetch(tmp_path)
     assert asked == [("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip", tmp_path / "EMNIST" / "raw" / "gzip.zip")]

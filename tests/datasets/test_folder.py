@@ -105,7 +105,7 @@ Change = Callable[[Path], object]
     [
         (shutil.rmtree, r"mine/train is missing; expected pictures in train/CLASS/ and test or val/CLASS/"),
         (lambda place: shutil.rmtree(place / "test"), r"mine/test is missing"),
-        (lambda place: [shutil.rmtree(each) for each in (place / "train").iterdir()], "mine/train holds no folders"),
+        (lambda place: [shutil.rmtree(each) for each in (place / "train").iterdir()], "mine/train has no folders"),
         (
             lambda place: shutil.rmtree(place / "test" / "class 1"),
             "mine/train has a class 'class 1' and .*test has not",
@@ -117,7 +117,7 @@ Change = Callable[[Path], object]
         ),
         (
             lambda place: [path.unlink() for path in (place / "test" / "class 2").iterdir()],
-            r"test/class 2 holds no picture; expected files whose names end in one of \.jpg",
+            r"test/class 2 has no picture; expected files whose names end in one of \.jpg",
         ),
         (
             lambda place: (place / "train" / "class 0" / "0.png").write_bytes(b"no picture"),
@@ -131,7 +131,7 @@ Change = Callable[[Path], object]
         ),
         (
             lambda place: Image.fromarray(np.zeros((6, 9), np.uint16)).save(place / "train" / "class 0" / "0.png"),
-            r"class 0/0\.png has pixels of more than 8 bits a channel",
+            r"class 0/0\.png has more than 8 bits per channel",
         ),
         (
             lambda place: save(place / "train" / "class 2" / "z.png", np.zeros((9, 6))),

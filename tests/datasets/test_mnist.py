@@ -1,4 +1,3 @@
-import dataclasses
 import gzip
 import hashlib
 from pathlib import Path
@@ -6,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets import get, idx_family
+from bench.datasets import get, mnist
 from bench.errors import UserError
 from tests.datasets import files
 
@@ -71,8 +70,7 @@ def test_the_folder_above_raw_may_be_given(root: Path) -> None:
 
 def test_published_fashion_files_in_mnists_folder_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = files.grey()
-    fashion = dataclasses.replace(idx_family.FASHION_MNIST, sha256=files.idx_digests(data))
-    monkeypatch.setattr(idx_family, "FAMILIES", (idx_family.MNIST, fashion))
+    monkeypatch.setitem(mnist.SHA256, "Fashion-MNIST", files.idx_digests(data))
     files.write_idx_files(root / "MNIST" / "raw", data)
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is Fashion-MNIST's file; expected MNIST"):
         get("mnist").load(root)
@@ -83,8 +81,7 @@ def test_verified_says_whether_contents_are_the_published_ones(
     root: Path, monkeypatch: pytest.MonkeyPatch, gz: bool
 ) -> None:
     data = files.grey()
-    digests = files.idx_digests(data)
-    monkeypatch.setattr(idx_family, "MNIST", files.with_digests(idx_family.MNIST, digests))
+    monkeypatch.setitem(mnist.SHA256, "MNIST", files.idx_digests(data))
     files.write_idx_files(root / "mnist", data, gz=gz)
     assert get("mnist").load(root).verified is True
     data[2][0, 0, 0, 0] ^= 1
@@ -98,9 +95,7 @@ def test_kmnist_is_verified_by_the_gzipped_files(root: Path, monkeypatch: pytest
     folder = root / "KMNIST" / "raw"
     files.write_idx_files(folder, data)
     digests = {name: hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest() for name in files.MNIST_FILES}
-    published = dataclasses.replace(idx_family.KMNIST, gzip_md5=digests)
-    monkeypatch.setattr(idx_family, "KMNIST", published)
-    monkeypatch.setattr(idx_family, "FAMILIES", (idx_family.MNIST, published))
+    monkeypatch.setitem(mnist.GZIP_MD5, "KMNIST", digests)
     load = get("kmnist").load
     assert load(root).verified is True
     files.write_idx_files(root / "MNIST" / "raw", data)
@@ -122,8 +117,8 @@ def test_kmnist_is_verified_by_the_gzipped_files(root: Path, monkeypatch: pytest
 def test_kmnists_checksums_are_torchvisions() -> None:
     from torchvision.datasets import KMNIST
 
-    assert {f"{name}.gz": md5 for name, md5 in idx_family.KMNIST.gzip_md5.items()} == dict(KMNIST.resources)
-    assert idx_family.KMNIST.class_names == tuple(KMNIST.classes)
+    assert {f"{name}.gz": md5 for name, md5 in mnist.GZIP_MD5["KMNIST"].items()} == dict(KMNIST.resources)
+    assert get("kmnist").class_names == tuple(KMNIST.classes)
 
 
 @pytest.mark.skipif(
@@ -148,7 +143,7 @@ def test_partial_is_fewer_images_than_published(root: Path) -> None:
 def test_a_missing_file_is_named(root: Path) -> None:
     files.write_idx_files(root / "mnist", files.grey())
     (root / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(UserError, match=r"mnist/t10k-labels-idx1-ubyte\.gz is missing; MNIST is four files"):
+    with pytest.raises(UserError, match=r"mnist/t10k-labels-idx1-ubyte\.gz is missing; MNIST is 4 files"):
         get("mnist").load(root)
 
 
@@ -181,10 +176,10 @@ def smaller_test_images(data: files.Arrays) -> files.Arrays:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (one_label_less, "train-labels-idx1-ubyte.gz holds 49 labels for 50 images"),
-        (without_class_3, "t10k-labels-idx1-ubyte.gz holds no image of class 3"),
-        (label_10, "t10k-labels-idx1-ubyte.gz holds the label 10; labels are 0 to 9"),
-        (smaller_test_images, "t10k-images-idx3-ubyte.gz holds images of 20 x 20 pixels; those of MNIST are 28 x 28"),
+        (one_label_less, "train-labels-idx1-ubyte.gz has 49 labels for 50 images"),
+        (without_class_3, "t10k-labels-idx1-ubyte.gz has no image of class 3"),
+        (label_10, "t10k-labels-idx1-ubyte.gz has the label 10; labels are 0 to 9"),
+        (smaller_test_images, "t10k-images-idx3-ubyte.gz has images of 20 x 20 pixels; those of MNIST are 28 x 28"),
     ],
 )
 def test_wrong_contents_are_named(change, message: str, root: Path) -> None:

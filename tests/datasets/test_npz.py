@@ -72,21 +72,21 @@ NOT_THERE = np.array([0, 1, 3, 3, 1, 0])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y_train": NOT_THERE}, r"y_train in .*mine\.npz holds the label 3, but not 2; expected 0 to K - 1"),
-        ({"y_test": LABELS[:3] + 1}, r"y_test in .* holds the label 1, but not 0"),
-        ({"y_train": LABELS.astype(int) - 1}, "holds the label -1, but not 0"),
+        ({"y_train": NOT_THERE}, r"y_train in .*mine\.npz has the label 3, but not 2; expected 0 to K - 1"),
+        ({"y_test": LABELS[:3] + 1}, r"y_test in .* has the label 1, but not 0"),
+        ({"y_train": LABELS.astype(int) - 1}, "has the label -1, but not 0"),
         ({"y_test": LABELS[:2]}, r"y_train in .* has 3 class\(es\) and y_test 2; expected the same number"),
         ({"y_train": LABELS * 0, "y_test": LABELS[:3] * 0}, r"has 1 class\(es\) and y_test 1; .* at least 2"),
         ({"y_train": LABELS * 1.0}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
         ({"y_train": LABELS[:, None]}, r"y_train in .* is uint8 of shape \(6, 1\)"),
         ({"y_train": LABELS[:0]}, r"y_train in .* is uint8 of shape \(0,\)"),
         ({"y_train": LABELS.astype(object)}, "is not a sound .npz archive of plain arrays"),
-        ({"y_train": np.array([0, 1, 2**62])}, f"holds the label {2**62}, but not 2"),
+        ({"y_train": np.array([0, 1, 2**62])}, f"has the label {2**62}, but not 2"),
         ({"x_train": GREY / 255}, r"x_train in .* is float64 of shape \(6, 5, 7\); expected uint8"),
         ({"x_train": GREY[:, :, 0]}, r"x_train in .* is uint8 of shape \(6, 5\)"),
         ({"x_train": COLOUR[..., :2]}, r"is uint8 of shape \(6, 5, 7, 2\); .* 1 \(grey\) or 3 \(colour\) channels"),
         ({"x_train": COLOUR[:, :3]}, r"whose channels may be first or last"),
-        ({"x_train": GREY[:5]}, r"y_train in .* holds 6 labels for 5 images"),
+        ({"x_train": GREY[:5]}, r"y_train in .* has 6 labels for 5 images"),
         (
             {"x_train": COLOUR},
             r"training images of 3 x 5 x 7 and test images of 1 x 5 x 7 \(channels x height x width\)",
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_named(changes: dict[str, object], message: str, 
 @pytest.mark.parametrize("missing", sorted(SOUND))
 def test_a_missing_array_is_named(missing: str, root: Path) -> None:
     np.savez(root / "mine.npz", **{name: array for name, array in SOUND.items() if name != missing})
-    with pytest.raises(UserError, match=rf"mine\.npz holds no {missing}; expected x_train, y_train, x_test, y_test"):
+    with pytest.raises(UserError, match=rf"mine\.npz has no {missing}; expected x_train, y_train, x_test, y_test"):
         get(f"npz:{root / 'mine.npz'}").load(None)
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets import data_root, download, get, idx_family, sources
-from bench.datasets.sources import Recipe
+from bench.datasets import data_root, get, mnist, sources
+from bench.datasets.sources import Published
 from bench.errors import UserError
 from tests.datasets import files
 
@@ -90,10 +90,10 @@ def test_missing_data_name_every_place_and_a_way_out(name: str, root: Path, tmp_
 
 @pytest.mark.parametrize("error", [RuntimeError("many\nlines " * 50), EOFError(), ValueError("odd")])
 def test_whatever_a_download_raises_becomes_one_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(recipe: Recipe, folder: Path) -> None:
+    def fail(wanted: Published, folder: Path) -> None:
         raise error
 
-    monkeypatch.setattr(download, "fetch", fail)
+    monkeypatch.setattr(sources, "fetch", fail)
     with pytest.raises(UserError, match="could not be downloaded") as caught:
         get("mnist").load(None)
     assert "\n" not in str(caught.value)
@@ -104,8 +104,7 @@ def test_whatever_a_download_raises_becomes_one_sentence(error: Exception, monke
 def published(monkeypatch: pytest.MonkeyPatch) -> files.Arrays:
     """Make a small data set the one whose checksums are published for MNIST."""
     data = files.grey(seed=9)
-    digests = files.idx_digests(data)
-    monkeypatch.setattr(idx_family, "MNIST", files.with_digests(idx_family.MNIST, digests))
+    monkeypatch.setitem(mnist.SHA256, "MNIST", files.idx_digests(data))
     return data
 
 
@@ -113,11 +112,11 @@ def serve(monkeypatch: pytest.MonkeyPatch, data: files.Arrays) -> list[str]:
     """Let the download give these images; returns the list of the data sets asked for."""
     asked: list[str] = []
 
-    def fetch(recipe: Recipe, folder: Path) -> None:
-        asked.append(recipe.title)
+    def fetch(wanted: Published, folder: Path) -> None:
+        asked.append(wanted.title)
         files.write_idx_files(folder / "MNIST" / "raw", data)
 
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(sources, "fetch", fetch)
     return asked
 
 
@@ -148,11 +147,11 @@ def test_a_download_that_is_not_what_was_published_is_thrown_away(
 def test_an_interrupted_download_leaves_nothing(
     published: files.Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    def interrupted(recipe: Recipe, folder: Path) -> None:
+    def interrupted(wanted: Published, folder: Path) -> None:
         files.write_idx_files(folder / "MNIST" / "raw", published)
         raise error
 
-    monkeypatch.setattr(download, "fetch", interrupted)
+    monkeypatch.setattr(sources, "fetch", interrupted)
     with pytest.raises((UserError, KeyboardInterrupt)):
         get("mnist").load(None)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -168,13 +167,13 @@ def test_no_data_set_is_taken_from_a_download_that_broke_off_or_brought_other_fi
     """Even where the files are all there by then."""
     make, write = files.CONTRACT[name]
 
-    def fetch(recipe: Recipe, folder: Path) -> None:
+    def fetch(wanted: Published, folder: Path) -> None:
         write(folder, make())
         if end is not None:
             raise end
 
     with monkeypatch.context() as patched:
-        patched.setattr(download, "fetch", fetch)
+        patched.setattr(sources, "fetch", fetch)
         with pytest.raises(type(end) if isinstance(end, KeyboardInterrupt) else UserError):
             get(name).load(None)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -193,11 +192,11 @@ def test_what_a_killed_download_leaves_is_not_looked_at(name: str, tmp_path: Pat
 def test_a_download_that_another_process_finished_first_is_left_alone(
     published: files.Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(recipe: Recipe, folder: Path) -> None:
+    def fetch(wanted: Published, folder: Path) -> None:
         files.write_idx_files(tmp_path / "cache" / "MNIST" / "raw", published)
         files.write_idx_files(folder / "MNIST" / "raw", published)
 
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(sources, "fetch", fetch)
     assert get("mnist").load(None).verified
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["MNIST"]
 
@@ -227,7 +226,7 @@ def test_fetch_bounds_the_wait_and_keeps_standard_output_clean(
     monkeypatch.undo()  # the real fetch
     monkeypatch.setattr(torchvision.datasets, "MNIST", Chatty)
     before = socket.getdefaulttimeout()
-    download.fetch(Recipe("MNIST", lambda root: None, download.by_class("MNIST"), "MNIST", "look for it"), tmp_path)
+    sources.fetch(mnist.MNIST, tmp_path)
     assert seen[0] is not None
     assert 0 < seen[0] <= 60
     assert socket.getdefaulttimeout() == before

@@ -66,19 +66,19 @@ X, Y = np.zeros((32, 32, 3, 10), np.uint8), np.arange(1, 11, dtype=np.uint8)[:, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: path.unlink(), r"train_32x32\.mat is missing; SVHN is two files"),
+        (lambda path: path.unlink(), r"train_32x32\.mat is missing; SVHN is 2 files"),
         (lambda path: path.write_bytes(path.read_bytes()[:-200]), r"train_32x32\.mat is not a sound MATLAB file"),
         (lambda path: path.write_bytes(path.read_bytes()[:50]), r"train_32x32\.mat is not a sound MATLAB file"),
         (lambda path: path.write_bytes(b""), r"train_32x32\.mat is not a sound MATLAB file"),
         (lambda path: path.write_bytes(pickle.dumps([1])), r"train_32x32\.mat is not a sound MATLAB file"),
-        (lambda path: write(path, X=X), r"train_32x32\.mat holds no y; expected X"),
+        (lambda path: write(path, X=X), r"train_32x32\.mat has no y; expected X"),
         (lambda path: write(path, X=X[:, :, :1], y=Y), r"is uint8 of shape \(32, 32, 1, 10\); .* colour images"),
         (lambda path: write(path, X=X[:, :, 0], y=Y), r"is uint8 of shape \(32, 32, 10\)"),
         (lambda path: write(path, X=X * 1.0, y=Y), "is float64 of shape"),
-        (lambda path: write(path, X=X, y=Y[:9]), "holds 9 labels for 10 images"),
-        (lambda path: write(path, X=X, y=Y + 1), "holds the label 11; labels are 0 to 10"),
-        (lambda path: write(path, X=X, y=Y * 1.0), "holds labels of type float64"),
-        (lambda path: write(path, X=X, y=np.maximum(Y, 2)), "holds no image of class 1"),
+        (lambda path: write(path, X=X, y=Y[:9]), "has 9 labels for 10 images"),
+        (lambda path: write(path, X=X, y=Y + 1), "has the label 11; labels are 0 to 10"),
+        (lambda path: write(path, X=X, y=Y * 1.0), "has labels of type float64"),
+        (lambda path: write(path, X=X, y=np.maximum(Y, 2)), "has no image of class 1"),
     ],
 )
 def test_damaged_files_are_named(change: Callable[[Path], object], message: str, folder: Path, root: Path) -> None:
@@ -93,5 +93,5 @@ def test_a_download_is_of_the_two_parts(tmp_path: Path, monkeypatch: pytest.Monk
 
     asked: list[tuple[Path, str]] = []
     monkeypatch.setattr(utils, "download_url", lambda url, folder, name, md5: asked.append((folder / name, md5)))
-    svhn._fetch(tmp_path)
+    svhn.PUBLISHED.fetch(tmp_path)
     assert asked == [(tmp_path / "SVHN" / name, md5) for name, md5 in svhn.MD5.items()]

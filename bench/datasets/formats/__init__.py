@@ -1,1 +1,1 @@
-"""Readers of the file formats that data sets are published in. Strict: a file that is not whole is refused."""
+"""Readers of file formats that several data sets have in common. Strict: a file that is not whole is refused."""

@@ -1,4 +1,4 @@
-"""Pictures in files as pixels: read alike wherever they are read, for training and for prediction."""
+"""Picture files as pixels, read in the same way for training and for prediction."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 MODES = {1: "L", 3: "RGB"}
 """Pillow's names of grey and colour, by channels."""
 _GREY = ("1", "L", "LA")
-"""Its names of all that has no colour."""
+"""Its names of pictures without colour."""
 
 
 def read_picture(path: Path, channels: int | None = None) -> Image:
-    """Read a picture as a viewer shows it on black: turned as its camera says, nothing transparent.
+    """Read a picture as a viewer shows it on black: turned as its camera says, transparent parts black.
 
     Args:
         path: The file.
-        channels: 1 to have it grey, 3 to have it in colour, None to have it as it is.
+        channels: 1 for grey, 3 for colour, None for as it is.
 
     Returns:
         A picture of one of `MODES`.
 
     Raises:
-        UserError: there is none, it is damaged or too large, or its pixels have more than 8 bits a channel.
+        UserError: there is none, it is damaged or too large, or it has more than 8 bits per channel.
     """
     from PIL import Image
 
@@ -46,7 +46,7 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
     except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
         raise UserError(f"{path} is not an image that can be read: {error}") from None
     if deep:
-        raise UserError(f"{path} has pixels of more than 8 bits a channel: convert it to 8 bits")
+        raise UserError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
     return picture
 
 

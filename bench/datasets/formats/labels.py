@@ -1,4 +1,4 @@
-"""Checks of labels that every format shares."""
+"""Checks of labels that all formats share."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
         where: The file, for the message.
 
     Raises:
-        UserError: not whole numbers, not one an image, or one out of range.
+        UserError: not whole numbers, not one for each image, or one out of range.
     """
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise UserError(f"{where} holds labels of type {labels.dtype} and shape {labels.shape}; expected (N,) integers")
+        raise UserError(f"{where} has labels of type {labels.dtype} and shape {labels.shape}; expected (N,) integers")
     if len(labels) != images:
-        raise UserError(f"{where} holds {len(labels)} labels for {images} images; expected one an image")
+        raise UserError(f"{where} has {len(labels)} labels for {images} images; expected one for each image")
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
-        raise UserError(f"{where} holds the label {wrong[0]}; labels are 0 to {num_classes - 1}")
+        raise UserError(f"{where} has the label {wrong[0]}; labels are 0 to {num_classes - 1}")
     return labels.astype(np.int64)
 
 
@@ -40,4 +40,4 @@ def check_every_class(labels: NDArray[np.int64], *, num_classes: int, where: str
     """
     missing = np.flatnonzero(np.bincount(labels, minlength=num_classes) == 0)
     if len(missing):
-        raise UserError(f"{where} holds no image of class {missing[0]}; each of the {num_classes} classes needs one")
+        raise UserError(f"{where} has no image of class {missing[0]}; each of the {num_classes} classes needs one")

@@ -23,7 +23,7 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[A
     """Read arrays by name, and nothing else of the file.
 
     Raises:
-        UserError: the file cannot be read, is damaged, is no archive, lacks an array, or holds one as a pickle.
+        UserError: the file cannot be read, is damaged, is no archive, lacks an array, or has one as a pickle.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -32,7 +32,7 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[A
         with archive:
             for name in names:
                 if name not in archive:
-                    raise UserError(f"{path} holds no {name}; expected {', '.join(NAMES)}")
+                    raise UserError(f"{path} has no {name}; expected {', '.join(NAMES)}")
             return {name: archive[name] for name in names}
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
@@ -40,7 +40,7 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[A
         if path.is_dir():
             raise UserError(f"{path} is a folder; expected an .npz archive of {', '.join(NAMES)}") from None
         reason = " ".join(str(error).split())
-        if isinstance(error, ValueError) and not zipfile.is_zipfile(path):  # NumPy then speaks of pickles
+        if isinstance(error, ValueError) and not zipfile.is_zipfile(path):  # NumPy's message is then about pickles
             reason = "no zip file, or one that is cut short"
         raise UserError(f"{path} is not a sound .npz archive of plain arrays ({reason}); replace it") from None
 
@@ -61,7 +61,7 @@ def count_classes(path: Path) -> int:
         gaps = np.flatnonzero(classes[-1] != np.arange(len(classes[-1])))
         if len(gaps):
             raise UserError(
-                f"{where} holds the label {classes[-1][gaps[0]]}, but not {gaps[0]}; expected 0 to K - 1 for K "
+                f"{where} has the label {classes[-1][gaps[0]]}, but not {gaps[0]}; expected 0 to K - 1 for K "
                 "classes, each with an image"
             )
     train, test = map(len, classes)
@@ -89,7 +89,7 @@ def read_images(path: Path, num_classes: int) -> RawData:
     if train[0].shape[1:] != test[0].shape[1:]:
         shapes = (" x ".join(map(str, images.shape[1:])) for images, _ in (train, test))
         raise UserError(
-            f"{path} holds training images of {' and test images of '.join(shapes)} (channels x height x width); "
+            f"{path} has training images of {' and test images of '.join(shapes)} (channels x height x width); "
             "expected the same shape"
         )
     return RawData(*train, *test, source=f"NumPy archive {path.name}", verified=None, partial=False)

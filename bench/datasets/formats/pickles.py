@@ -1,4 +1,4 @@
-"""Reading pickles of NumPy arrays without trusting them.
+"""Read pickles of NumPy arrays without trusting them.
 
 A pickle is a program, and `pickle.load` runs whatever it names. Here it may name only the three things that a
 pickled array needs; numbers, text, lists and dictionaries need none.
@@ -36,6 +36,6 @@ def load_arrays(data: bytes) -> Any:
 
     Raises:
         RefusedPickleError: the pickle asks for anything else.
-        Exception: the pickle is damaged; what is raised then depends on where.
+        Exception: the pickle is damaged; what is raised depends on where.
     """
     return _ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets.formats.idx import find_idx, read_idx
+from bench.datasets.formats.idx import read_idx
+from bench.datasets.mnist import MNIST
 from bench.errors import UserError
 from tests.datasets.files import idx_bytes
 
@@ -23,11 +24,14 @@ def test_reads_the_same_gzipped_or_not(tmp_path: Path) -> None:
 
 
 def test_finds_the_gzipped_file_first(tmp_path: Path) -> None:
-    assert find_idx(tmp_path, "x") is None
-    (tmp_path / "x").touch()
-    assert find_idx(tmp_path, "x") == tmp_path / "x"
-    (tmp_path / "x.gz").touch()
-    assert find_idx(tmp_path, "x") == tmp_path / "x.gz"
+    (form,) = MNIST.forms
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    assert form.find(tmp_path, "MNIST") is None
+    for suffix in ("", ".gz"):
+        for name in form.files:
+            (folder / f"{name}{suffix}").touch()
+        assert form.find(tmp_path, "MNIST") == ([folder / f"{name}{suffix}" for name in form.files], "mnist")
 
 
 def corrupt_crc(packed: bytes) -> bytes:
@@ -64,11 +68,11 @@ SOUND = idx_bytes(IMAGES)
         (b"\0\0\x0d\x03" + SOUND[4:], "starts with the bytes 00000d03"),
         (idx_bytes(IMAGES[0]), "starts with the bytes 00000802; .* in 3 dimension"),
         (SOUND[:9], "is cut short inside its header of 16 bytes"),
-        (SOUND[:-1], "holds 23 bytes of data; its header announces 2 x 3 x 4 = 24"),
-        (SOUND + b"\0", "holds 25 bytes of data; its header announces 2 x 3 x 4 = 24"),
-        (SOUND[:4] + struct.pack("<3I", 2, 3, 4) + SOUND[16:], "holds 24 bytes of data; its header announces 33554432"),
-        (SOUND[:4] + b"\xff" * 12 + SOUND[16:], "holds 24 bytes of data"),
-        (idx_bytes(np.zeros((0, 3, 4))), "holds nothing"),
+        (SOUND[:-1], "has 23 bytes of data; its header announces 2 x 3 x 4 = 24"),
+        (SOUND + b"\0", "has 25 bytes of data; its header announces 2 x 3 x 4 = 24"),
+        (SOUND[:4] + struct.pack("<3I", 2, 3, 4) + SOUND[16:], "has 24 bytes of data; its header announces 33554432"),
+        (SOUND[:4] + b"\xff" * 12 + SOUND[16:], "has 24 bytes of data"),
+        (idx_bytes(np.zeros((0, 3, 4))), "is empty"),
     ],
 )
 def test_refuses_a_malformed_file(tmp_path: Path, contents: bytes, message: str) -> None:
