@@ -12,16 +12,7 @@ from reports.comparison.pairing import Group, Pair, Pairing
 from reports.comparison.regression import FAILURES, Check, Limits, Status
 from reports.formats.markdown import MISSING, exact, listed, number, plural, plus_minus, times
 from reports.statistics.estimates import estimate, ratio_estimate
-from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS
-
-NAMES = {
-    TEST_ACCURACY: ("test accuracy", "%"),
-    TRAIN_SECONDS: ("training time", "s"),
-    RSS_RISE: ("peak memory increase", "MiB"),
-    ACTIVATIONS: ("activations held for backward", "MiB"),
-    GPU_ALLOCATED: ("peak GPU memory allocated", "MiB"),
-}
-"""What a measure is called here, and its unit."""
+from reports.statistics.measures import TEST_ACCURACY
 
 
 def tables(checks: Iterable[Check]) -> str:
@@ -61,7 +52,7 @@ def remarks(pairing: Pairing, checks: Sequence[Check]) -> Iterator[str]:
         if check.reason:
             unjudged.setdefault((check.status, check.reason), []).append(check)
     for (status, reason), those in unjudged.items():
-        what = listed(list(dict.fromkeys(NAMES[check.measure][0] for check in those)))
+        what = listed(list(dict.fromkeys(check.measure.name for check in those)))
         yield f"{status.value.lower()}: {what} of {_whose(those, checks)}: {reason}"
     if single := [check for check in checks if len(check.old) == 1 and not check.reason]:
         yield f"one seed: {_whose(single, checks)}: nothing tells how much it varies, so the limit alone decides"
@@ -105,12 +96,11 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterabl
 
 
 def _row(check: Check) -> list[str]:
-    name, unit = NAMES[check.measure]
     decimals = 2 if check.measure.exact else check.measure.decimals
     means = (number(statistics.fmean(v), decimals=decimals) if v else MISSING for v in (check.old, check.new))
     return [
         check.method,
-        f"{name}, {unit}",
+        check.measure.header,
         str(len(check.old)),
         *means,
         MISSING if check.reason else _effect(check),
@@ -129,7 +119,7 @@ def _effect(check: Check) -> str:
 
 def _excess(check: Check) -> str:
     """By how much a measure is worse, or that it is not there."""
-    name, _ = NAMES[check.measure]
+    name = check.measure.name
     if check.status is Status.LOST:
         return f"{name} {check.reason}"
     if check.measure is TEST_ACCURACY:

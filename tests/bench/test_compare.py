@@ -87,17 +87,17 @@ def test_a_regression_is_named_with_its_size_and_its_limit(check: Check) -> None
     assert last.startswith("FAILED: ")
     lost = 10 * sum(cell.test_accuracy or 0 for cell in cells if cell.method == "backprop") / 3
     assert "mnist noprop: training time higher by 100% (limit 10%)" in last
-    assert "mnist backprop: activations held for backward higher by 25.0% (limit 5%)" in last
+    assert "mnist backprop: activation memory higher by 25.0% (limit 5%)" in last
     assert f"mnist backprop: test accuracy lower by {lost:.2f} points (limit 1)" in last
     rows = rows_of(ended)
     assert [key for key, row in rows.items() if row[-1] == "REGRESSION"] == [
         ("backprop", "test accuracy"),
-        ("backprop", "activations held for backward"),
+        ("backprop", "activation memory"),
         ("noprop", "training time"),
     ]
     assert rows["noprop", "training time"][2] == "3"
     assert rows["noprop", "training time"][5:7] == ["2.000 (2.000 to 2.000) times", "<0.001"]
-    assert rows["backprop", "activations held for backward"][5:7] == ["1.250 times", "–"]
+    assert rows["backprop", "activation memory"][5:7] == ["1.250 times", "–"]
 
 
 def test_better_is_no_failure(check: Check) -> None:
@@ -105,7 +105,7 @@ def test_better_is_no_failure(check: Check) -> None:
     ended = check(changed(cells, "noprop", train_seconds=2.0, activation_bytes=2.0), cells)
     assert ended.code == 0
     rows = rows_of(ended)
-    assert rows["noprop", "training time"][-1] == rows["noprop", "activations held for backward"][-1] == "better"
+    assert rows["noprop", "training time"][-1] == rows["noprop", "activation memory"][-1] == "better"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_measure_that_was_lost_is_a_failure(check: Check) -> None:
     cells = make_cells()
     ended = check(cells, [cell.model_copy(update={"activation_bytes": None}) for cell in cells])
     assert ended.code == 1
-    assert "mnist noprop: activations held for backward measured in A and not in B" in ended.out.splitlines()[-1]
+    assert "mnist noprop: activation memory measured in A and not in B" in ended.out.splitlines()[-1]
 
 
 def test_what_only_the_new_run_has_is_said(check: Check) -> None:

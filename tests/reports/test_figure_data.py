@@ -97,7 +97,7 @@ def test_costs_have_their_unit_their_range_and_who_is_on_the_front(cells: list[C
         assert rows.loc[method, "cost_most_of_seeds"] == pytest.approx(max(seconds))
     accurate = rows["test_accuracy_percent"].idxmax()
     assert rows.loc[accurate, "on_pareto_front"]
-    held = numbers(figures, "trade-off", cost_of="activations held for backward", method="noprop", seed="1")
+    held = numbers(figures, "trade-off", cost_of="activation memory", method="noprop", seed="1")
     assert held["cost"].tolist() == [14.0]
 
 

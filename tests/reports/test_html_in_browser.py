@@ -215,7 +215,7 @@ def test_on_a_phone_tables_scroll_and_the_page_does_not(browser: webdriver.Chrom
 
 
 def test_the_contents_lead_to_their_sections(browser: webdriver.Chrome) -> None:
-    link = browser.find_element(By.LINK_TEXT, "What this does not show")
+    link = browser.find_element(By.LINK_TEXT, "Limitations")
     press(link)
     heading = browser.find_element(By.ID, "what-this-does-not-show")
     assert browser.current_url.endswith("#what-this-does-not-show")

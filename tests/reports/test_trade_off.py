@@ -49,7 +49,7 @@ def test_times_of_cells_that_shared_the_machine_have_no_front(tmp_path: Path) ->
     figure = drawn(cells, tmp_path, sharing=SHARING)
     assert figure is not None
     assert "training time: " not in figure.alt
-    assert "activations held for backward: noprop, backprop." in figure.alt
+    assert "activation memory: noprop, backprop." in figure.alt
     assert "No front is drawn in time, since cells ran 2 at a time." in figure.caption
     bare = drawn([cell.model_copy(update={"activation_bytes": None}) for cell in cells], tmp_path, sharing=SHARING)
     assert bare is not None
