@@ -120,7 +120,7 @@ def contrast(browser: webdriver.Chrome, selector: str) -> float:
 def test_a_click_on_a_header_sorts_by_value_both_ways_and_then_as_written(browser: webdriver.Chrome) -> None:
     written = column(browser, 0)
     assert written == list(SECONDS)
-    seconds = header(browser, "training, s")
+    seconds = header(browser, "training time, s")
     rising = ["forward", "noprop", "noprop[T=20]", "backprop", "noprop[eta=1]"]
     press(seconds.find_element(By.TAG_NAME, "button"))
     assert column(browser, 0) == rising
@@ -146,7 +146,7 @@ def test_headings_of_groups_are_hidden_where_rows_are_in_another_order(
     chromium.get((build_report(run, forms=Forms(html=True)).parent / "report.html").as_uri())
     written = ["end to end", "backprop", "in a block", "noprop", "noprop[T=20]"]
     assert column(chromium, 0) == written
-    button = header(chromium, "training, s").find_element(By.TAG_NAME, "button")
+    button = header(chromium, "training time, s").find_element(By.TAG_NAME, "button")
     press(button)
     assert [name for name in column(chromium, 0) if name] == ["noprop", "noprop[T=20]", "backprop"]
     press(button)
@@ -217,8 +217,8 @@ def test_on_a_phone_tables_scroll_and_the_page_does_not(browser: webdriver.Chrom
 def test_the_contents_lead_to_their_sections(browser: webdriver.Chrome) -> None:
     link = browser.find_element(By.LINK_TEXT, "Limitations")
     press(link)
-    heading = browser.find_element(By.ID, "what-this-does-not-show")
-    assert browser.current_url.endswith("#what-this-does-not-show")
+    heading = browser.find_element(By.ID, "limitations")
+    assert browser.current_url.endswith("#limitations")
     assert heading.is_displayed()
     bottom = browser.execute_script("return arguments[0].getBoundingClientRect().bottom <= innerHeight", heading)
     assert bottom
