@@ -13,6 +13,7 @@ In all reasons A is the older run and B the newer.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,10 +86,9 @@ def pair_runs(old: RunView, new: RunView) -> Pairing:
     our_reasons, their_reasons = (
         {(cell.dataset, cell.method, cell.seed): cell.reason for cell in view.missing} for view in (old, new)
     )
-    partners: dict[tuple[str, str], list[tuple[CellResult, CellResult]]] = {}
-    for key, cell in ours.items():
-        if key in theirs:
-            partners.setdefault((cell.dataset, cell.method), []).append((cell, theirs[key]))
+    partners: defaultdict[tuple[str, str], list[tuple[CellResult, CellResult]]] = defaultdict(list)
+    for key in (key for key in ours if key in theirs):
+        partners[key[:2]].append((ours[key], theirs[key]))
     pairs: list[Pair] = []
     refused: list[Group] = []
     changes: dict[str, None] = {}
@@ -121,9 +121,9 @@ def pair_runs(old: RunView, new: RunView) -> Pairing:
 
 def _grouped(found: Iterable[tuple[Key, str]]) -> list[Group]:
     """Seeds of the same method with the same reason together."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
+    groups: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for (dataset, method, seed), reason in found:
-        groups.setdefault((dataset, method, reason), []).append(seed)
+        groups[dataset, method, reason].append(seed)
     return [Group(dataset, method, tuple(seeds), reason) for (dataset, method, reason), seeds in groups.items()]
 
 
@@ -148,12 +148,12 @@ def _facts(cell: CellResult) -> dict[str, Any]:
 
 def _differences(partners: Partners) -> dict[str, list[str]]:
     """By what differs: `what: A's value against B's`, once for each way in which partners differ in it."""
-    found: dict[str, dict[str, None]] = {}
+    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for ours, theirs in ((_facts(a), _facts(b)) for a, b in partners):
         for what in ours:
             if what in theirs and ours[what] != theirs[what]:
                 a, b = ("none" if value is None else shown(value) for value in (ours[what], theirs[what]))
-                found.setdefault(what, {})[f"{what}: {a} against {b}"] = None
+                found[what][f"{what}: {a} against {b}"] = None
     return {what: list(texts) for what, texts in found.items()}
 
 

@@ -8,17 +8,9 @@ from itertools import accumulate
 import pandas as pd
 from matplotlib.axes import Axes
 
+from reports.figures import style
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import BAND, MAX_DOTS, MEAN, most_seeds, over_seeds, with_few_seeds
-from reports.figures.style import (
-    HEIGHT_INCHES,
-    MAX_DRAWN,
-    MAX_MARKERS,
-    Styles,
-    accuracy_limits,
-    draw_lines,
-    whole_ticks,
-)
 from reports.view import DatasetView
 
 ACCURACY, LEAST, MOST = "accuracy_percent", "least_of_seeds_percent", "most_of_seeds_percent"
@@ -29,7 +21,7 @@ def epoch_rows(data: DatasetView) -> pd.DataFrame:
     rows = pd.DataFrame(
         [
             (method, cell.seed, epoch.epoch, epoch.val_accuracy, epoch.test_accuracy, elapsed)
-            for method in data.drawn[:MAX_DRAWN]
+            for method in data.drawn[: style.MAX_DRAWN]
             for cell in data.finished[method]
             for epoch, elapsed in zip(cell.epochs, accumulate(each.train_seconds for each in cell.epochs), strict=True)
         ],
@@ -47,7 +39,7 @@ class AccuracyByEpoch(Figure[DatasetView]):
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows = epoch_rows(data)
         few = with_few_seeds(rows)
-        few = few[few.groupby("method")["epoch"].transform("nunique") <= 2 * MAX_MARKERS]
+        few = few[few.groupby("method")["epoch"].transform("nunique") <= 2 * style.MAX_MARKERS]
         parts = []
         for part in ("validation", "test"):
             means = over_seeds(rows, ["method", "epoch"], part, [ACCURACY, LEAST, MOST]).assign(seed=MEAN)
@@ -55,16 +47,16 @@ class AccuracyByEpoch(Figure[DatasetView]):
         return pd.concat(parts)[["method", "accuracy_of", "seed", "epoch", ACCURACY, LEAST, MOST]]
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
-        return 1, 2, HEIGHT_INCHES
+        return 1, 2, style.HEIGHT_INCHES
 
-    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
+    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: style.Styles) -> None:
         for panel, (part, rows) in zip(axes, frame.groupby("accuracy_of", sort=False), strict=True):
             means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
-            draw_lines(panel, means, "epoch", ACCURACY, styles, band=(LEAST, MOST))
+            style.draw_lines(panel, means, "epoch", ACCURACY, styles, band=(LEAST, MOST))
             colors = [styles[method].color for method in seeds["method"]]
             panel.scatter(seeds["epoch"], seeds[ACCURACY], s=9, c=colors, alpha=0.6, lw=0, zorder=2)
             panel.set(title=f"{str(part).capitalize()} accuracy", xlabel="epoch", xlim=(0.5, rows["epoch"].max() + 0.5))
-            whole_ticks(panel.xaxis)
+            style.whole_ticks(panel.xaxis)
         axes[0].set(ylabel="accuracy (%)", ylim=_limits(frame)[:2])
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
@@ -84,7 +76,7 @@ class AccuracyByEpoch(Figure[DatasetView]):
 def _limits(frame: pd.DataFrame) -> tuple[float, float, bool]:
     means = frame[frame["seed"] == MEAN]
     bests = means.groupby(["method", "accuracy_of"])[ACCURACY].max()
-    return accuracy_limits(means[LEAST].to_numpy(), means[MOST].to_numpy(), bests.to_numpy())
+    return style.accuracy_limits(means[LEAST].to_numpy(), means[MOST].to_numpy(), bests.to_numpy())
 
 
 def below(low: float, high: float, cropped: bool) -> str:

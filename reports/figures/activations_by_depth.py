@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -33,12 +34,12 @@ class ActivationsByDepth(Figure[DatasetView]):
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         (panel,) = axes
-        heights = frame.groupby("method", sort=False)[HELD].agg(tuple)
-        for index, (method, rows) in enumerate(frame.groupby("method", sort=False)):
-            above = sum(later == heights[method] for later in heights[index + 1 :])
-            # Methods often hold the same bytes: thick below thin shows both.
-            width = {"linewidth": 1.6 + 2.2 * above, "markersize": 6.5 + 3.5 * above}
-            draw_lines(panel, rows, "T", HELD, styles, **width)
+        curves = [rows for _, rows in frame.groupby("method", sort=False)]
+        for index, rows in enumerate(curves):
+            # Methods often hold nearly the same bytes: thick below thin shows both.
+            above = sum(_coincide(rows, later) for later in curves[index + 1 :])
+            size = 6.5 + 3.5 * above
+            draw_lines(panel, rows, "T", HELD, styles, linewidth=1.6 + 2.2 * above, markersize=size)
         panel.set(xlabel="depth T (blocks)", ylabel="activations held for backward (MiB)", xticks=frame["T"].unique())
         panel.set_xlim(left=0)
         panel.set_ylim(bottom=0)
@@ -54,3 +55,7 @@ class ActivationsByDepth(Figure[DatasetView]):
             "Bytes held for backward at the peak of one training step if the stack has T blocks. They are counted, not "
             "sampled, so there are no error bars. Lines that coincide are drawn thin upon thick.",
         )
+
+
+def _coincide(rows: pd.DataFrame, others: pd.DataFrame) -> bool:
+    return rows["T"].tolist() == others["T"].tolist() and np.allclose(rows[HELD], others[HELD], rtol=0.01)

@@ -30,12 +30,10 @@ class Blocks(Figure[DatasetView]):
         rows = block_frame(data, only_last=True, methods=methods_with_blocks(data)[:MAX_METHODS])
         if rows.empty:
             return None
-        parts = [
-            over_seeds(rows.dropna(subset=quantity), ["method", "time"], quantity, [MEAN, LEAST, MOST]).assign(
-                quantity=quantity, unit=unit
-            )
-            for quantity, unit in UNITS.items()
-        ]
+        parts = []
+        for quantity, unit in UNITS.items():
+            curves = over_seeds(rows.dropna(subset=quantity), ["method", "time"], quantity, [MEAN, LEAST, MOST])
+            parts.append(curves.assign(quantity=quantity, unit=unit))
         return pd.concat(parts)[["method", "quantity", "unit", "time", MEAN, LEAST, MOST]]
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
@@ -43,11 +41,10 @@ class Blocks(Figure[DatasetView]):
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         accuracy, error, weight = axes
-        lines = {"own_accuracy": "-", "image_accuracy": "--", "denoising_error": "-", "snr_weight": "-"}
         of = {"own_accuracy": accuracy, "image_accuracy": accuracy, "denoising_error": error, "snr_weight": weight}
         for quantity, rows in frame.groupby("quantity", sort=False):
-            panel = of[str(quantity)]
-            draw_lines(panel, rows, "time", MEAN, styles, band=(LEAST, MOST), linestyle=lines[str(quantity)])
+            panel, linestyle = of[str(quantity)], "--" if quantity == "image_accuracy" else "-"
+            draw_lines(panel, rows, "time", MEAN, styles, band=(LEAST, MOST), linestyle=linestyle)
             if panel is not accuracy:
                 scale_y(panel, pd.concat([rows[LEAST], rows[MOST]]))
         accuracy.set(title="Accuracy of each block", ylabel="accuracy (%)", ylim=(-2, 102))

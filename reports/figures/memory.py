@@ -64,12 +64,8 @@ class Memory(Figure[DatasetView]):
             bars[str(title)] = ", ".join(f"{method} {number(mib)} MiB" for method, mib in means)
         titles = ", ".join(title[0].lower() + title[1:] for title in bars)
         note = spread_note(data, "Bars and numbers", "black lines: from the least to the most")
-        return Words(
-            f"Horizontal bar charts of memory on {data.name}. "
-            + "; ".join(f"{title}: {said}" for title, said in bars.items())
-            + ".",
-            f"Memory by method: {titles}. {note}",
-        )
+        alt = "; ".join(f"{title}: {said}" for title, said in bars.items())
+        return Words(f"Horizontal bar charts of memory on {data.name}. {alt}.", f"Memory by method: {titles}. {note}")
 
 
 def _rows(data: DatasetView, measure: Measure) -> Iterator[tuple[object, ...]]:

@@ -89,24 +89,11 @@ def new_figure(rows: int, columns: int, height: float, share: str | None = None)
 
 
 def draw_lines(
-    panel: Axes,
-    frame: pd.DataFrame,
-    x: str,
-    y: str,
-    styles: Styles,
-    band: tuple[str, str] | None = None,
-    **line: Any,
+    panel: Axes, frame: pd.DataFrame, x: str, y: str, styles: Styles, band: tuple[str, str] | None = None, **line: Any
 ) -> None:
-    """One line per method, with markers on at most `MAX_MARKERS` points, and optionally a band around it.
+    """Draw the columns y against x, one line per method with markers on at most `MAX_MARKERS` points.
 
-    Args:
-        panel: Where they are drawn.
-        frame: A row a point.
-        x: Column of the x axis.
-        y: Column of the y axis.
-        styles: By method.
-        band: Columns of the band's lower and upper end.
-        line: Further arguments of `Axes.plot`.
+    `band`: columns of the lower and upper end of a band around it. `line`: further arguments of `Axes.plot`.
     """
     curves = {str(method): rows.sort_values(x) for method, rows in frame.groupby("method", sort=False)}
     if band is not None:  # as one collection: a `fill_between` per method takes much longer

@@ -9,18 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from reports.figures import style
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import MAX_DOTS, MEAN, spread_note
-from reports.figures.style import (
-    CROP_SPAN,
-    HEIGHT_INCHES,
-    MAX_DRAWN,
-    Styles,
-    is_logarithmic,
-    plain_numbers,
-    scale_x,
-    wrapped,
-)
 from reports.formats.markdown import exact, plus_minus
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
@@ -33,10 +24,6 @@ ERROR_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 100)
 COST_LEAST, COST_MOST, ON_FRONT = "cost_least_of_seeds", "cost_most_of_seeds", "on_pareto_front"
 ACCURACY = "test_accuracy_percent"
 LEAST, MOST = "test_accuracy_least_of_seeds_percent", "test_accuracy_most_of_seeds_percent"
-COLUMNS = [
-    *("cost_of", "cost_unit", "method", "seed", "seeds", "cost", COST_LEAST, COST_MOST),
-    *(ACCURACY, LEAST, MOST, ON_FRONT),
-]
 
 
 class TradeOff(Figure[DatasetView]):
@@ -51,19 +38,20 @@ class TradeOff(Figure[DatasetView]):
         for cost, name in COSTS.items():
             is_time = cost is TRAIN_SECONDS
             front = None if is_time and data.sharing else pareto_front(mean_points(data, cost))
-            for method, points in seed_points(data, data.drawn[:MAX_DRAWN], cost).items():
+            for method, points in seed_points(data, data.drawn[: style.MAX_DRAWN], cost).items():
                 x, y = np.array(list(points.values())).T
                 who = (name, "s" if is_time else "MiB", method)
                 is_on = None if front is None else method in front
                 rows.append((*who, MEAN, len(x), x.mean(), x.min(), x.max(), y.mean(), y.min(), y.max(), is_on))
                 if 1 < len(x) <= MAX_DOTS:
                     rows += [(*who, seed, 1, a, None, None, b, None, None, is_on) for seed, (a, b) in points.items()]
-        return pd.DataFrame(rows, columns=COLUMNS)
+        costs = ["cost_of", "cost_unit", "method", "seed", "seeds", "cost", COST_LEAST, COST_MOST]
+        return pd.DataFrame(rows, columns=[*costs, ACCURACY, LEAST, MOST, ON_FRONT])
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
-        return 1, frame["cost_of"].nunique(), HEIGHT_INCHES
+        return 1, frame["cost_of"].nunique(), style.HEIGHT_INCHES
 
-    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
+    def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: style.Styles) -> None:
         _scale_y(axes[0], frame)
         axes[0].set_ylabel("test accuracy (%)")
         for panel, ((name, unit), rows) in zip(axes, frame.groupby(["cost_of", "cost_unit"], sort=False), strict=True):
@@ -77,9 +65,9 @@ class TradeOff(Figure[DatasetView]):
             for method, x, y, is_on in means[["method", "cost", ACCURACY, ON_FRONT]].itertuples(index=False):
                 edge, level = ("0.1", 6) if is_on else ("white", 5)
                 panel.plot(x, y, **styles[method].line | {"markersize": 9, "markeredgecolor": edge}, zorder=level)
-            scale_x(panel, pd.concat([means[COST_LEAST], means[COST_MOST]]))
+            style.scale_x(panel, _ends(means))
             _draw_front(panel, _front(rows))
-            panel.set_xlabel(wrapped(f"{name} ({unit})", len(axes)))
+            panel.set_xlabel(style.wrapped(f"{name} ({unit})", len(axes)))
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
         fronts = _fronts(frame)
@@ -93,10 +81,8 @@ class TradeOff(Figure[DatasetView]):
         if data.sharing:
             text += f" No front is drawn in time, since {data.sharing}."
         costs = frame.groupby("cost_of", sort=False)
-        if logarithmic := [
-            str(name) for name, rows in costs if is_logarithmic(pd.concat([rows[COST_LEAST], rows[COST_MOST]]))
-        ]:
-            text += f" Logarithmic axis: {', '.join(logarithmic)}."
+        logarithmic = [str(name) for name, rows in costs if style.is_logarithmic(_ends(rows))]
+        text += f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
         if _is_by_errors(frame):
             text += " Accuracy is logarithmic in the error: from 90% to 99% is about as far as from 0% to 90%."
         methods = [
@@ -111,6 +97,11 @@ class TradeOff(Figure[DatasetView]):
             f"On the Pareto front, by cost: {fronts or 'not judged'}.",
             text,
         )
+
+
+def _ends(rows: pd.DataFrame) -> pd.Series:
+    ends: pd.Series = pd.concat([rows[COST_LEAST], rows[COST_MOST]])
+    return ends
 
 
 def _front(rows: pd.DataFrame) -> pd.DataFrame:
@@ -129,20 +120,12 @@ def _draw_front(panel: Axes, front: pd.DataFrame) -> None:
     if front.empty:
         return
     costs, accuracies = front["cost"].tolist(), front[ACCURACY].tolist()
-    panel.plot(
-        [costs[0], *costs, panel.get_xlim()[1]],
-        [panel.get_ylim()[0], *accuracies, accuracies[-1]],
-        color="0.55",
-        linewidth=1.2,
-        drawstyle="steps-post",
-        zorder=1.5,
-        scalex=False,
-        scaley=False,
-    )
+    x, y = [costs[0], *costs, panel.get_xlim()[1]], [panel.get_ylim()[0], *accuracies, accuracies[-1]]
+    panel.plot(x, y, color="0.55", lw=1.2, drawstyle="steps-post", zorder=1.5, scalex=False, scaley=False)
 
 
 def _is_by_errors(frame: pd.DataFrame) -> bool:
-    return bool(frame[MOST].max() - frame[LEAST].min() > CROP_SPAN)
+    return bool(frame[MOST].max() - frame[LEAST].min() > style.CROP_SPAN)
 
 
 def _scale_y(panel: Axes, frame: pd.DataFrame) -> None:
@@ -166,4 +149,4 @@ def _scale_y(panel: Axes, frame: pd.DataFrame) -> None:
     bottom, top = accuracy_at(place(np.array([low, high])) + np.array([-0.1, 0.1]))
     panel.set_ylim(bottom, top)
     panel.set_yticks([tick for tick in ERROR_TICKS if bottom <= tick <= top], minor=False)
-    plain_numbers(panel.yaxis)
+    style.plain_numbers(panel.yaxis)
