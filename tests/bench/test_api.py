@@ -17,10 +17,10 @@ import bench
 from bench import UserError, load_results, run_cells
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
+from tests.bench.commandline.test_help import SLOW
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import PROJECT
-from tests.bench.test_help import SLOW
 from tests.factories import make_cell, make_failed_cell, write_run
 
 SHORT: dict[str, Any] = {"threads": 1, "train_size": 60}

@@ -11,7 +11,7 @@ from reports.view import arrange
 from results.microbenchmarks import Microbenchmarks
 from tests.factories import make_cell, make_run
 from tests.microbench_factory import REFERENCE, make_benchmark, make_session
-from tests.reports.test_microbench import table, words
+from tests.reports.sections.test_microbench import table, words
 
 FAVOURED = "**part of the difference between their training times"
 

@@ -23,7 +23,7 @@ from bench.runner.launchers.ray import RayLauncher
 from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName
 from results.store import ResultsError, read_cells
-from tests.bench.test_launchers import needs
+from tests.bench.runner.launchers.test_launchers import needs
 from tests.factories import make_cell, make_config, make_environment, make_run, write_run
 
 
