@@ -16,8 +16,7 @@ def test_the_meter_of_the_readme(tmp_path: Path) -> None:
     edit(listed, "from bench.meters.gpu", "from bench.meters.faults import PageFaults\nfrom bench.meters.gpu")
     edit(listed, "(GpuMemory, PeakRss)", "(GpuMemory, PeakRss, PageFaults)")
     edit(project / "results" / "schema.py", "    peak_rss_bytes:", f"{field}    peak_rss_bytes:")
-    measures = f"{column}MEMORY_AND_SIZE = (\n    PAGE_FAULTS,\n"
-    edit(project / "reports" / "tables.py", "MEMORY_AND_SIZE = (\n", measures)
+    edit(project / "reports" / "sections" / "memory.py", "MEASURES = (\n", f"MEASURES = (\n    {column.strip()},\n")
 
     small = ("--datasets", "digits", "--methods", "backprop", "--seeds", "0", "--train-size", "100", "--epochs", "1")
     run_in(project, "bench.run", *small, "--threads", "1", "--out", tmp_path / "runs")
