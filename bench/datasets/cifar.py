@@ -40,7 +40,7 @@ PYTHON_MD5 = {
 
 @dataclass(frozen=True)
 class Family:
-    """What tells the files of one of the two data sets from the other's."""
+    """What tells the files of the two data sets apart. What its readers raise is said in `Form.read`."""
 
     title: str
     num_classes: int
@@ -50,12 +50,7 @@ class Family:
     """Before an image's pixels in a binary batch; the last one is the class."""
 
     def read_python_batches(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
-        """Read the pickled batches, without running anything in them.
-
-        Raises:
-            UserError: a file is damaged, its pickle asks for more than NumPy arrays, or its images or labels are not
-                the data set's.
-        """
+        """Read the pickled batches, without running anything in them."""
         parts = [self._read_python_batch(path) for path in paths]
         return *self._joined(parts, paths), all(md5_of(path) == PYTHON_MD5[self.title][path.name] for path in paths)
 
@@ -84,11 +79,7 @@ class Family:
         return images.reshape(-1, 3, 32, 32), self._labels(labels, images, str(path))
 
     def read_binary_batches(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
-        """Read the batches whose names end in `.bin`: records of labels and 3,072 pixels.
-
-        Raises:
-            UserError: a file is of a wrong length, or has a label that is not one of the data set's.
-        """
+        """Read the batches whose names end in `.bin`: records of labels and 3,072 pixels."""
         import numpy as np
 
         parts = []
@@ -105,11 +96,7 @@ class Family:
         return *self._joined(parts, paths), None
 
     def read_archive(self, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
-        """Read an `.npz` of `x_train` and `x_test`, uint8 (N, 32, 32, 3), and `y_train` and `y_test`, integers (N,).
-
-        Raises:
-            UserError: the file is damaged, or an array is missing or of another type or shape.
-        """
+        """Read an `.npz` of `x_train` and `x_test`, uint8 (N, 32, 32, 3), and `y_train` and `y_test`, integers (N,)."""
         import numpy as np
 
         from bench.datasets.formats.labels import check_every_class

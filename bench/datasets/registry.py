@@ -108,7 +108,6 @@ class Scheme:
     open: Callable[[str], Dataset]
 
 
-_NAME = r"[a-z0-9][a-z0-9_-]*"
 _registered: dict[str, Dataset] = {}
 _schemes: dict[str, Scheme] = {}
 
@@ -128,8 +127,7 @@ def register(
     Raises:
         ValueError: the name is taken or malformed, there are fewer than two classes, or a preset has no epochs.
     """
-    if not re.fullmatch(_NAME, name):
-        raise ValueError(f"{name!r} cannot name a data set: use lower-case letters, digits, '-' and '_'")
+    _check_name(name, "data set")
     if len(class_names) < 2:
         raise ValueError(f"data set {name!r} has {len(class_names)} class names; at least 2 are needed")
     for preset in PRESETS:
@@ -151,8 +149,7 @@ def register_scheme(name: str, *, usage: str, summary: str) -> Callable[[_F], _F
     Raises:
         ValueError: the name is taken or malformed.
     """
-    if not re.fullmatch(_NAME, name):
-        raise ValueError(f"{name!r} cannot name a scheme: use lower-case letters, digits, '-' and '_'")
+    _check_name(name, "scheme")
 
     def decorate(open_one: _F) -> _F:
         if name in _schemes:
@@ -161,6 +158,11 @@ def register_scheme(name: str, *, usage: str, summary: str) -> Callable[[_F], _F
         return open_one
 
     return decorate
+
+
+def _check_name(name: str, kind: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(f"{name!r} cannot name a {kind}: use lower-case letters, digits, '-' and '_'")
 
 
 def get(name: str) -> Dataset:

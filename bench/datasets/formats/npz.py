@@ -16,14 +16,13 @@ from bench.datasets.registry import RawData
 from bench.errors import UserError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
-_CHANNELS = (1, 3)
 
 
 def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[Any]]:
     """Read arrays by name, and nothing else of the file.
 
     Raises:
-        UserError: the file cannot be read, is damaged, is no archive, lacks an array, or has one as a pickle.
+        UserError: the file cannot be read, is damaged or no archive, or an array is missing or a pickle.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -102,7 +101,7 @@ def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
         raise UserError(f"{where} is {describe(images)}; {accepted}")
     if images.ndim == 3:
         return images[:, None]
-    first, last = (images.shape[axis] in _CHANNELS for axis in (1, 3))
+    first, last = (images.shape[axis] in (1, 3) for axis in (1, 3))
     if first and last:
         raise UserError(f"{where} is {describe(images)}, whose channels may be first or last; {accepted}, but not both")
     if not first and not last:
@@ -111,5 +110,5 @@ def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 
 def describe(value: object) -> str:
-    """An array's type and shape, or the type of what is no array, for people."""
+    """For people: an array's type and shape, or the type of anything else."""
     return f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
