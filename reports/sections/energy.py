@@ -19,7 +19,7 @@ SOURCES = {
 TEXT = """
 ### Energy
 
-{% if data.sharing %}{{ data.sharing | capital }}, and energy is measured for the whole machine: there is no figure for
+{% if data.sharing %}{{ data.sharing | capital }}, and energy is that of the whole machine: there is no figure for
 a single cell.
 {% elif not table %}{{ names | listed }}: {{ missing }}.
 {% else %}{{ table }}

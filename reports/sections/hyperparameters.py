@@ -132,14 +132,15 @@ def _differ_within(found: Iterable[tuple[str, object]]) -> bool:
 
 def _unlike_its_search(config: CellConfig, tuning: TuningRecord) -> Iterator[str]:
     """What decides how a cell trains and was different in the search that found its hyperparameters."""
-    if tuning.optimizer != config.optimizer:
-        yield f"{tuning.optimizer} instead of {config.optimizer}"
-    if tuning.augment != config.augment:
-        yield f"augmentation {tuning.augment} instead of {config.augment}"
-    if tuning.amp != config.amp:
-        yield f"{'mixed' if tuning.amp else 'single'} precision instead of {'single' if tuning.amp else 'mixed'}"
-    if tuning.batch_size != config.batch_size:
-        yield f"batches of {tuning.batch_size} instead of {config.batch_size}"
+    precision = {True: "mixed precision", False: "single precision"}
+    for there, here in (
+        (tuning.optimizer, config.optimizer),
+        (f"augmentation {tuning.augment}", f"augmentation {config.augment}"),
+        (precision[tuning.amp], precision[config.amp]),
+        (f"batches of {tuning.batch_size}", f"batches of {config.batch_size}"),
+    ):
+        if there != here:
+            yield f"{there} instead of {here}"
 
 
 def _searches(searched: Sequence[tuple[str, str, TuningRecord]]) -> Markdown:
