@@ -147,7 +147,7 @@ def _difference(each: Comparison) -> str:
     if same and not (other or subset or partial):
         held_out = f" ({span(record.n_val for record in images)} more are held out for validation)" if images else ""
         return f"{trained} {on}{held_out}: epochs, optimiser and hyperparameters are those of the paper's table 3."
-    compared = f"{trained}, as in the paper, {on}" if same else f"{trained} {on}, the paper {each.entry.epochs}"
+    compared = f"{trained}, as in the paper, {on}" if same else f"{trained} instead of {each.entry.epochs}, {on}"
     return f"{compared}{'; ' if other else ''}{other}: not a reproduction."
 
 

@@ -88,9 +88,9 @@ def test_without_a_matching_row_there_is_no_section() -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"config": {"epochs": 7}}, "7 epochs on 54,000 images, the paper 100: not a reproduction."),
-        ({"config": {"epochs": 1}}, "1 epoch on 54,000 images, the paper 100: not a reproduction."),
-        ({"config": {"epochs": 200}}, "200 epochs on 54,000 images, the paper 100: not a reproduction."),
+        ({"config": {"epochs": 7}}, "7 epochs instead of 100, on 54,000 images: not a reproduction."),
+        ({"config": {"epochs": 1}}, "1 epoch instead of 100, on 54,000 images: not a reproduction."),
+        ({"config": {"epochs": 200}}, "200 epochs instead of 100, on 54,000 images: not a reproduction."),
         (
             {"data": {"n_train": 10_000}},
             "100 epochs, as in the paper, on 10,000 of the 54,000 images: not a reproduction.",
