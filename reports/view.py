@@ -168,7 +168,7 @@ def parse_utc(text: str) -> datetime:
 
 
 def moment(text: str) -> str:
-    """An ISO 8601 time for people, to the minute; text that is none is left as it is."""
+    """An ISO 8601 time for people, to the minute; any other text is returned as it is."""
     try:
         return f"{parse_utc(text):%Y-%m-%d %H:%M} UTC"
     except ValueError:

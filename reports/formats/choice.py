@@ -10,7 +10,7 @@ import click
 
 
 class Forms(NamedTuple):
-    """The forms asked for."""
+    """Which forms to write."""
 
     html: bool = False
     """One page that needs no other file, `report.html`."""

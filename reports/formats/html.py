@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs no other file: `report.md` with its pictures, for a browser."""
+"""The report as one page of HTML that needs no other file: `report.md` with its figures, for a browser."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Section:
 
 
 def html_page(report: Path) -> str:
-    """The page: tables that can be sorted, pictures and their numbers inside it, a table of contents, two themes.
+    """The page: sortable tables, figures with their data, a table of contents, two themes.
 
-    Whatever is no Markdown of the report's own is shown as text: no HTML is passed through, and nothing is fetched.
+    HTML in the report is shown as text, and nothing is fetched.
 
     Args:
-        report: a `report.md`; its pictures are SVG files beside the PNG files to which it links, with a CSV each.
+        report: a `report.md`; beside the PNG files that it links to are the SVG and the CSV of each figure.
     """
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
     tokens = _figures(parser.parse(report.read_text(encoding="utf-8")))
@@ -50,7 +50,7 @@ def html_page(report: Path) -> str:
 
 
 class _Renderer(RendererHTML):
-    """Tables that scroll on their own, pictures as data in the page, captions with the numbers that were drawn."""
+    """Tables that scroll on their own, figures as data in the page, captions with a link to the data."""
 
     def table_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env) -> str:
         label = escape(f"Table: {tokens[index].meta['heading']}")
@@ -73,7 +73,7 @@ class _Renderer(RendererHTML):
 
 
 def _beside(image: Token, env: Env, suffix: str) -> Path:
-    """The file of another kind with the name of the picture that is linked to."""
+    """The file with another suffix beside the figure that is linked to."""
     folder: Path = env["folder"]
     return (folder / unquote(str(image.attrs["src"]))).with_suffix(suffix)
 
@@ -83,7 +83,7 @@ def _data(file: Path, kind: str) -> str:
 
 
 def _figures(tokens: list[Token]) -> list[Token]:
-    """A paragraph that holds a picture alone, and the paragraph after it, become a figure and its caption."""
+    """Turn a paragraph with nothing but an image, and the paragraph after it, into a figure and its caption."""
     for at in range(len(tokens) - 5):
         opening, inline, between, after, _, closing = tokens[at : at + 6]
         parts = inline.children or []
@@ -96,7 +96,7 @@ def _figures(tokens: list[Token]) -> list[Token]:
 
 
 def _outline(tokens: Sequence[Token]) -> tuple[str, list[Section]]:
-    """Give every heading the `id` by which GitHub knows it, and every table its heading; title and sections."""
+    """Give every heading the `id` that GitHub gives it, and every table its heading; return title and sections."""
     title, heading = "", ""
     sections: list[Section] = []
     ids: set[str] = set()

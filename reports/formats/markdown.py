@@ -36,7 +36,7 @@ def plus_minus(
 ) -> str:
     """`mean ± half width`, the mean alone for one seed, and a dash for none.
 
-    Where the estimate rests on fewer values than the `expected` number, that is said: `12.3 ± 0.4 (n = 2)`.
+    An estimate from another number of values than `expected` says so: `12.3 ± 0.4 (n = 2)`.
     """
     if estimate is None:
         return MISSING
@@ -65,7 +65,7 @@ def times(ratio: RatioEstimate | None, *, decimals: int | None = None, expected:
 
 
 def exact(values: Collection[float], *, decimals: int | None = None) -> str:
-    """A quantity that does not vary by chance: one number where all seeds agree, else `least to most`."""
+    """A quantity that does not vary by chance: one number if all seeds agree, otherwise `least to most`."""
     if not values:
         return MISSING
     places = max(2, _decimals(min(values), 3)) if decimals is None else decimals
@@ -74,10 +74,10 @@ def exact(values: Collection[float], *, decimals: int | None = None) -> str:
 
 
 def alike(values: Iterable[float], *, decimals: int | None = None) -> list[str]:
-    """Numbers of one column, all in the same form; a dash for one that is not a number.
+    """Numbers of one column, all in the same form; a dash for NaN.
 
-    With as many decimals as give the smallest (but 0) two digits, unless told how many. Where that would be more than
-    `MAX_COLUMN_DECIMALS`, all are as `3.4e-07`.
+    By default, with enough decimals to show two digits of the smallest number that is not 0; all as `3.4e-07` if that
+    takes more than `MAX_COLUMN_DECIMALS`.
     """
     column = [float(value) for value in values]
     sizes = [abs(value) for value in column if value and math.isfinite(value)]
@@ -151,7 +151,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def first_free(name: str, taken: Container[str], *, start: int = 2) -> str:
-    """The name if it is not taken, else the first that is not of `name-2`, `name-3`, ..., from `start` on."""
+    """The name, or if it is taken, the first free one of `name-2`, `name-3`, ..., from `start` on."""
     numbered = (f"{name}-{number}" for number in itertools.count(start))
     return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
