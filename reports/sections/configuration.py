@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Sequence
 
 from reports.formats.markdown import Markdown, code, codes, markdown_table, setting, shown
 from reports.formats.prose import prose
 from reports.view import RunView
-from results.schema import CellConfig
+from results.scale import ScalePoint
+from results.schema import CellConfig, CellResult
 
 SETTINGS = [field for field in CellConfig.model_fields if field not in ("options", "tuning")]
 TEXT = """
@@ -75,19 +75,7 @@ def options_table(run: RunView) -> Markdown:
     return markdown_table(["method", "data sets", "options"], rows, text_columns=3)
 
 
-class Executed(Protocol):
-    """A cell, or a point of a sweep."""
-
-    @property
-    def method(self) -> str:
-        """As the user named it."""
-
-    @property
-    def execution(self) -> str | None:
-        """None where the method has one way."""
-
-
-def executions(those: Iterable[Executed]) -> str:
+def executions(those: Sequence[CellResult | ScalePoint]) -> str:
     """How each method was executed, as a sentence without its full stop; empty where no method had a choice."""
     ways: dict[str, dict[str, None]] = {}
     for each in those:

@@ -8,7 +8,7 @@ from reports.formats.markdown import MISSING, Markdown, code, codes, markdown_ta
 from reports.formats.prose import prose
 from reports.view import RunView, moment
 from results.microbenchmarks import Benchmark, Kind, Microbenchmarks
-from results.schema import CellResult
+from results.schema import CellResult, Environment
 
 MACHINE = ("cpu", "cores", "platform")
 """Fields of `Environment` by which two machines are told apart."""
@@ -84,22 +84,21 @@ def _table(calls: Sequence[Benchmark]) -> Markdown:
 
 def _differing(session: Microbenchmarks, cells: Sequence[CellResult]) -> list[str]:
     """What the session and the cells did not share, each as `what A here, B in the cells`."""
-    machine, environment = session.machine_info, session.machine_info.environment
-    there = [cell.environment for cell in cells]
-    found = [
-        (field, {str(getattr(environment, field))}, {str(getattr(each, field)) for each in there}) for field in MACHINE
-    ]
-    found += [
-        ("device", {"cpu"}, {cell.config.device for cell in cells}),
-        ("threads", {str(machine.threads)}, {str(cell.config.threads) for cell in cells}),
-        ("PyTorch", {environment.torch}, {each.torch for each in there}),
-        ("commit", {session.commit or "unknown"}, {each.commit or "unknown" for each in there}),
-    ]
+    machine = session.machine_info
+    here = _conditions(machine.environment, "cpu", machine.threads, session.commit)
+    there = [_conditions(c.environment, c.config.device, c.config.threads, c.environment.commit) for c in cells]
+    theirs = {what: sorted({each[what] for each in there}) for what in here}
     return [
-        f"{what} {codes(sorted(here))} here, {codes(sorted(theirs))} in the cells"
-        for what, here, theirs in found
-        if here != theirs
+        f"{what} {code(value)} here, {codes(theirs[what])} in the cells"
+        for what, value in here.items()
+        if theirs[what] != [value]
     ]
+
+
+def _conditions(environment: Environment, device: str, threads: int, commit: str | None) -> dict[str, str]:
+    machine = {field: str(getattr(environment, field)) for field in MACHINE}
+    run = {"device": device, "threads": str(threads), "PyTorch": environment.torch, "commit": commit or "unknown"}
+    return machine | run
 
 
 def _timed(benchmark: Benchmark | None) -> str:
