@@ -13,7 +13,7 @@ from results.schema import CellResult
 
 NOT_READABLE = "not readable here"
 SOURCES = {
-    "counter": "the GPU's own energy counter (NVML)",
+    "counter": "the GPU's own counter (NVML)",
     "sampled power": "the GPU's power, sampled once a second and integrated (NVML; this GPU has no energy counter)",
 }
 TEXT = """

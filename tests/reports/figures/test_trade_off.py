@@ -41,7 +41,7 @@ def test_gpu_memory_has_a_panel_and_a_front_of_its_own(tmp_path: Path) -> None:
     assert "GPU" not in plain.alt
     figure = drawn(make_cells(seeds=range(2), gpu_peak_allocated_bytes=300 * MIB), tmp_path)
     assert figure is not None
-    assert "peak GPU memory allocated: backprop." in figure.alt
+    assert "peak GPU memory: backprop." in figure.alt
 
 
 def test_times_of_cells_that_shared_the_machine_have_no_front(tmp_path: Path) -> None:
