@@ -58,8 +58,10 @@ def section(run: RunView) -> Markdown | None:
         for cell in run.cells
         if cell.machine is not None and cell.machine.harness_cores is not None
     ]
-    overhead = f"on average {100 * statistics.fmean(shares):.2f}% of the CPU time that a cell's threads have"
-    return prose(TEXT, table=table, overhead=overhead if shares else "not known here")
+    overhead = "not known here"
+    if shares:
+        overhead = f"on average {100 * statistics.fmean(shares):.2f}% of the CPU time that a cell's threads have"
+    return prose(TEXT, table=table, overhead=overhead)
 
 
 def disturbance(cell: CellResult) -> float | None:

@@ -54,6 +54,12 @@ def test_a_quiet_run_has_no_flag_and_says_what_the_harness_took(tmp_path: Path) 
     assert "on average 0.25% of the CPU time" in report  # 0.005 cores beside 2 threads
 
 
+def test_what_the_harness_took_may_be_unknown(tmp_path: Path) -> None:
+    """A cell may end before its processes' times could be read twice."""
+    report = report_of(tmp_path, [make_cell(machine=make_machine(harness_cores=None))])
+    assert "not known here" in report.split("## The machine while the cells trained")[1]
+
+
 def test_columns_that_no_cell_has_are_left_out(tmp_path: Path) -> None:
     report = report_of(tmp_path, make_cells(machine=make_machine(cpu_mhz=None, cpu_mhz_least=None)))
     section = report.split("## The machine while the cells trained")[1].split("\n## ")[0]
