@@ -14,8 +14,8 @@ from bench import data
 from bench.datasets import mnist, sources
 from bench.datasets.sources import Published
 from reports.figures.samples import draw_samples, mosaic
+from tests.bench.datasets import files
 from tests.bench.harness import Ended, call, refused
-from tests.datasets import files
 
 Look = Callable[..., Ended]
 

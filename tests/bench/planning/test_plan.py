@@ -18,7 +18,7 @@ from bench.planning.presets import PRESETS
 from methods.core.method import Method, TaskShape
 from methods.core.options import Options
 from results.schema import PlannedCell
-from tests.datasets.files import arrays, write_folders
+from tests.bench.datasets.files import arrays, write_folders
 
 
 def request(**changes: Any) -> Request:

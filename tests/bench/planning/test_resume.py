@@ -10,9 +10,9 @@ import pytest
 from results.schema import CellResult
 from results.store import CELLS_FILE, RUN_FILE, read_cells
 from tests.bench.conftest import Command
+from tests.bench.datasets.files import colour, write_cifar_archive
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import SMALL
-from tests.datasets.files import colour, write_cifar_archive
 from tests.factories import make_cell, make_config, make_failed_cell, make_run, write_run
 
 CONFIG = make_config(

@@ -7,7 +7,7 @@ import pytest
 
 from bench.datasets import PRESETS, Dataset, RawData, available, get, make_splits, schemes
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 
 @pytest.fixture(params=sorted({*available(), *schemes()}))

@@ -6,7 +6,7 @@ import pytest
 from bench.datasets import data_root, get, mnist, sources
 from bench.datasets.sources import Published
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 
 def put(root: Path, seed: int) -> np.ndarray:

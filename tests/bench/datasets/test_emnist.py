@@ -8,7 +8,7 @@ import pytest
 
 from bench.datasets import emnist, get
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 load = get("emnist").load
 

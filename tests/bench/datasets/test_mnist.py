@@ -7,7 +7,7 @@ import pytest
 
 from bench.datasets import get, mnist
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 MNIST_FOLDERS = ["MNIST/raw", "MNIST", "mnist", "mnist/raw"]
 KMNIST_FOLDERS = ["KMNIST/raw", "KMNIST", "kmnist"]

@@ -6,7 +6,7 @@ import pytest
 from bench.datasets import get
 from bench.datasets.formats.npz import read_arrays
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench.datasets import get
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 SHAPES = {"grey": (1, 6, 9), "colour": (3, 6, 9)}
 

@@ -8,7 +8,7 @@ import pytest
 from bench.datasets.formats.idx import read_idx
 from bench.datasets.mnist import MNIST
 from bench.errors import UserError
-from tests.datasets.files import idx_bytes
+from tests.bench.datasets.files import idx_bytes
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench.datasets import cifar, get
 from bench.errors import UserError
-from tests.datasets import files
-from tests.datasets.formats.test_pickles import Touch
+from tests.bench.datasets import files
+from tests.bench.datasets.formats.test_pickles import Touch
 
 load = get("cifar10").load
 

@@ -8,7 +8,7 @@ import torch
 from bench.datasets import RawData, get, make_splits
 from bench.datasets.split import channel_statistics
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 SIZES = (30, 24, 40)
 

@@ -9,7 +9,7 @@ import scipy.io
 
 from bench.datasets import get, svhn
 from bench.errors import UserError
-from tests.datasets import files
+from tests.bench.datasets import files
 
 load = get("svhn").load
 

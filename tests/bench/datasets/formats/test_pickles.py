@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.formats.pickles import RefusedPickleError, load_arrays
-from tests.datasets.files import python2_pickle
+from tests.bench.datasets.files import python2_pickle
 
 
 @pytest.mark.parametrize("dump", [python2_pickle, lambda value: pickle.dumps(value, protocol=4)])
