@@ -1,8 +1,9 @@
-"""What is compared: training methods on one shared backbone. Knows nothing of files, clocks or the harness.
+"""The training methods to compare, one file each. Knows nothing of files, clocks or the harness.
 
-`available()` lists the methods, `get(name)` gives one's class, `register(name)` adds one.
+`available()` lists the methods, `get(name)` returns a method's class, `register(name)` adds one.
 """
 
-from methods.core.registry import MethodError, available, get, register
+from methods.core.errors import MethodError
+from methods.core.registry import available, get, register
 
 __all__ = ["MethodError", "available", "get", "register"]

@@ -23,9 +23,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from methods.core.method import TaskShape
-from methods.core.options import Options
+from methods.core.options import Options, Range
 from methods.core.registry import register
-from methods.core.search_space import Range
 from methods.networks.backbone import PAPER, ImagePath
 from methods.networks.layers import Dropout
 from methods.networks.layerwise import LocalLosses, cut, normalised

@@ -23,9 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.core.method import TaskShape
-from methods.core.options import Options
+from methods.core.options import Options, Range
 from methods.core.registry import register
-from methods.core.search_space import Range
 from methods.networks.backbone import MAX_DIM
 from methods.networks.layers import Conv2d
 from methods.networks.layerwise import LayerwiseCNN, hidden_shapes

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.core.options import Range
 from methods.core.registry import register
-from methods.core.search_space import Range
 from methods.networks import learned_schedule as noise_schedule
 from methods.networks.continuous import PAPER, spread_times
 from methods.networks.denoiser import DenoisingMethod, DenoisingOptions

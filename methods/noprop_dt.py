@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods.core.backward import backward
+from methods.core.end_to_end import backward
+from methods.core.errors import MethodError
 from methods.core.method import MakeOptimizer, TaskShape
-from methods.core.registry import MethodError, register
-from methods.core.search_space import Range
+from methods.core.options import Range
+from methods.core.registry import register
 from methods.networks.batched_blocks import BatchedBlocks
 from methods.networks.discrete import DenoisingStack, NoPropOptions
 from methods.networks.offload import BlocksInTurn

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from methods.core.diagnostics import Probe
 from methods.core.method import TaskShape
 from methods.core.registry import register
 from methods.networks.continuous import PAPER, ContinuousNet, ContinuousOptions, spread_times
 from methods.networks.embedding import EmbeddingClassifier
 from methods.networks.flow import FlowMethod
+from methods.networks.inference import Probe
 
 
 @register("noprop-fm")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from bench.errors import UserError
+from methods.core.errors import MethodError
 from methods.core.options import Options
-from methods.core.registry import MethodError
 
 EPOCHS = {"quick": 2, "standard": 20, "paper": 150}
 """By preset, of data sets that nobody has looked at before: CIFAR-10's."""

@@ -23,7 +23,7 @@ from bench.errors import UserError
 from bench.planning.method_spec import MethodSpec
 from bench.planning.resume import differing_fields
 from bench.planning.tuned import SEARCHED
-from methods.core.search_space import Range
+from methods.core.options import Range
 from results.schema import CellConfig, CellResult, PlannedCell
 from results.tuning import TuningRecord, Winner
 

@@ -22,7 +22,7 @@ from bench.training.loop import DeviceData, Part, first_batch, per_channel, sync
 from bench.training.probes import probe_activation_bytes, probe_flops
 from methods import MethodError
 from methods.core.method import TaskShape
-from methods.networks.prototypes import TrainingImages
+from methods.core.training_images import TrainingImages
 from results.conditions import CellConfig
 from results.scale import Axis, Ceiling, Precision, ScalePoint, Timing
 

@@ -11,7 +11,7 @@ from bench.training.loop import DeviceData, optimizer_factory
 from bench.training.precision import use_mixed_precision
 from bench.training.rng import Stream, seed_of
 from methods.core.method import Method, TaskShape
-from methods.networks.prototypes import TrainingImages
+from methods.core.training_images import TrainingImages
 from results.schema import CellConfig, DataRecord
 
 

@@ -13,7 +13,7 @@ _CALLS = ("train_step", "loss", "predict", "diagnose")
 def use_mixed_precision(method: Method, device: torch.device) -> None:
     """From now on let the method's forward passes compute in bfloat16 what PyTorch holds to be safe in it.
 
-    bfloat16 has the range of float32, so that gradients need no scaling. `methods.core.backward` keeps it from the
+    bfloat16 has the range of float32, so that gradients need no scaling. `methods.core.end_to_end` keeps it from the
     backward pass.
     """
     for name in _CALLS:

@@ -1,1 +1,1 @@
-"""What every method is made of: its interface, options, registry, and what training end to end shares."""
+"""The interface of a method, its options, the registry, and end-to-end training. Imports nothing from networks."""

@@ -1,13 +1,13 @@
-"""The interface that the harness drives, in the order in which it calls it.
+"""The interface of a training method, in the order in which the harness calls it.
 
-options = Cls.Options.parse({"T": "20"})      a mistake in an option is found before anything starts
-method = Cls(shape, options)                  build for a data set
-method.init_from_data(images)            before anything is trained; most methods need nothing of it
-method.set_up(make_optimizer)                 the harness's own optimiser, the same for every method
-method.start_pass(number)                     for each pass over an epoch's batches; most methods make one
+options = Cls.Options.parse({"T": "20"})      refuses a bad option before anything starts
+method = Cls(shape, options)                  builds the network for a data set
+method.init_from_data(images)                 optional: initialise from training images
+method.set_up(make_optimizer)                 creates the optimisers; the harness chooses their kind and settings
+method.start_pass(number)                     optional: before each pass over an epoch's batches
 method.train(); method.train_step(x, y)       for each batch
-method.eval(); method.predict(x, generator)   logits; labels are nowhere in reach
-method.diagnose(batches, generator)           what each block has learned, where the method can say
+method.eval(); method.predict(x, generator)   logits; no label is in reach
+method.diagnose(batches, generator)           optional: what each block has learned
 method.state_dict()                           from torch.nn.Module
 """
 
@@ -21,19 +21,20 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from methods.core.diagnostics import Batches, Diagnosis
 from methods.core.options import Options as OptionsBase
-from methods.core.search_space import Range
-from methods.networks.prototypes import TrainingImages
+from methods.core.options import Range
+from methods.core.training_images import TrainingImages
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 MakeOptimizer = Callable[[ParameterGroups], Optimizer]
-"""Given parameters, or groups of them in PyTorch's form, an optimiser. The harness chooses it, the same for all."""
+"""From parameters, or groups of them in PyTorch's form, to an optimiser: the same kind for every method."""
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Images and labels as in `Method.train_step`."""
 
 
 @dataclass(frozen=True)
 class TaskShape:
-    """What a method needs to know of a data set to build itself."""
+    """What a method needs to know about a data set to build its network."""
 
     channels: int
     height: int
@@ -48,93 +49,117 @@ class TaskShape:
 
 @dataclass(frozen=True)
 class PaperSettings:
-    """What arXiv 2503.24322 trains a method with (table 3), where that is not what it gives for all.
+    """Training settings of arXiv 2503.24322 (table 3) that differ between methods.
 
-    Batch size, learning rate and weight decay are the same for all of its methods.
+    Batch size, learning rate and weight decay are the same for all of the paper's methods.
     """
 
     optimizer: str = "AdamW"
     epochs: Mapping[str, int] = field(default_factory=dict)
-    """By data set; one that is not here takes the data set's own number."""
+    """By data set; any other takes the data set's own number."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """Values of the method's options that are not their defaults."""
+    """Options of the method whose values differ from their defaults."""
+
+
+@dataclass(frozen=True)
+class BlockDiagnosis:
+    """What one block has learned, or the network of a continuous-time method at one time."""
+
+    time: float
+    """Of the block's input, in [0, 1): 0 is pure noise."""
+    own_accuracy: float
+    """Accuracy of its estimate on the task it is trained for: the image, and the true label noised to its level."""
+    image_accuracy: float
+    """The same with pure noise instead of the noised label: what it reads from the image alone."""
+    denoising_error: float
+    """Mean |u_hat - u|^2 over mean |u|^2 on its own task."""
+    snr_weight: float | None
+    """Weight of its loss; None where the loss has none."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The result of `Method.diagnose`."""
+
+    images: int
+    blocks: tuple[BlockDiagnosis, ...]
+    steps: tuple[tuple[float, float], ...]
+    """(time, accuracy) if inference stopped at that time, from its start at 0 to its end."""
 
 
 class Method(nn.Module, ABC):
-    """One way to train the shared backbone.
-
-    A subclass is registered with `methods.register`, declares its options in a nested `Options`, says in `summary`
-    (one line) what it is, in `epoch_definition` what it does in one pass over the training images, and in `credit` how
-    credit reaches the weights.
-    """
+    """One way to train the shared backbone: subclass it and decorate the subclass with `methods.register`."""
 
     name: ClassVar[str]
     """Set by `register`."""
     summary: ClassVar[str]
+    """What it is, in one line, for `--list` and the report."""
     epoch_definition: ClassVar[str]
+    """What it does in one pass over the training images, in one line."""
     credit: ClassVar[str] = "unstated"
-    """How credit reaches the weights, in a few words: by it, the report groups methods."""
+    """Credit assignment: how credit reaches the weights, in a few words. The report groups methods by it."""
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
     search_space: ClassVar[Mapping[str, Range]] = {}
-    """Options that a search for hyperparameters varies, beside learning rate and weight decay, which it does for all.
-    A default lies in its range."""
+    """What a hyperparameter search varies besides learning rate and weight decay. Ranges include the default."""
     low_memory: ClassVar[Mapping[str, str]] = {}
-    """Options with which it is trained part after part, so that only one part is on the device; empty: it cannot be."""
+    """Options that train one block at a time, with only that block on the device; empty: not supported."""
     trained_on_own_task: ClassVar[bool] = True
     """Whether blocks are trained on what `diagnose` calls their own task: true labels noised to their level."""
 
     execution: str | None = None
-    """How training is carried out, where there are several ways to compute the same; known after `set_up`."""
+    """Which of several ways to compute the same training is used; known after `set_up`. None: there is only one."""
     num_passes: int = 1
-    """How often an epoch goes through its batches; known after `set_up`. What a step trains may differ by pass."""
+    """Passes over its batches in an epoch; known after `set_up`. Each pass may train something else."""
 
     def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
+        """Build the network on the CPU from PyTorch's global generator.
+
+        Raises:
+            MethodError: the method cannot be built for images of this shape, or not with these options.
+        """
         super().__init__()
         self.shape = shape
         self.options = options
 
     @classmethod
     def has_low_memory(cls, options: Mapping[str, object]) -> bool:
-        """Whether it is trained part after part with these options (all of them, with their effective values)."""
+        """Whether these options (all of them, with their effective values) train one block at a time."""
         return bool(cls.low_memory) and options.items() >= cls.low_memory.items()
 
     def init_from_data(self, images: TrainingImages) -> None:
-        """Start from the training images, where a method does; called once, on their device, before `set_up`."""
+        """Initialise from training images; called once, with images on the method's device, before `set_up`."""
 
     @abstractmethod
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """Create this method's optimisers; called once, when the parameters are on their device."""
+        """Create the optimisers; called once, when the parameters are on their device."""
 
     def start_pass(self, number: int) -> None:
-        """Before each of an epoch's `num_passes` passes, from 0; their losses on a batch add up to the method's."""
+        """Called before each of an epoch's `num_passes` passes, from 0. A batch's losses add up over the passes."""
 
     @abstractmethod
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Learn from one batch: forward, backward and the parameters' update.
+        """Learn from one batch: forward, backward, and the update of the parameters. Leaves no gradients.
 
         Args:
             x: images, float32, (batch, channels, height, width), normalised.
             y: labels, int64, (batch,).
 
         Returns:
-            The method's own training loss on the batch, detached, a scalar. Losses of two methods do not compare.
+            The method's own training loss on the batch: a detached scalar, not comparable between methods.
         """
 
     @abstractmethod
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """Class logits for `x`, in evaluation mode and without gradients.
+        """Class logits, (batch, num_classes), in evaluation mode and without gradients.
 
         Args:
             x: images, as in `train_step`.
-            generator: the only source of randomness to use, so that evaluating never disturbs training.
-
-        Returns:
-            Logits, (batch, num_classes).
+            generator: the only source of randomness to use, so that evaluation never disturbs training.
         """
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis | None:
-        """What each block has learned and how the class comes about, in evaluation mode; None: nothing to say.
+        """What each block has learned and how inference arrives at the class, in evaluation mode; None: unsupported.
 
         Args:
             batches: images and labels that were not trained on.
@@ -143,30 +168,30 @@ class Method(nn.Module, ABC):
         return None
 
     def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
-        """From now on train only this process's share of the parts that learn apart, with no word to the others.
+        """From now on train only this process's share of the independent parts, without any communication.
 
-        Whatever all parts share is trained by every process, in the same way to the bit. May be called before `set_up`.
+        Every process trains what the parts share, identically to the bit. May be called before `set_up`. The losses of
+        the processes add up to the method's.
 
         Args:
-            ranks: how many processes there are.
-            rank: this one, from 0.
+            ranks: number of processes.
+            rank: this process, from 0.
 
         Returns:
-            For each process the modules that it alone trains; None where nothing can be trained apart, and then
-            nothing has changed. The losses that the processes return add up to the method's own.
+            For each process the modules that only it trains; None, with nothing changed, if there are no such parts.
 
         Raises:
-            MethodError: the parts can be trained apart, but not with these options, or not by so many processes.
+            MethodError: the parts are not independent with these options, or too few for so many processes.
         """
         return None
 
     @abstractmethod
     def optimizers(self) -> Iterator[Optimizer]:
-        """The optimisers made in `set_up`, for counting their state."""
+        """The optimisers made in `set_up`; together they have every parameter once."""
 
     @abstractmethod
     def stack(self) -> Iterable[nn.Module]:
-        """The modules that matched methods share by design (the blocks), for counting and comparing parameters."""
+        """The modules that matched methods share by design (the blocks), for comparing parameter counts."""
 
     @property
     def parameter_count(self) -> int:

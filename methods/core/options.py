@@ -1,4 +1,4 @@
-"""Options of a method: a frozen dataclass, filled from text or from values, with every mistake named in a sentence."""
+"""Options of a method: a frozen dataclass, filled from text or values, that refuses a mistake in one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from methods.core.registry import MethodError
+from methods.core.errors import MethodError
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from `low` to `high`, ends included: where a hyperparameter search may look.
+
+    Raises:
+        ValueError: the range is empty, or logarithmic from 0 or below.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether each factor is tried as often as the next (0.001 to 0.01 as often as 0.01 to 0.1)."""
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"{self} holds nothing to search")
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
 
 
 @dataclass(frozen=True)
@@ -22,16 +43,16 @@ class Options:
         """Build the options from `values`, converting text (`"20"`, `"mean"`, `"none"`) to each field's type.
 
         Raises:
-            MethodError: an unknown option, a value of the wrong type, or one outside its range.
+            MethodError: an option is unknown, or its value has the wrong type or is out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
         hints = typing.get_type_hints(cls)
+        known = sorted(field.name for field in dataclasses.fields(cls))
         converted: dict[str, Any] = {}
         for key, value in values.items():
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1)
                 hint = f" (did you mean {close[0]!r}?)" if close else ""
-                accepted = f"the options are {', '.join(sorted(known))}" if known else "this method has no options"
+                accepted = f"the options are {', '.join(known)}" if known else "this method has no options"
                 raise MethodError(f"unknown option {key!r}{hint}: {accepted}")
             converted[key] = _convert(key, value, hints[key])
         return cls(**converted)
@@ -41,22 +62,26 @@ class Options:
         return dataclasses.asdict(self)
 
     def require(self, condition: bool, name: str, accepted: str) -> None:
-        """Refuse the value of option `name` unless `condition` holds; `accepted` says what would do.
+        """Refuse the value of option `name` unless `condition` holds; `accepted` says what it must be.
 
         Raises:
             MethodError: the condition does not hold.
         """
         if not condition:
-            raise MethodError(f"option {name}={getattr(self, name)!r} is not accepted: {name} must be {accepted}")
+            raise _refusal(name, getattr(self, name), accepted)
+
+    def require_count(self, name: str, largest: int) -> None:
+        """Refuse the value of option `name` unless it is a whole number from 1 to `largest`."""
+        self.require(1 <= getattr(self, name) <= largest, name, f"a whole number from 1 to {largest:,}")
 
 
 def _convert(name: str, value: object, hint: Any) -> Any:
-    """`value` as the type `hint`, or a MethodError that names both."""
+    """`value` as the type `hint`."""
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value in choices:
             return value
-        raise MethodError(f"option {name}={value!r} is not accepted: {name} must be one of {', '.join(choices)}")
+        raise _refusal(name, value, f"one of {', '.join(choices)}")
     if isinstance(hint, types.UnionType):
         if value is None or value == "none":
             return None
@@ -64,11 +89,14 @@ def _convert(name: str, value: object, hint: Any) -> Any:
     if hint is bool:
         if str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
-        raise MethodError(f"option {name}={value!r} is not accepted: {name} must be true or false")
+        raise _refusal(name, value, "true or false")
     try:
         if isinstance(value, bool) or (hint is int and isinstance(value, float) and not value.is_integer()):
             raise ValueError
         return hint(value)
     except (TypeError, ValueError):
-        kind = {int: "a whole number", float: "a number"}.get(hint, hint.__name__)
-        raise MethodError(f"option {name}={value!r} is not accepted: {name} must be {kind}") from None
+        raise _refusal(name, value, {int: "a whole number", float: "a number"}.get(hint, hint.__name__)) from None
+
+
+def _refusal(name: str, value: object, accepted: str) -> MethodError:
+    return MethodError(f"option {name}={value!r} is not accepted: {name} must be {accepted}")

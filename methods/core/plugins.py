@@ -1,4 +1,4 @@
-"""What every registry fills itself from: the modules of a package of ours, and other people's entry points."""
+"""Discovery for registries: the modules of one of our packages, and the entry points of other people's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def load_all(package: str, group: str, warning: Callable[[EntryPoint, BaseException], str]) -> None:
-    """Import every module that registers something: our own first, so that no plug-in takes their names.
+    """Import every module that registers something: ours first, so that no plug-in takes their names.
 
     Args:
-        package: Whose modules are imported, but for packages in it.
-        group: The entry points that other people's packages may have.
-        warning: What to say of one that cannot be loaded: whatever it raises, the rest must work.
+        package: its modules are imported, its subpackages are not.
+        group: of the entry points.
+        warning: the text for one that fails to load. Whatever it raises, the rest must work.
     """
     from importlib.metadata import entry_points  # here, since `--help` need not wait for it
 

@@ -1,8 +1,7 @@
 """Methods by name: register, get, available.
 
-Every module of this package is looked at, so adding a method is adding one file. Other people's packages add theirs
-through the entry-point group `noprop_bench.methods`: an entry point names a module (or an object in it) whose import
-registers the method.
+Every module in `methods/` is imported, so adding a method means adding one file. Other packages add theirs through the
+entry-point group `noprop_bench.methods`: an entry point names a module whose import registers the method.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+from methods.core.errors import MethodError
 from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
@@ -24,15 +24,11 @@ _aliases: dict[str, str] = {}
 _discovered = False
 
 
-class MethodError(ValueError):
-    """A method, or an option of one, that cannot be used; the message is one sentence for the user."""
-
-
 def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[_M], _M]:
     """Class decorator: make a `Method` available as `name`, and as each of `aliases`.
 
     Raises:
-        ValueError: the name or an alias is already taken by another class.
+        ValueError: the name or an alias is already taken.
     """
 
     def decorate(cls: _M) -> _M:
@@ -57,7 +53,7 @@ def get(name: str) -> type[Method]:
     """The method registered as `name` or under that alias.
 
     Raises:
-        MethodError: there is none; the message names those there are.
+        MethodError: there is none; the message lists the methods.
     """
     _discover()
     canonical = _aliases.get(name, name)
@@ -69,7 +65,7 @@ def get(name: str) -> type[Method]:
 
 
 def _discover() -> None:
-    """Import every module of this package and every plug-in once, so that their decorators run."""
+    """Import every method and plug-in once, so that their decorators run."""
     global _discovered
     if _discovered:
         return

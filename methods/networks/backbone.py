@@ -12,12 +12,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import Options
-from methods.core.registry import MethodError
+from methods.core.training_images import TrainingImages
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, EmbeddingKind
 from methods.networks.layers import BatchNorm1d, Conv2d, Dropout
-from methods.networks.prototypes import TrainingImages
 
 HIDDEN = 256
 CONV_CHANNELS = (32, 64, 128)

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Generator, Tensor, nn
 
-from methods.core.diagnostics import Batches, Diagnosis, Probe, diagnose
-from methods.core.method import Method, TaskShape
-from methods.networks.averaging import average_predictions
+from methods.core.method import Batches, Diagnosis, Method, TaskShape
+from methods.core.training_images import TrainingImages
 from methods.networks.backbone import BlockStack, StackOptions
-from methods.networks.prototypes import TrainingImages
+from methods.networks.inference import Probe, average_predictions, diagnose
 
 
 class StackMethod(Method):

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from methods.core.diagnostics import Probe
 from methods.core.method import TaskShape
 from methods.networks import learned_schedule as noise_schedule
 from methods.networks.continuous import ContinuousNet, ContinuousOptions
 from methods.networks.embedding import EmbeddingClassifier
 from methods.networks.flow import FlowMethod
+from methods.networks.inference import Probe
 from methods.networks.learned_schedule import GammaSchedule
 
 

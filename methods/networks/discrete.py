@@ -14,11 +14,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from methods.core.diagnostics import Probe
 from methods.core.method import TaskShape
-from methods.core.search_space import Range
+from methods.core.options import Range
 from methods.networks.backbone import PAPER, StackOptions
 from methods.networks.block_stack import StackMethod
+from methods.networks.inference import Probe
 from methods.networks.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 
 Sampler = Literal["ancestral", "mean", "replace"]

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from methods.core.registry import MethodError
-from methods.networks.prototypes import TrainingImages
+from methods.core.errors import MethodError
+from methods.core.training_images import TrainingImages
 
 EmbeddingKind = Literal["onehot", "learned", "prototype"]
 DEFAULT_LEARNED_DIM = 20

@@ -9,13 +9,12 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
-from methods.core.diagnostics import Batches, Diagnosis, Probe, diagnose
 from methods.core.end_to_end import EndToEnd
-from methods.core.method import TaskShape
-from methods.networks.averaging import average_predictions
+from methods.core.method import Batches, Diagnosis, TaskShape
+from methods.core.training_images import TrainingImages
 from methods.networks.continuous import LOOKED_AT, ContinuousNet, ContinuousOptions, path, solve
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, nearest
-from methods.networks.prototypes import TrainingImages
+from methods.networks.inference import Probe, average_predictions, diagnose
 
 
 class FlowMethod(EndToEnd):

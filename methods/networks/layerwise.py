@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from methods.core.backward import backward
-from methods.core.end_to_end import EndToEnd
+from methods.core.end_to_end import EndToEnd, backward
 from methods.core.method import TaskShape
 from methods.core.options import Options
 from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath

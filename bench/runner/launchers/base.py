@@ -12,8 +12,8 @@ from typing import Any, ClassVar, TypeVar
 from bench.errors import UserError
 from bench.protocol import Event, Job
 from bench.runner.launchers.placement import Placement
+from methods.core.errors import MethodError
 from methods.core.options import Options
-from methods.core.registry import MethodError
 from results.schema import CellResult, LauncherName, PlannedCell
 
 _Options = TypeVar("_Options", bound=Options)

@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 import methods
-from methods.core.diagnostics import Probe, diagnose
 from methods.networks.embedding import nearest
+from methods.networks.inference import Probe, diagnose
 from tests.methods.helpers import batch, build, real_digits, same, snapshot, train
 
 EMBEDDINGS = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

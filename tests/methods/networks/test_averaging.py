@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from methods.networks.averaging import average_predictions
+from methods.networks.inference import average_predictions
 from tests.methods.helpers import batch, build
 
 DRAWS = [torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.0, 3.0, 0.0]]), torch.tensor([[1.0, 1.0, 5.0]])]

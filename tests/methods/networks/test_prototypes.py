@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.networks import prototypes as module
-from methods.networks.prototypes import TrainingImages, prototypes
+from methods.core import training_images as module
+from methods.core.training_images import TrainingImages, prototypes
 from tests.methods.helpers import SHAPE, batch, build, real_digits
 
 

@@ -1,4 +1,4 @@
-"""Prototype embeddings: for each class the training image most like the others of its class (section 4)."""
+"""The training images, for methods that start from them, and prototypes among them (arXiv 2503.24322, section 4)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 _ROWS = 512
-"""Images compared with all others of their class at a time: bounds the memory, not the result."""
+"""Images compared with all others of their class at a time: bounds memory, does not change the result."""
 
 
 class TrainingImages:
-    """The training images, for methods that start from them. What is computed is computed once for all who ask."""
+    """The training images. What is computed from them is computed once, and only if a method asks for it."""
 
     def __init__(self, load: Callable[[], tuple[Tensor, Tensor]], num_classes: int) -> None:
-        """Take a function rather than tensors, so that nothing is converted where no method asks.
+        """Remember how to load the images.
 
         Args:
-            load: gives images as in `Method.train_step`, (N, channels, height, width), and labels, (N,).
+            load: returns images as in `Method.train_step`, (N, channels, height, width), and labels, (N,).
             num_classes: labels are 0 .. num_classes - 1.
         """
         self._load = load
@@ -27,7 +27,7 @@ class TrainingImages:
 
     @cached_property
     def prototypes(self) -> Tensor:
-        """One image a class, flattened: (num_classes, channels * height * width)."""
+        """One image per class, flattened: (num_classes, channels * height * width)."""
         x, y = self._load()
         return prototypes(x.flatten(start_dim=1), y, self._num_classes)
 
@@ -41,8 +41,8 @@ def prototypes(x: Tensor, y: Tensor, num_classes: int) -> Tensor:
         num_classes: each of 0 .. num_classes - 1 must occur.
 
     Returns:
-        (num_classes, dim), rows of x. Of an even number of distances the lower middle one is the median; of equal
-        medians the first image is taken. An image that is the only one of its class is its prototype.
+        (num_classes, dim), rows of x. The median of an even number of distances is the lower middle one; among equal
+        medians the first image wins. The only image of a class is its prototype.
 
     Raises:
         ValueError: a class has no image.
@@ -63,7 +63,7 @@ def _median_distances(members: Tensor) -> Tensor:
     medians = []
     for rows in torch.split(torch.arange(len(members), device=members.device), _ROWS):
         distances = torch.cdist(members[rows], members)
-        # The distance to itself is the smallest of a row; infinity puts it where the lower median does not count it.
+        # The distance to itself is a row's smallest; infinity moves it to where the lower median does not count it.
         distances[torch.arange(len(rows)), rows] = torch.inf
         medians.append(distances.sort(dim=1).values[:, (len(members) - 2) // 2])
     return torch.cat(medians)
