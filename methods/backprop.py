@@ -1,7 +1,7 @@
-"""The matched baseline: the same T blocks joined as the paper's baseline is, trained end to end (section 4).
+"""The matched baseline: the same T blocks as `noprop`, joined as in the paper's baseline and trained end to end.
 
-z_t = (1 - w_t) z_{t-1} + w_t u_hat_t(z_{t-1}, x), w_t = tanh of a learned scalar, z_0 ~ N(0, I), and cross-entropy on
-the classifier of z_T, back-propagated through all blocks.
+arXiv 2503.24322, section 4: z_t = (1 - w_t) z_{t-1} + w_t u_hat_t(z_{t-1}, x), w_t = tanh of a learned scalar,
+z_0 ~ N(0, I), and cross-entropy on the classifier of z_T, backpropagated through all blocks.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch import Generator, Tensor, nn
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
 from methods.core.registry import register
-from methods.networks.backbone import PAPER, StackOptions
-from methods.networks.block_stack import StackMethod
+from methods.networks.backbone import PAPER
+from methods.networks.block_stack import StackMethod, StackOptions
 
 INITIAL_MIX = 0.5
-"""w_t at the start: as much of the old as of the new. Not in the paper."""
+"""Initial w_t: as much of the old as of the new. Not in the paper."""
 
 
 @register("backprop")
 class Backprop(StackMethod, EndToEnd):
-    """Back-propagation through the whole stack. See the module's docstring."""
+    """Backpropagation through the whole stack. See the module's docstring."""
 
     summary = "backpropagation through the same T blocks, joined as the paper's baseline: the matched rival"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
@@ -40,19 +40,15 @@ class Backprop(StackMethod, EndToEnd):
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of the whole stack's output."""
         z = torch.randn(len(x), self.net.embedding.dim, device=x.device)
-        return F.cross_entropy(self._logits(x, z), y)
-
-    def _logits(self, x: Tensor, z: Tensor) -> Tensor:
         for t in range(1, self.options.T + 1):
             z = self._apply_block(t, x, z)
-        logits: Tensor = self.net.head(z)
-        return logits
+        return F.cross_entropy(self.net.head(z), y)
 
     def _apply_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         """z_{t-1} to z_t, both (batch, embedding_dim)."""
         return self._next(t, z, self.net.estimate(t, x, z), generator=None)
 
     def _next(self, t: int, z: Tensor, estimate: Tensor, generator: Generator | None) -> Tensor:
-        """z_t = (1 - w_t) z_{t-1} + w_t u_hat_t; nothing random in it."""
+        """z_t = (1 - w_t) z_{t-1} + w_t u_hat_t; not random."""
         w = self.mix[t - 1].tanh()
         return (1 - w) * z + w * estimate

@@ -1,6 +1,6 @@
-"""The fair rival on memory: `backprop` that keeps only the z_t between blocks and computes each block again.
+"""`backprop` with activation checkpointing: it keeps only the z_t between blocks and computes each block again.
 
-The same function, the same gradients, the same updates as `backprop`, for one more forward pass of each block.
+The same function, gradients and updates as `backprop`, for one more forward pass of each block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from methods.core.registry import register
 
 @register("backprop-checkpoint")
 class BackpropCheckpoint(Backprop):
-    """`Backprop` with activation checkpointing at the boundaries of blocks."""
+    """`Backprop` with a checkpoint between blocks. See the module's docstring."""
 
     summary = "backprop with activation checkpointing between blocks: the fair rival on memory"
     epoch_definition = (
@@ -30,15 +30,15 @@ class BackpropCheckpoint(Backprop):
         if not torch.is_grad_enabled():
             return super()._apply_block(t, x, z)
         # The reentrant form records nothing on the way forward (`no_grad`) and an ordinary graph on the way back, so
-        # that the hooks which count activations see all of it; the other form hides what it recomputes behind hooks of
-        # its own. It asks for an input that requires a gradient, which z_0 does not by itself.
+        # the hooks that count activations see all of it; the other form hides what it recomputes behind its own hooks.
+        # It needs an input that requires a gradient, which z_0 does not by itself.
         if t == 1:
             z = z.requires_grad_()
         z_next: Tensor = checkpoint(self._recomputable_block, t, x, z, use_reentrant=True)
         return z_next
 
     def _recomputable_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
-        """The block; its second pass (the one with gradients) must not count the batch in running statistics again."""
+        """The block; its second pass (with gradients) must not count the batch in the running statistics again."""
         if not torch.is_grad_enabled():
             return super()._apply_block(t, x, z)
         with _running_statistics_kept(self.net.blocks[t - 1]):

@@ -35,7 +35,7 @@ class BackpropCNN(EndToEnd):
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """Logits; nothing random in it."""
+        """Logits; not random."""
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""Direct feedback alignment (Nøkland 2016, arXiv 1609.01596): the output's error, straight to every layer.
+"""Direct feedback alignment (Nøkland 2016, arXiv 1609.01596): the output's error goes straight to every layer.
 
 With e = y_hat - y, hidden layer k's update direction is (section 2)
 
 delta a_k = (B_k e) * f'(a_k),
 
-where backpropagation has W_{k+1}^T delta a_{k+1} in the place of B_k e. The matrices B_k are random and never change.
-Here y_hat is the softmax of the logits, so that e belongs to cross-entropy over classes, and f is ReLU after pooling;
-the source's networks on MNIST are fully connected, with tanh.
+where backpropagation has W_{k+1}^T delta a_{k+1} instead of B_k e. The matrices B_k are random and never change. Here
+y_hat is the softmax of the logits, so e belongs to cross-entropy over classes, and f is ReLU after pooling; the
+source's networks on MNIST are fully connected, with tanh.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class DFAOptions(Options):
     """Options of direct feedback alignment."""
 
     feedback: Literal["units", "channels", "last"] = "units"
-    """What has feedback of its own: every unit of a layer, as in the source; a channel, alike for its units at all
-    positions; or the units of the last hidden layer alone, with the convolutions left as they start: the control that
-    says what feedback to convolutions is good for, in accuracy (it holds and computes what it does not need)."""
+    """What gets feedback of its own. units: every unit of a layer, as in the source; channels: every channel, with its
+    units at all positions alike; last: the units of the last hidden layer only, while the convolutions stay as
+    initialised: the control for what feedback to convolutions contributes to accuracy."""
 
 
 @register("dfa")
 class DFA(LayerwiseCNN):
     """Direct feedback alignment on `backprop-cnn`'s network. See the module's docstring.
 
-    The same network, start, dropout and batch norm as `backprop-cnn`. What differs: a fixed random matrix for each
-    hidden layer, from the output's error to the layer's output after pooling and ReLU (B_k e is what stands for the
-    gradient there). Inside a layer, which for the last one includes batch norm, its own derivative is used. The error
-    is known only when all layers have computed, so that, as in backpropagation, all activations are held until then.
-    The matrices are buffers: neither parameters nor activations, and so in no figure but resident memory.
+    The same network, initialisation, dropout and batch norm as `backprop-cnn`. What differs: a fixed random matrix for
+    each hidden layer, from the output's error to the layer's output after pooling and ReLU, where B_k e replaces the
+    gradient. Inside a layer (with batch norm, for the last one) its own derivative is used. The error is known only
+    when all layers have computed, so all activations are held until then, as in backpropagation. The matrices are
+    buffers, neither parameters nor activations: only resident memory shows them.
     """
 
     summary = (
@@ -63,24 +63,24 @@ class DFA(LayerwiseCNN):
             drawn = hidden
             if options.feedback == "channels":
                 drawn = (hidden[0], *(1 for _ in hidden[1:]))
-            # Adam's steps do not depend on a gradient's scale, so that no other scale need be looked for.
+            # Adam's steps do not depend on a gradient's scale, so no other scale needs to be searched for.
             scale = 1 / math.sqrt(math.prod(hidden))
             matrix = (scale * torch.randn(shape.num_classes, *drawn)).expand(-1, *hidden).contiguous()
             self.register_buffer(f"feedback_{k}", matrix)
 
     def _fed(self) -> list[tuple[int, tuple[int, ...]]]:
-        """Numbers of the hidden layers that learn, from 1, and the shapes of their outputs for one image."""
+        """The hidden layers that learn: their numbers, from 1, and the shapes of their outputs for one image."""
         every = list(enumerate(hidden_shapes(self.shape), start=1))
         return every[-1:] if self.options.feedback == "last" else every
 
     @property
     def feedback(self) -> list[Tensor]:
-        """The B_k of the layers that learn, in order, transposed: each (num_classes, *shape of the layer's output)."""
+        """The transposed B_k of the layers that learn, in order: each (num_classes, *shape of the layer's output)."""
         return [self.get_buffer(f"feedback_{k}") for k, _ in self._fed()]
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-        """The head's cross-entropy, then for each layer that learns a term of value 0 whose gradient there is B_k e."""
-        outputs, logits = self.apart(x)
+        """The head's cross-entropy, then for each layer that learns a term of value 0 with the gradient B_k e there."""
+        outputs, logits = self.layer_outputs(x)
         yield F.cross_entropy(logits, y)
         error = self.output_error(logits, y) / len(y)  # of the mean over the batch
         for matrix in reversed(self.feedback):

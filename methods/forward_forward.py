@@ -1,36 +1,35 @@
 """The forward-forward algorithm, supervised (Hinton 2022, arXiv 2212.13345, sections 2 and 3.3).
 
-Two forward passes take the place of a forward and a backward one. Image and label go in together: with the right label
-they are positive data, with a wrong one negative. Every layer learns alone to tell them apart by its goodness, its
-squared activities, with
+Two forward passes replace a forward and a backward one. Image and label go in together: with the right label they are
+positive data, with a wrong one negative. Every layer learns alone to tell them apart by its goodness, its squared
+activities, with
 
 p(positive) = sigma(sharpness (mean_j h_j^2 - theta))      (equation 1, with a mean in place of its sum)
 
-and the logistic loss on that. Activities are normalised before the next layer sees them, which takes from
-them what the goodness of the layer before told (section 2.1). The predicted class is the label with which all layers
-but the first have the greatest goodness in sum (section 3.3).
+and the logistic loss on that. Activities are normalised before the next layer sees them, which removes the goodness of
+the layer before (section 2.1). The predicted class is the label with the greatest goodness, summed over all layers but
+the first (section 3.3).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
 from methods.core.options import Options, Range
 from methods.core.registry import register
-from methods.networks.backbone import PAPER, ImagePath
+from methods.networks.backbone import ImagePath
 from methods.networks.layers import Dropout
 from methods.networks.layerwise import LocalLosses, cut, normalised
 
 _LABELS_AT_ONCE = 2
-"""Labels tried on a batch in one pass of prediction: as many images as a training step has, so that memory is its."""
+"""Labels tried on a batch in one pass of prediction: so prediction needs no more memory than a training step."""
 _EPSILON = 1e-8
 
 
@@ -41,31 +40,30 @@ class ForwardForwardOptions(Options):
     theta: float = 0.4
     """The threshold on goodness."""
     sharpness: float = 512.0
-    """What goodness above the threshold is multiplied with in the logistic function. The paper's sum over units is a
-    mean times their number, which here is from 128 to 8,192 and would make it a step in the larger layers."""
+    """Factor of goodness above the threshold in the logistic function. The paper's sum over units is a mean times their
+    number, which is from 128 to 8,192 here and would make the function a step in the larger layers."""
     negatives: Literal["uniform", "hard"] = "uniform"
-    """How the wrong label of an image is drawn: all alike, or in proportion to the probability that the network gives
-    it, at the price of a prediction at each step (the paper's section 3.3 has one pass with a neutral label do it)."""
+    """How the wrong label of an image is drawn. uniform: all equally likely; hard: in proportion to the probability
+    that the network gives it, at the price of a prediction per step (the paper's section 3.3 uses one pass with a
+    neutral label instead)."""
 
     def __post_init__(self) -> None:
-        for name in ("theta", "sharpness"):
-            self.require(0 < getattr(self, name) < math.inf, name, "a finite number above 0")
+        self.require_positive("theta")
+        self.require_positive("sharpness")
 
 
 @register("forward-forward")
 class ForwardForward(LocalLosses):
     """The forward-forward algorithm on `backprop-cnn`'s layers. See the module's docstring.
 
-    The same convolutions, pooling and linear layer as `backprop-cnn`. What differs: the label comes in as planes beside
-    the image's, one for each class, of ones for the given label and zeros for the others, since a convolution sees a
-    label only where it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and
-    no dropout, which would act on the goodness itself; layer normalisation between layers (the paper's does not
-    subtract the mean; it learns faster with that); no head. The paper's networks are fully or locally connected, this
-    one is the benchmark's; what its author's code has besides, hard negatives always and a term that keeps the mean
-    activities of units alike, is `negatives=hard` here and nothing.
+    The same convolutions, pooling and linear layer as `backprop-cnn`. What differs: the label comes in as further image
+    planes, one per class, of ones for the given label and zeros for the others, since a convolution sees a label only
+    if it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and no dropout,
+    which would act on the goodness itself; layer normalisation between layers (the paper's does not subtract the mean,
+    but learning is faster with it); no head. The paper's networks are fully or locally connected. Its author's code
+    always uses hard negatives (here `negatives=hard`) and a term that keeps units' mean activities alike (not here).
     """
 
-    paper = PAPER  # inferred: those of `backprop`
     summary = "forward-forward: every layer of one image path learns alone to tell right labels in its input from wrong"
     epoch_definition = (
         "one pass over the training images; each batch trains every layer once, in turn, with right and wrong labels"
@@ -106,20 +104,19 @@ class ForwardForward(LocalLosses):
         """Log-odds of positive data from a layer's output, (batch,)."""
         return self.options.sharpness * (goodness(h) - self.options.theta)
 
-    @torch.no_grad()
     def _wrong_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """A label for each image that is not its own, (batch,); drawn from PyTorch's generator."""
+        """A label for each image that is not its own, (batch,), drawn from PyTorch's generator."""
         if self.options.negatives == "uniform":
             weights = torch.ones(len(y), self.shape.num_classes, device=y.device)
         else:
             weights = self._evidence_by_label(x).softmax(dim=1) + _EPSILON
         return weights.scatter(1, y[:, None], 0.0).multinomial(1).squeeze(1)
 
-    @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """The evidence for each label; nothing random in it."""
+        """The evidence for each label; not random."""
         return self._evidence_by_label(x)
 
+    @torch.no_grad()
     def _evidence_by_label(self, x: Tensor) -> Tensor:
         """Summed over all layers but the first, (batch, num_classes)."""
         labels = torch.arange(self.shape.num_classes, device=x.device)
@@ -134,10 +131,6 @@ class ForwardForward(LocalLosses):
                 h = normalised(h)
             columns += torch.split(total, len(x))
         return torch.stack(columns, dim=1)
-
-    def stack(self) -> Iterable[nn.Module]:
-        """The image path."""
-        return [self.image_path]
 
 
 def goodness(h: Tensor) -> Tensor:

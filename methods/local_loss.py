@@ -1,12 +1,12 @@
 """Greedy layer-wise training with local classifiers (Nøkland and Eidnes 2019, arXiv 1901.06656).
 
-Every hidden layer has a loss of its own at its output H, and no gradient passes from a layer to the one before it.
-With `loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
+Every hidden layer has its own loss at its output H, and no gradient passes from a layer to the one before it. With
+`loss=predsim` the loss is (1 - beta) L_pred + beta L_sim, where
 
-L_pred = CrossEntropy(Y, W^T H): a linear classifier of H, of convolutions' outputs after average pooling;
+L_pred = CrossEntropy(Y, W^T H): a linear classifier of H, for convolutions after average pooling;
 L_sim = |S(NeuralNet(H)) - S(Y)|^2 / N^2: the adjusted cosine similarities S of all pairs of the batch's N images; those
-of their features, one convolution or linear layer away from H, are to be those of their labels. (1 / N^2 is in the
-authors' code, a mean of squares, and counts in the balance of the two.)
+of their features, one convolution or linear layer away from H, should match those of their labels. (1 / N^2, a mean of
+squares, is in the authors' code, and matters for the balance of the two.)
 
 The head is trained by cross-entropy on the last hidden layer's output, with no gradient into that layer.
 """
@@ -38,29 +38,25 @@ class LocalLossOptions(Options):
     """Options of training with local losses."""
 
     loss: Literal["predsim", "pred", "sim"] = "predsim"
-    """Of a hidden layer: both losses, its classifier's alone, or similarity matching alone."""
+    """Losses of a hidden layer: both, the classifier's alone (pred), or similarity matching alone (sim)."""
     beta: float = 0.99
-    """Share of similarity matching in `predsim` (0.99 is the paper's value)."""
+    """Weight of similarity matching in `predsim` (0.99 is the paper's value)."""
     classifier_dim: int = 1024
-    """A convolution's output is averaged over positions until a classifier has at most so many inputs, or one position
-    is left (1,024 is what the authors' code takes for MNIST)."""
+    """Most inputs of a classifier: a convolution's output is averaged over positions down to this, or to one position
+    (1,024 in the authors' code for MNIST)."""
 
     def __post_init__(self) -> None:
         self.require(0 < self.beta < 1, "beta", "between 0 and 1; loss=pred and loss=sim have one of the two losses")
-        accepted = f"a whole number from 1 to {MAX_DIM:,}"
-        self.require(1 <= self.classifier_dim <= MAX_DIM, "classifier_dim", accepted)
+        self.require_count("classifier_dim", MAX_DIM)
 
 
 class LocalLoss(nn.Module):
     """A hidden layer's own loss, from its output and the labels: a scalar."""
 
     def __init__(self, hidden: tuple[int, ...], num_classes: int, options: LocalLossOptions) -> None:
-        """Build what is trained with the layer, and not used in inference.
+        """Build what is trained with the layer but not used in inference.
 
-        Args:
-            hidden: Shape of the layer's output for one image: (channels, height, width) or (features,).
-            num_classes: Of the labels.
-            options: Which losses, and how they are weighted.
+        The shape `hidden` is of the layer's output for one image: (channels, height, width) or (features,).
         """
         super().__init__()
         self._num_classes = num_classes
@@ -77,7 +73,7 @@ class LocalLoss(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        """Of the layer's output, (batch, *hidden), and labels, (batch,)."""
+        """From the layer's output, (batch, *hidden), and labels, (batch,)."""
         loss = torch.zeros((), device=h.device)
         if self._of_similarity < 1:
             logits = self._classifier(self._pooling(h).flatten(start_dim=1))
@@ -90,13 +86,13 @@ class LocalLoss(nn.Module):
 
 @register("local-loss")
 class LocalLossCNN(LayerwiseCNN):
-    """Every layer of `backprop-cnn`'s network by its own loss. See the module's docstring.
+    """Each layer of `backprop-cnn`'s network trained by its own loss. See the module's docstring.
 
-    The same network, start, dropout and batch norm as `backprop-cnn`. What differs: each hidden layer has besides a
-    linear classifier and the features of similarity matching, which inference does not use. The paper's networks have
+    The same network, initialisation, dropout and batch norm as `backprop-cnn`. What differs: each hidden layer also has
+    a linear classifier and features for similarity matching, which inference does not use. The paper's networks have
     batch norm after every convolution, leaky ReLU and dropout of whole channels, its losses act before a layer's
-    pooling, and its classifiers and head start at zero; here network, dropout and start are the benchmark's, and the
-    losses act on what the next layer is given.
+    pooling, and its classifiers and head start at zero; here network, dropout and initialisation are the benchmark's,
+    and the losses act on the input of the next layer.
     """
 
     summary = "greedy layer-wise training: every layer of one image path by its own local classifier and similarities"
@@ -128,10 +124,10 @@ def similarities(features: Tensor) -> Tensor:
     """Adjusted cosine similarity of every pair of images, (batch, batch), in [-1, 1].
 
     Args:
-        features: (batch, features), or (batch, channels, height, width), of which the standard deviations over
-            positions are compared (where there is one position only, its values).
+        features: (batch, features), or (batch, channels, height, width), whose standard deviations over positions are
+            compared (or, if there is only one position, its values).
     """
-    with torch.autocast(features.device.type, enabled=False):  # near 1, bfloat16 knows two digits
+    with torch.autocast(features.device.type, enabled=False):  # near 1, bfloat16 has two digits
         values = features.to(torch.promote_types(features.dtype, torch.float32))
         if values.dim() == 4:
             positions = values.flatten(start_dim=2)  # (batch, channels, height * width)

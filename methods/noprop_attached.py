@@ -1,10 +1,9 @@
-"""NoProp's own model and losses with gradients let through from block to block.
+"""The control for "no gradient crosses blocks": NoProp's model and losses with gradients passed from block to block.
 
-The control for what 'no gradient crosses blocks' costs or buys. Two more things follow from that change. There is
-something to pass a gradient along only if block t's input comes from the blocks before it, so z_{t-1} is the chain that
-inference samples, where NoProp draws it from the label. And the z_T that the cross-entropy classifies is the end of
-that chain, so that this term trains every block, where in NoProp it trains the head (and a learned W_embed) alone. A
-gap between the two methods may come from any of the three.
+Three things change together. Gradients cross blocks. So that there is a path for them, block t's input comes from the
+blocks before it: z_{t-1} is the chain that inference samples, where NoProp draws it from the label. And the
+cross-entropy classifies the end z_T of that chain, so it trains every block, where in NoProp it trains only the head
+(and a learned W_embed). A gap between the two methods may come from any of the three.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from methods.networks.discrete import DenoisingStack, NoPropOptions
 
 @register("noprop-attached")
 class NoPropAttached(DenoisingStack, EndToEnd):
-    """`NoPropDT` with gradients let through. See the module's docstring."""
+    """`NoPropDT` with gradients between blocks. See the module's docstring."""
 
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
@@ -29,10 +28,7 @@ class NoPropAttached(DenoisingStack, EndToEnd):
     trained_on_own_task = False
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """The losses summed along the chain that inference samples.
-
-        The denoising losses and the KL term are NoProp's; the cross-entropy is of the chain's own z_T.
-        """
+        """NoProp's denoising losses and KL term, and the cross-entropy of the sampled chain's own z_T."""
         u = self.net.embedding(y)
         z = torch.randn_like(u)
         loss = self.schedule.kl_to_standard_normal(u).mean()

@@ -1,12 +1,11 @@
 """NoProp in continuous time (arXiv 2503.24322, section 2.3): one network learns to denoise the label at every time.
 
-The limit of infinitely many blocks, which share one network that is told the time. Each image is given its label's
-embedding noised to a random time, alone: nothing is unrolled in training. The noise schedule is learned with it.
+The limit of infinitely many blocks that share one network, which is told the time. Each image is trained at one random
+time, with its label's embedding noised to that time: nothing is unrolled. The noise schedule is learned too.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,9 +16,9 @@ from torch import Tensor
 
 from methods.core.options import Range
 from methods.core.registry import register
-from methods.networks import learned_schedule as noise_schedule
+from methods.networks import learned_schedule
 from methods.networks.continuous import PAPER, spread_times
-from methods.networks.denoiser import DenoisingMethod, DenoisingOptions
+from methods.networks.denoiser import DenoisingFlow, DenoisingOptions
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class NoPropCTOptions(DenoisingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(0 < self.eta < math.inf, "eta", "a finite number above 0")
+        self.require_positive("eta")
 
 
 @register("noprop-ct")
-class NoPropCT(DenoisingMethod):
-    """NoProp in continuous time. See the module's docstring; `NoPropCTOptions` says what can be chosen."""
+class NoPropCT(DenoisingFlow):
+    """NoProp in continuous time. See the module's docstring; `NoPropCTOptions` has the options."""
 
     summary = "NoProp, continuous time: one network, told the time, is trained to denoise the label embedding at any t"
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
@@ -58,12 +57,12 @@ class NoPropCT(DenoisingMethod):
         u = self.embedding(y)
         t = spread_times(len(y), x.device)
         gamma, slope = self.gamma(t)
-        z = noise_schedule.noised(u, gamma, torch.randn_like(u))
+        z = learned_schedule.noised(u, gamma, torch.randn_like(u))
         error = (self.estimate(self.net.image_path(x), z, t) - u).square().sum(dim=1)
-        denoising = 0.5 * self.options.eta * (noise_schedule.snr_slope(gamma, slope) * error).mean()
+        denoising = 0.5 * self.options.eta * (learned_schedule.snr_slope(gamma, slope) * error).mean()
 
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
-        kl = noise_schedule.kl_to_standard_normal(u, first).mean()
-        z_1 = noise_schedule.noised(u, last.expand(len(y)), torch.randn_like(u))
+        kl = learned_schedule.kl_to_standard_normal(u, first).mean()
+        z_1 = learned_schedule.noised(u, last.expand(len(y)), torch.randn_like(u))
         loss: Tensor = denoising + kl + F.cross_entropy(self.head(z_1), y)
         return loss

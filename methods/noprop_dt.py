@@ -1,13 +1,14 @@
 """NoProp in discrete time (arXiv 2503.24322, section 2): every block learns alone to denoise the label.
 
-Block t sees the image and z_{t-1}, the clean embedding u of the label plus noise of its own level, and learns to give u
-back. The noised labels come from the labels themselves, not from the block before, so no block waits for another,
+Block t sees the image and z_{t-1}, the clean embedding u of the label plus noise of its own level, and learns to
+estimate u. The noised labels come from the labels themselves, not from the block before, so no block waits for another,
 forward or backward, and no gradient crosses from one into another. At inference the blocks run in turn, starting from
 pure noise.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
@@ -24,8 +25,7 @@ from methods.core.options import Range
 from methods.core.registry import register
 from methods.networks.batched_blocks import BatchedBlocks
 from methods.networks.discrete import DenoisingStack, NoPropOptions
-from methods.networks.offload import BlocksInTurn
-from methods.networks.rng import Streams
+from methods.networks.offload import OffloadedBlocks
 
 Execution = Literal["auto", "in_turn", "together", "low_memory"]
 
@@ -37,19 +37,19 @@ class NoPropDTOptions(NoPropOptions):
     execution: Execution = "auto"
     """How the blocks' training is carried out; the mathematics is the same. in_turn: each batch trains one block after
     the other; together: one batched computation trains all of them, and holds what backward needs for all; low_memory:
-    the epoch's batches train the first block, then the second, and so on, and only one block is on the device with its
-    optimiser's state while it is trained or used; auto: together on a CUDA card, in_turn elsewhere."""
+    the epoch's batches train the first block, then the second, and so on, and only the block in use is on the device,
+    with its optimiser's state while it is trained; auto: together on a CUDA GPU, in_turn elsewhere."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.execution == "low_memory":
-            self.require_apart("execution=low_memory trains blocks apart, which takes")
+            self.require_independent_blocks("execution=low_memory trains blocks apart, which takes")
 
-    def require_apart(self, why: str) -> None:
-        """Refuse options with which blocks are not independent of all else.
+    def require_independent_blocks(self, why: str) -> None:
+        """Refuse options with which blocks are not independent.
 
         Args:
-            why: the beginning of a sentence that goes on with the option that is needed.
+            why: the beginning of a sentence that ends with the option that is needed.
 
         Raises:
             MethodError: gradients of several blocks meet in a learned embedding, or the last block's reach the head.
@@ -62,18 +62,43 @@ class NoPropDTOptions(NoPropOptions):
         if self.classifier_input != "sample":
             raise MethodError(
                 f"option classifier_input={self.classifier_input!r} is not accepted: {why} classifier_input=sample, "
-                "since the last block else trains the classifier"
+                "since otherwise the last block trains the classifier"
             )
 
 
 def execution_on(device: torch.device) -> Execution:
-    """What `auto` stands for: few large operations for a card, small ones that stay in the cache for a CPU."""
+    """The meaning of `auto`: few large operations on a GPU, small ones that stay in the cache on a CPU."""
     return "together" if device.type == "cuda" else "in_turn"
+
+
+class Streams:
+    """A seed of its own for every step and part, derived from PyTorch's state at the first step.
+
+    So a block's noise and dropout are the same whether the other blocks are trained before it, after it, elsewhere, or
+    not at all.
+    """
+
+    def __init__(self) -> None:
+        self._base: int | None = None
+        self.step = -1
+        """The current one; set it back to draw the numbers of the steps after it again."""
+
+    def next_step(self) -> None:
+        """Begin a new step."""
+        if self._base is None:
+            self._base = int(torch.randint(2**31, ()))
+        self.step += 1
+
+    def enter(self, part: int) -> None:
+        """From now on PyTorch draws this part's numbers of this step, on every device."""
+        assert self._base is not None
+        seed = hashlib.blake2b(f"{self._base} {self.step} {part}".encode(), digest_size=8).digest()
+        torch.manual_seed(int.from_bytes(seed) >> 1)
 
 
 @register("noprop", aliases=("noprop-dt",))
 class NoPropDT(DenoisingStack):
-    """NoProp in discrete time. See the module's docstring; `NoPropDTOptions` says what can be chosen."""
+    """NoProp in discrete time. See the module's docstring; `NoPropDTOptions` has the options."""
 
     summary = "NoProp, discrete time: each of T blocks is trained alone to denoise the label embedding"
     epoch_definition = (
@@ -82,74 +107,73 @@ class NoPropDT(DenoisingStack):
     credit = "gradients inside a block"
     Options = NoPropDTOptions
     low_memory: ClassVar[Mapping[str, str]] = {"execution": "low_memory"}
-    # Not eta: each block has its own loss and optimiser, so that with Adam a loss's scale hardly acts.
+    # Not eta: each block has its own loss and optimiser, so with Adam a loss's scale hardly matters.
     search_space: ClassVar[Mapping[str, Range]] = {"alpha_bar_max": DenoisingStack.search_space["alpha_bar_max"]}
     options: NoPropDTOptions
 
     def __init__(self, shape: TaskShape, options: NoPropDTOptions) -> None:
         super().__init__(shape, options)
-        self._trained_here: Sequence[int] = range(1, options.T + 1)
-        self._trained_now: Sequence[int] = self._trained_here
+        self._local: Sequence[int] = range(1, options.T + 1)  # the blocks that this process trains
+        self._active: Sequence[int] = self._local  # those that it trains in this pass
         self._make_optimizer: MakeOptimizer | None = None
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser a block, or one for all blocks together, and one for what they share: head and W_embed."""
+        """One optimiser per block, or one for all blocks together, and one for what they share: head and W_embed."""
         self._make_optimizer = make_optimizer
         self._streams = Streams()
         self._shared_optimizer = make_optimizer([*self.net.embedding.parameters(), *self.net.head.parameters()])
         chosen = self.options.execution
         self.execution = execution_on(next(self.parameters()).device) if chosen == "auto" else chosen
         self.num_passes = self.options.T if self.execution == "low_memory" else 1
-        self._together: BatchedBlocks | None = None
-        self._turns: BlocksInTurn | None = None
+        self._batched: BatchedBlocks | None = None
+        self._offloaded: OffloadedBlocks | None = None
         if self.execution == "together":
-            self._together = BatchedBlocks([self.net.blocks[t - 1] for t in self._trained_here])
-            self._block_optimizers = [make_optimizer(self._together.parameters)]
+            self._batched = BatchedBlocks([self.net.blocks[t - 1] for t in self._local])
+            self._block_optimizers = [make_optimizer(self._batched.parameters)]
             return
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         if self.execution == "low_memory":
-            self._turns = BlocksInTurn(self.net, self._block_optimizers)
+            self._offloaded = OffloadedBlocks(self.net, self._block_optimizers)
 
     def start_pass(self, number: int) -> None:
-        """In `low_memory`: from now on one block is trained, from the random numbers that it has in all executions."""
+        """With `low_memory`: from now on train one block, with the random numbers that it has in all executions."""
         if self.num_passes == 1:
             return
         if number == 0:
-            self._epoch_began = self._streams.step
-        self._streams.step = self._epoch_began
-        self._trained_now = [self._trained_here[number]]
+            self._first_step = self._streams.step
+        self._streams.step = self._first_step
+        self._active = [self._local[number]]
 
     def train(self, mode: bool = True) -> Self:
-        """PyTorch's; no pass is under way any more."""
-        self._trained_now = self._trained_here
+        """PyTorch's; ends the current pass."""
+        self._active = self._local
         return super().train(mode)
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All blocks once, then the shared parameters once, from the gradients of every term of equation 8."""
         self._streams.next_step()
         total = torch.zeros((), device=x.device)
-        if self._together is not None:
-            self._streams.enter(self._trained_now[0])
-            total += self._train_together(self._together, x, y)
+        if self._batched is not None:
+            self._streams.enter(self._active[0])
+            total += self._train_batched(self._batched, x, y)
         else:
-            for t in self._trained_now:
+            for t in self._active:
                 self._streams.enter(t)
                 total += self.train_block(t, x, y)
-        if self._trained_now[-1] == self._trained_here[-1]:
+        if self._active[-1] == self._local[-1]:
             self._streams.enter(0)
             shared = self.train_shared(y)
-            if 1 in self._trained_here:  # of several processes, one counts it
+            if 1 in self._local:  # of several processes, one counts it
                 total += shared
         return total
 
     def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
-        """Blocks in turn: process r has blocks r + 1, r + 1 + ranks, ...; every one trains the head from the labels.
+        """Blocks in rotation: process r has blocks r + 1, r + 1 + ranks, ...; each process trains the head.
 
         Raises:
-            MethodError: gradients of several blocks would meet in a learned embedding, the last block's would reach the
-                head, the execution is low_memory, or there are fewer blocks than processes.
+            MethodError: blocks are not independent, the execution is low_memory, or there are fewer blocks than ranks.
         """
-        self.options.require_apart("blocks are trained by several processes only with")
+        self.options.require_independent_blocks("blocks are trained by several processes only with")
         if self.options.execution == "low_memory":
             raise MethodError(
                 "option execution=low_memory is not accepted by several processes: give auto, in_turn or together"
@@ -157,39 +181,33 @@ class NoPropDT(DenoisingStack):
         if ranks > self.options.T:
             raise MethodError(f"T={self.options.T} blocks are too few for {ranks} processes: each needs at least one")
         shares = [range(1 + r, self.options.T + 1, ranks) for r in range(ranks)]
-        self._trained_here = self._trained_now = shares[rank]
+        self._local = self._active = shares[rank]
         if self._make_optimizer is not None:
             self.set_up(self._make_optimizer)
         return [[self.net.blocks[t - 1] for t in share] for share in shares]
 
     def train_block(self, t: int, x: Tensor, y: Tensor) -> Tensor:
-        """Block t alone, t = 1..T: one update of its own parameters from its own loss.
+        """One update of block t alone, t = 1..T, from its own loss, which is returned, detached.
 
-        What the loss asks of the shared parameters is left in their gradients for `train_shared`. Nothing of any other
-        block is read or changed.
-
-        Returns:
-            The loss, detached, a scalar.
+        The loss's gradients for shared parameters are left to `train_shared`. No other block is read or changed.
         """
-        if self._turns is not None:
-            self._turns.to_train(t)
+        if self._offloaded is not None:
+            self._offloaded.train(t)
         u = self.net.embedding(y)
         # Block t gets z_{t-1} (equation 8), which is what inference feeds it. Algorithm 1 of the paper samples z_t.
         z = self.schedule.sample(t - 1, u)
-        estimate = self.net.estimate(t, x, z)
-        loss = self._loss(t, estimate, u, y)
+        loss = self._loss(t, self.net.estimate(t, x, z), u, y)
         backward(loss)
         self._block_optimizers[t - 1].step()
         self._block_optimizers[t - 1].zero_grad()
         return loss.detach()
 
-    def _train_together(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
-        """`train_block` for all blocks that are trained here: the sum of the losses has each block's own gradients."""
+    def _train_batched(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
+        """`train_block` for all active blocks: the sum of the losses has each block's own gradients."""
         u = self.net.embedding(y)
-        z = torch.stack([self.schedule.sample(t - 1, u) for t in self._trained_now])
-        estimates = blocks(x, z, self.net.embedding.weight)
-        parts = zip(self._trained_now, estimates, strict=True)
-        loss = torch.stack([self._loss(t, estimate, u, y) for t, estimate in parts]).sum()
+        z = torch.stack([self.schedule.sample(t - 1, u) for t in self._active])
+        estimates = zip(self._active, blocks(x, z, self.net.embedding.weight), strict=True)
+        loss = torch.stack([self._loss(t, estimate, u, y) for t, estimate in estimates]).sum()
         backward(loss)
         self._block_optimizers[0].step()
         self._block_optimizers[0].zero_grad()
@@ -203,16 +221,15 @@ class NoPropDT(DenoisingStack):
         return loss
 
     def train_shared(self, y: Tensor) -> Tensor:
-        """One update of the head and W_embed: the terms of equation 8 that belong to no block, and what blocks left.
+        """Update the head and W_embed from the terms of equation 8 that belong to no block and what blocks left.
 
-        Returns:
-            E[-log p(y|z_T)] (where that is not part of the last block's loss) + KL(q(z_0|y) || N(0, I)), detached.
+        These are E[-log p(y|z_T)], unless the last block has it, + KL(q(z_0|y) || N(0, I)), returned detached.
         """
         u = self.net.embedding(y)
         loss = self.schedule.kl_to_standard_normal(u).mean()
         if self.options.classifier_input == "sample":
             loss = loss + F.cross_entropy(self.net.head(self.schedule.sample(self.options.T, u)), y)
-        if loss.requires_grad:  # a fixed embedding and a head that the last block trains leave nothing to do here
+        if loss.requires_grad:  # not with a fixed embedding and a head that the last block trains
             backward(loss)
         self._shared_optimizer.step()
         self._shared_optimizer.zero_grad()

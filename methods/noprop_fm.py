@@ -1,7 +1,7 @@
 """NoProp by flow matching (arXiv 2503.24322, section 2.4): one network learns the velocity from noise to the label.
 
-z_t = (1 - t) z_0 + t z_1 goes straight from noise z_0 ~ N(0, I) to the label's embedding z_1 = u; the network learns
-its velocity z_1 - z_0 from the image, z_t and t. At inference the learned velocity is followed from noise.
+z_t = (1 - t) z_0 + t z_1 is the straight path from noise z_0 ~ N(0, I) to the label's embedding z_1 = u; the network
+learns its velocity z_1 - z_0 from the image, z_t and t. Inference follows the learned velocity from noise.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
 from methods.core.registry import register
-from methods.networks.continuous import PAPER, ContinuousNet, ContinuousOptions, spread_times
+from methods.networks.continuous import PAPER, ContinuousNet, ContinuousOptions, FlowMethod, spread_times
 from methods.networks.embedding import EmbeddingClassifier
-from methods.networks.flow import FlowMethod
 from methods.networks.inference import Probe
 
 
 @register("noprop-fm")
 class NoPropFM(FlowMethod):
-    """NoProp by flow matching. See the module's docstring; `ContinuousOptions` says what can be chosen."""
+    """NoProp by flow matching. See the module's docstring; `ContinuousOptions` has the options."""
 
     summary = "NoProp, flow matching: one network, told the time, is trained to give the velocity from noise to label"
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
@@ -40,7 +39,7 @@ class NoPropFM(FlowMethod):
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """|v(z_t, x, t) - (z_1 - z_0)|^2 at t ~ U(0, 1), one t for each image.
 
-        Where the embedding is learned, plus the cross-entropy of the end point that the velocity points at,
+        If the embedding is learned, plus the cross-entropy of the end point that the velocity points at,
         z_t + (1 - t) v.
         """
         z_1 = self.embedding(y)
@@ -54,12 +53,12 @@ class NoPropFM(FlowMethod):
         return loss
 
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """What the network gives."""
+        """The network's output."""
         velocity: Tensor = self.net(features, z, t)
         return velocity
 
     def _probe(self, time: float) -> Probe:
-        """The end point pointed at from one time."""
+        """The end point that the velocity points at from one time."""
         t = torch.tensor(time, device=self.embedding.weight.device)
 
         def noised(u: Tensor, generator: Generator) -> Tensor:

@@ -5,13 +5,13 @@ gradient of the output's loss L, which passes the head alone (section 2, algorit
 
 h_hat_4 = h_4 - step dL/dh_4,
 
-and targets go down through the inverses, corrected for what an inverse of the output itself is off by:
+and targets go down through the inverses, corrected for the error of the inverse at the output itself:
 
 h_hat_{k-1} = h_{k-1} - g_k(h_k) + g_k(h_hat_k).
 
 Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} with noise)) - h_{k-1}|^2. No gradient
-passes from a layer or an inverse into another. In the source the noise is Gaussian, enters this last loss alone, and is
-in what g_k is to give back; here it is the dropout of layer k's input, and g_k is to give back h_{k-1} without it.
+passes from a layer or an inverse into another. In the source the noise is Gaussian, enters only this last loss, and is
+part of what g_k reconstructs; here it is the dropout of layer k's input, and g_k reconstructs h_{k-1} without it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,12 @@ from methods.networks.layerwise import Layer, LayerwiseCNN, hidden_shapes, norma
 
 
 class Inverse(nn.Module):
-    """An approximate inverse of a hidden layer: from its output's shape to its input's, both of one image."""
+    """An approximate inverse of a hidden layer: from its output's shape to its input's."""
 
     def __init__(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-        """Of a convolution a convolution on pixels repeated to the wanted size, of the linear layer a linear one.
+        """A linear layer for the linear layer; for a convolution, a convolution on pixels repeated to the wanted size.
 
-        Args:
-            given: (channels, height, width), or (features,).
-            wanted: (channels, height, width).
+        Shapes are of one image: given (channels, height, width) or (features,), wanted (channels, height, width).
         """
         super().__init__()
         channels, *size = wanted
@@ -59,14 +57,13 @@ class TargetPropagation(LayerwiseCNN):
     """Difference target propagation on `backprop-cnn`'s network. See the module's docstring.
 
     The same convolutions, linear layer and dropout as `backprop-cnn`. What differs: layer normalisation without
-    parameters ends every hidden layer, in the place of the one batch norm, since nothing else here bounds what layers
-    give, as tanh does in the source, and targets learned from growing layers make them grow on; and hidden layers 2, 3
-    and 4 have besides an inverse, which inference does not use. Inverses have no nonlinearity (the source's have, as
-    its layers: tanh), so that the length of the first step cancels in Adam's (the step is 1), and so that a target is
-    off its output by the step taken through the learned linear maps alone, without the layers' derivatives there. The
-    noise that they take out is the dropout of the layer's input. The source trains inverses a whole pass ahead of the
-    layers. A target is known only when all layers have computed, so that, as in backpropagation, all activations are
-    held until then.
+    parameters ends every hidden layer, instead of the one batch norm, since nothing else here bounds the outputs of
+    layers, as tanh does in the source, and targets learned from growing layers make them grow further; and hidden
+    layers 2, 3 and 4 also have an inverse, which inference does not use. Inverses have no nonlinearity (the source's
+    have tanh, like its layers). So the length of the first step cancels in Adam's (the step is 1), and a target differs
+    from its output by the step through the learned linear maps alone, without the layers' derivatives there. The noise
+    that they remove is the dropout of the layer's input. The source trains inverses a whole pass ahead of the layers. A
+    target is known only when all layers have computed, so all activations are held until then, as in backpropagation.
     """
 
     summary = (
@@ -91,7 +88,7 @@ class TargetPropagation(LayerwiseCNN):
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The head's cross-entropy, then from the last hidden layer down the layer's loss and its inverse's."""
-        outputs, logits = self.apart(x)
+        outputs, logits = self.layer_outputs(x)
         yield F.cross_entropy(logits, y)
         with _full_precision(x):
             step = -self.output_error(logits, y) @ self.head.weight.detach()  # h_hat - h
@@ -111,7 +108,7 @@ def _then_normalised(layer: Layer) -> Layer:
 
 
 def _full_precision(x: Tensor) -> torch.autocast:
-    """A step is small beside the activities that it changes, of which bfloat16 knows two digits."""
+    """A step is small compared with the activities that it changes, of which bfloat16 has two digits."""
     return torch.autocast(x.device.type, enabled=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -73,6 +74,10 @@ class Options:
     def require_count(self, name: str, largest: int) -> None:
         """Refuse the value of option `name` unless it is a whole number from 1 to `largest`."""
         self.require(1 <= getattr(self, name) <= largest, name, f"a whole number from 1 to {largest:,}")
+
+    def require_positive(self, name: str) -> None:
+        """Refuse the value of option `name` unless it is a finite number above 0."""
+        self.require(0 < getattr(self, name) < math.inf, name, "a finite number above 0")
 
 
 def _convert(name: str, value: object, hint: Any) -> Any:

@@ -1,8 +1,8 @@
 """Blocks of one structure as one batched computation: their parameters stacked, one call for all of them.
 
-The blocks share nothing, so that the sum of their losses has each block's own gradients, and an optimiser that works
-number by number (Adam, AdamW, SGD) does to the stack what one for each block would do. What changes is how much there
-is to do at once: many small operations become few large ones, and what backward needs is held for all blocks.
+The blocks share nothing, so the sum of their losses has each block's own gradients, and an element-wise optimiser
+(Adam, AdamW, SGD) updates the stack as one optimiser per block would. Many small operations become few large ones, and
+what backward needs is held for all blocks at once.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ from torch.func import functional_call
 
 
 class BatchedBlocks:
-    """The blocks' parameters and buffers as stacked tensors, of which the blocks themselves now hold views.
+    """The blocks' parameters and buffers as stacked tensors, of which the blocks themselves become views.
 
-    So inference, saving and counting go on through the blocks, and what is trained is the stack.
+    So inference, saving and counting still go through the blocks, while the stack is trained.
     """
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
-        """Stack them.
-
-        Args:
-            blocks: at least one, alike in structure, on one device.
-        """
-        # The structure alone: what it computes with is handed over at each call.
+        """Stack the blocks: at least one, alike in structure, on one device."""
+        # The structure alone: what it computes with is passed at each call.
         self._structure = copy.deepcopy(blocks[0]).to("meta")
-        self._modules = list(blocks)
+        self._blocks = list(blocks)
         self._parameters = {
             name: nn.Parameter(_stacked([block.get_parameter(name) for block in blocks]))
             for name, _ in blocks[0].named_parameters()
@@ -40,7 +36,7 @@ class BatchedBlocks:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """For an optimiser: each has the blocks as its first dimension."""
+        """For an optimiser: the first dimension of each is the blocks."""
         return list(self._parameters.values())
 
     def __call__(self, x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
@@ -56,7 +52,7 @@ class BatchedBlocks:
             estimate: Tensor = functional_call(self._structure, (parameters, buffers), (x, z, weight))
             return estimate
 
-        self._structure.train(self._modules[0].training)
+        self._structure.train(self._blocks[0].training)
         run: Callable[..., Tensor] = torch.vmap(one, randomness="different")
         return run(self._parameters, self._buffers, z)
 

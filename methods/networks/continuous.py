@@ -1,4 +1,4 @@
-"""What the methods in continuous time share: one network of image, noisy embedding and time, options, and the solver.
+"""Continuous time: one network of image, noisy embedding and time, and inference along an ODE.
 
 After section 4 of arXiv 2503.24322: the block of the discrete-time stack with a third path for the time and without
 batch norm, used at every t in [0, 1].
@@ -7,22 +7,27 @@ batch norm, used at every t in [0, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torchdiffeq import odeint
 
-from methods.core.method import PaperSettings, TaskShape
+from methods.core.end_to_end import EndToEnd
+from methods.core.method import Batches, Diagnosis, PaperSettings, TaskShape
+from methods.core.training_images import TrainingImages
 from methods.networks.backbone import HIDDEN, EmbeddingOptions, ImagePath, dense, label_path
-from methods.networks.embedding import ClassEmbedding
+from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, nearest
+from methods.networks.inference import Probe, average_predictions, diagnose
 
 TIME_FREQUENCIES = 64
 MAX_STEPS = 100_000
-LOOKED_AT = 10
-"""Times at which the network is diagnosed, and the inner points at which inference is."""
+PROBED_TIMES = 10
+"""Times at which a diagnosis probes the network, and inner points at which it shows inference."""
 SOLVERS = {"euler": "euler", "heun": "heun2"}
 """Our names to torchdiffeq's."""
 PAPER = PaperSettings(
@@ -42,11 +47,11 @@ class ContinuousOptions(EmbeddingOptions):
     steps: int = 10
     """Steps of the solver from t = 0 to t = 1 (table 3: 1,000)."""
     solver: Literal["euler", "heun"] = "heun"
-    """euler: one evaluation of the network a step; heun: two, of second order. Not in the paper."""
+    """euler: one evaluation of the network per step; heun: two, second order. Not in the paper."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(1 <= self.steps <= MAX_STEPS, "steps", f"a whole number from 1 to {MAX_STEPS:,}")
+        self.require_count("steps", MAX_STEPS)
 
 
 class TimePath(nn.Module):
@@ -83,7 +88,7 @@ class ContinuousNet(nn.Module):
         )
 
     def forward(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
-        """What the last linear layer gives, (batch, outputs).
+        """The output of the last linear layer, (batch, outputs).
 
         Args:
             features: `image_path` of the images, (batch, 256).
@@ -94,6 +99,75 @@ class ContinuousNet(nn.Module):
         fused = torch.cat([features, self.label_path(z), time], dim=1)  # (batch, 768)
         output: Tensor = self.fusion(fused)
         return output
+
+
+class FlowMethod(EndToEnd):
+    """Base of methods in continuous time: a subclass builds `net` and `head` and says where z moves (`velocity`)."""
+
+    options: ContinuousOptions
+    net: ContinuousNet
+    head: EmbeddingClassifier | None
+    """None: the class is that of the nearest embedding."""
+
+    def __init__(self, shape: TaskShape, options: ContinuousOptions) -> None:
+        super().__init__(shape, options)
+        self.embedding = ClassEmbedding(options.embedding, shape.num_classes, shape.image, options.embedding_dim)
+
+    @abstractmethod
+    def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """dz/dt of inference, (batch, embedding_dim).
+
+        Args:
+            features: `net.image_path` of the images, (batch, 256).
+            t: the time, a scalar.
+            z: (batch, embedding_dim).
+        """
+
+    @abstractmethod
+    def _probe(self, time: float) -> Probe:
+        """How to diagnose the network at one time."""
+
+    def init_from_data(self, images: TrainingImages) -> None:
+        """Start from prototypes if the options ask for them."""
+        self.embedding.start_from(images)
+        if self.head is not None:
+            self.head.start_from(self.embedding)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, generator: Generator) -> Tensor:
+        """Follow the flow from noise to t = 1 and classify its end."""
+        features = self.net.image_path(x)
+
+        def draw() -> Tensor:
+            z = self._start(features, generator)
+            return self._classify(solve(partial(self.velocity, features), z, self.options))
+
+        return average_predictions(draw, self.options.samples)
+
+    def _start(self, features: Tensor, generator: Generator | None = None) -> Tensor:
+        """z_0 ~ N(0, I), (batch, embedding_dim)."""
+        return torch.randn(len(features), self.embedding.dim, device=features.device, generator=generator)
+
+    def _classify(self, z: Tensor) -> Tensor:
+        """Logits of z_1, (batch, num_classes)."""
+        logits: Tensor = nearest(z, self.embedding.weight) if self.head is None else self.head(z)
+        return logits
+
+    @torch.no_grad()
+    def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
+        """The network at evenly spaced times, and the class along the flow."""
+
+        def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
+            z_0 = self._start(features[0], generator)
+            for time, z in path(partial(self.velocity, features[0]), z_0, self.options):
+                yield time, self._classify(z)
+
+        probes = [self._probe(k / PROBED_TIMES) for k in range(PROBED_TIMES)]
+        return diagnose(batches, self.embedding.weight, lambda x: [self.net.image_path(x)], probes, chain, generator)
+
+    def stack(self) -> Iterable[nn.Module]:
+        """The one network."""
+        return [self.net]
 
 
 def spread_times(count: int, device: torch.device) -> Tensor:
@@ -110,21 +184,21 @@ def solve(
     z: Tensor,
     options: ContinuousOptions,
     solver: Callable[..., Tensor] = odeint,
-    **of_solver: Any,
+    **arguments: Any,
 ) -> Tensor:
-    """Where dz/dt = field(t, z) leads from t = 0 to t = 1 in equal steps, (batch, embedding_dim); nothing else is kept.
+    """Where dz/dt = field(t, z) leads from t = 0 to t = 1 in equal steps, (batch, embedding_dim); keeps nothing else.
 
     Args:
         field: velocity of z at a scalar time.
-        z: where to start, (batch, embedding_dim).
+        z: the start, (batch, embedding_dim).
         options: solver and number of steps.
         solver: torchdiffeq's `odeint` or `odeint_adjoint`.
-        of_solver: further arguments of that.
+        arguments: passed on to it.
     """
-    # The grid itself rather than a step size: with that, rounding can add a step. The adjoint goes back from 1 to 0.
+    # The grid itself rather than a step size, with which rounding can add a step. The adjoint goes back from 1 to 0.
     steps = {"grid_constructor": lambda field, z, t: _grid(options, t)}
     ends = torch.tensor([0, 1], dtype=z.dtype, device=z.device)
-    return solver(field, z, ends, method=SOLVERS[options.solver], options=steps, **of_solver)[-1]
+    return solver(field, z, ends, method=SOLVERS[options.solver], options=steps, **arguments)[-1]
 
 
 def _grid(options: ContinuousOptions, ends: Tensor) -> Tensor:
@@ -132,13 +206,13 @@ def _grid(options: ContinuousOptions, ends: Tensor) -> Tensor:
 
 
 def path(field: Field, z: Tensor, options: ContinuousOptions) -> Iterator[tuple[float, Tensor]]:
-    """The same, with z at the times that a diagnosis shows: the ends and, evenly, at most some between."""
+    """The same, yielding (time, z) at the steps that a diagnosis shows."""
     grid = _grid(options, torch.tensor([0, 1], dtype=z.dtype, device=z.device))
     positions = odeint(field, z, grid, method=SOLVERS[options.solver])
-    for step in looked_at(options.steps):
+    for step in shown_steps(options.steps):
         yield float(grid[step]), positions[step]
 
 
-def looked_at(steps: int) -> list[int]:
-    """Which of the steps 0..steps of inference a diagnosis shows: the ends and, evenly, at most some between."""
-    return sorted({round(k * steps / LOOKED_AT) for k in range(LOOKED_AT + 1)})
+def shown_steps(steps: int) -> list[int]:
+    """Which of the steps 0..steps of inference a diagnosis shows: the ends and, evenly spaced, at most 9 between."""
+    return sorted({round(k * steps / PROBED_TIMES) for k in range(PROBED_TIMES + 1)})

@@ -1,4 +1,4 @@
-"""What `noprop-ct` and `adjoint` share: a network that gives the clean embedding, and a learned noise schedule."""
+"""Shared by `noprop-ct` and `adjoint`: a network that estimates the clean embedding, and a learned noise schedule."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ import torch
 from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
-from methods.networks import learned_schedule as noise_schedule
-from methods.networks.continuous import ContinuousNet, ContinuousOptions
+from methods.networks import learned_schedule
+from methods.networks.continuous import ContinuousNet, ContinuousOptions, FlowMethod
 from methods.networks.embedding import EmbeddingClassifier
-from methods.networks.flow import FlowMethod
 from methods.networks.inference import Probe
-from methods.networks.learned_schedule import GammaSchedule
 
 
 @dataclass(frozen=True)
 class DenoisingOptions(ContinuousOptions):
-    """Options of a method whose network gives the clean embedding, and whose noise schedule is learned."""
+    """Options of a method whose network estimates the clean embedding, and whose noise schedule is learned."""
 
     alpha_bar_min: float = 0.001
-    """alpha_bar at t = 0 when training starts; it is learned from there. Not in the paper."""
+    """alpha_bar at t = 0 when training starts; learned from there. Not in the paper."""
     alpha_bar_max: float = 0.99
-    """alpha_bar at t = 1 when training starts; it is learned from there. Not in the paper. At 0.99 the noise left is a
-    seventh of half the distance between two one-hot embeddings, so the classifier can read z_1. Nearer to 1, more of
-    the loss's weight (in all SNR(1)) goes to times at which z_t gives the label away, and less to reading the image."""
+    """alpha_bar at t = 1 when training starts; learned from there. Not in the paper. At 0.99 the remaining noise is a
+    seventh of half the distance between two one-hot embeddings, so the classifier can read z_1. Closer to 1, more of
+    the loss's weight (SNR(1) in all) goes to times at which z_t gives the label away, and less to reading the image."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,7 +32,7 @@ class DenoisingOptions(ContinuousOptions):
         self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 
 
-class DenoisingMethod(FlowMethod):
+class DenoisingFlow(FlowMethod):
     """Base of the two: a subclass says how the network is trained."""
 
     head: EmbeddingClassifier
@@ -42,32 +40,30 @@ class DenoisingMethod(FlowMethod):
     def __init__(self, shape: TaskShape, options: DenoisingOptions) -> None:
         super().__init__(shape, options)
         self.net = ContinuousNet(shape, self.embedding, outputs=shape.num_classes)
-        self.gamma = GammaSchedule(options.alpha_bar_min, options.alpha_bar_max)
+        self.gamma = learned_schedule.LearnedSchedule(options.alpha_bar_min, options.alpha_bar_max)
         self.head = EmbeddingClassifier(self.embedding)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The schedule apart, without weight decay.
+        """The schedule in a group of its own, without weight decay.
 
-        Some of the schedule's parameters get gradients so small that an L2 penalty would decide its shape.
+        Some of its parameters get gradients so small that an L2 penalty would decide its shape.
         """
         schedule = list(self.gamma.parameters())
         apart = {id(p) for p in schedule}
-        return [
-            {"params": [p for p in self.parameters() if id(p) not in apart]},
-            {"params": schedule, "weight_decay": 0.0},
-        ]
+        others = [p for p in self.parameters() if id(p) not in apart]
+        return [{"params": others}, {"params": schedule, "weight_decay": 0.0}]
 
     def estimate(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
         """u_hat(z_t, x, t) = p @ W_embed, (batch, embedding_dim), as in the discrete-time block."""
         probabilities = self.net(features, z, t).softmax(dim=1)
-        with torch.autocast(z.device.type, enabled=False):  # near 1, bfloat16 knows two digits
+        with torch.autocast(z.device.type, enabled=False):  # near 1, bfloat16 has two digits
             estimate: Tensor = probabilities.to(z.dtype) @ self.embedding.weight
         return estimate
 
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """That of the probability flow for the network's estimate."""
         gamma, slope = self.gamma(t)
-        return noise_schedule.probability_flow(z, self.estimate(features, z, t), gamma, slope)
+        return learned_schedule.probability_flow(z, self.estimate(features, z, t), gamma, slope)
 
     def _probe(self, time: float) -> Probe:
         t = torch.tensor(time, device=self.embedding.weight.device)
@@ -75,11 +71,11 @@ class DenoisingMethod(FlowMethod):
 
         def noised(u: Tensor, generator: Generator) -> Tensor:
             noise = torch.randn(u.shape, device=u.device, generator=generator)
-            return noise_schedule.noised(u, gamma, noise)
+            return learned_schedule.noised(u, gamma, noise)
 
         return Probe(
             time=time,
-            snr_weight=float(noise_schedule.snr_slope(gamma, slope)) if self.trained_on_own_task else None,
+            snr_weight=float(learned_schedule.snr_slope(gamma, slope)) if self.trained_on_own_task else None,
             noised=noised,
             estimate=lambda features, z: self.estimate(features[0], z, t),
         )

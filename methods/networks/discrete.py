@@ -1,11 +1,10 @@
 """The stack of blocks as a denoiser of labels in discrete time: schedule, losses, inference (arXiv 2503.24322, sec. 2).
 
-What `noprop` and its control `noprop-attached` have in common. How the blocks are trained is theirs to say.
+Shared by `noprop` and its control `noprop-attached`, which train the blocks in different ways.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +15,8 @@ from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
 from methods.core.options import Range
-from methods.networks.backbone import PAPER, StackOptions
-from methods.networks.block_stack import StackMethod
+from methods.networks.backbone import PAPER
+from methods.networks.block_stack import StackMethod, StackOptions
 from methods.networks.inference import Probe
 from methods.networks.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 
@@ -26,17 +25,17 @@ Sampler = Literal["ancestral", "mean", "replace"]
 
 @dataclass(frozen=True)
 class NoPropOptions(StackOptions):
-    """Options of denoising in discrete time; those of `StackOptions` are shared by all methods with the same stack."""
+    """Options of denoising in discrete time; `StackOptions` has those of all methods on the same stack."""
 
     eta: float = 0.1
     """Weight of the denoising losses against the other two terms (equation 8; 0.1 is table 3's value)."""
     sampler: Sampler = "ancestral"
-    """ancestral: z_t = a u_hat + b z + sqrt(c) noise, the paper's; mean: the same without noise; replace: z_t = u_hat,
-    which discards what the earlier blocks found and is here for comparison only."""
+    """ancestral: z_t = a u_hat + b z + sqrt(c) noise, as in the paper; mean: the same without noise; replace: z_t =
+    u_hat, which discards what the earlier blocks found (for comparison only)."""
     classifier_input: Literal["sample", "output"] = "sample"
-    """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as equation 8 has it, so that the term reaches
-    only the head and W_embed; output: the last block's own estimate, so that it reaches that block too. In
-    `noprop-attached` z_T is where its sampled chain ends, and either way the term reaches every block."""
+    """What the cross-entropy term classifies. sample: z_T ~ q(z_T|y), as in equation 8, so the term reaches only the
+    head and W_embed; output: the last block's own estimate, so it reaches that block too. In `noprop-attached` z_T is
+    the end of its sampled chain, and either way the term reaches every block."""
     schedule: Literal["cosine", "linear"] = "cosine"
     """How alpha_bar goes from one end to the other (the paper's: cosine)."""
     alpha_bar_min: float = 0.001
@@ -46,7 +45,7 @@ class NoPropOptions(StackOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(0 < self.eta < math.inf, "eta", "a finite number above 0")
+        self.require_positive("eta")
         self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
         self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 

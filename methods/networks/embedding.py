@@ -1,4 +1,4 @@
-"""Class embeddings W_embed (section 4): what blocks learn to denoise, and the basis of their output."""
+"""Class embeddings W_embed (arXiv 2503.24322, section 4): what blocks learn to denoise, the basis of their output."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DEFAULT_LEARNED_DIM = 20
 class ClassEmbedding(nn.Module):
     """W_embed, (num_classes, embedding_dim).
 
-    onehot: a fixed identity matrix. learned: learned rows that start orthonormal. prototype: learned rows of the
-    image's own size, each of which starts from a training image of its class (`start_from`).
+    onehot: a fixed identity matrix. learned: learned rows, initially orthonormal. prototype: learned rows of the
+    image's size, each initialised with a training image of its class (`start_from`).
     """
 
     weight: Tensor
@@ -28,16 +28,10 @@ class ClassEmbedding(nn.Module):
     def __init__(
         self, kind: EmbeddingKind, num_classes: int, image_shape: tuple[int, int, int], embedding_dim: int | None
     ) -> None:
-        """Build the matrix.
-
-        Args:
-            kind: Which of the three.
-            num_classes: Rows.
-            image_shape: (channels, height, width) of an image, for prototypes.
-            embedding_dim: Columns; None: what the kind implies.
+        """Build the matrix; image_shape is (channels, height, width), embedding_dim None the size implied by the kind.
 
         Raises:
-            MethodError: one-hot embeddings of a dimension that is not the number of classes, or prototypes of one that
+            MethodError: one-hot embeddings whose dimension is not the number of classes, or prototypes whose dimension
                 is not the image's.
         """
         super().__init__()
@@ -51,8 +45,8 @@ class ClassEmbedding(nn.Module):
             _require_dim(embedding_dim, pixels, f"prototypes among images of {'x'.join(map(str, image_shape))}")
             self.weight = nn.Parameter(torch.randn(num_classes, pixels))
             return
-        # Rows are orthonormal where the dimension allows it (at least one a class): all classes start equally far
-        # apart and at the length that one-hot embeddings have.
+        # Rows are orthonormal if the dimension allows it (at least one per class): all classes start equally far
+        # apart and at the length of one-hot embeddings.
         weight = torch.empty(num_classes, embedding_dim or DEFAULT_LEARNED_DIM)
         self.weight = nn.Parameter(nn.init.orthogonal_(weight))
 
@@ -63,7 +57,7 @@ class ClassEmbedding(nn.Module):
 
     @torch.no_grad()
     def start_from(self, images: TrainingImages) -> None:
-        """Put the prototypes in place; nothing to do for the other kinds."""
+        """Initialise prototypes; does nothing for the other kinds."""
         if self.kind == "prototype":
             self.weight.copy_(images.prototypes)
 
@@ -81,11 +75,11 @@ class EmbeddingClassifier(nn.Linear):
 
     @torch.no_grad()
     def start_from(self, embedding: ClassEmbedding) -> None:
-        """Start as the rule that takes the nearest embedding: logits -|z - u_k|^2 / 2, up to what all classes share.
+        """Initialise as the nearest-embedding rule: logits -|z - u_k|^2 / 2, up to a term that all classes share.
 
-        Right for a perfectly denoised z_T. From random numbers it takes hundreds of updates to get there, in which a
-        method's blocks cannot show what they have learned. Divided by the mean |u|^2, so that the logits have the scale
-        that they have for one-hot embeddings, whatever the embedding's. Not in the paper.
+        Right for a perfectly denoised z_T. From random numbers it takes hundreds of updates to get there, during which
+        a method's blocks cannot show what they have learned. Divided by the mean |u|^2, so that the logits have the
+        scale that they have for one-hot embeddings, whatever the embedding's. Not in the paper.
         """
         weight = embedding.weight
         squared = weight.square().sum(dim=1)
@@ -95,7 +89,7 @@ class EmbeddingClassifier(nn.Linear):
 
 
 def nearest(z: Tensor, embeddings: Tensor) -> Tensor:
-    """Logits that rank classes by distance: -|z - u_k|^2 / 2 up to what all classes share, (batch, num_classes)."""
+    """Logits that rank classes by distance: -|z - u_k|^2 / 2 up to a shared term, (batch, num_classes)."""
     return z @ embeddings.T - 0.5 * embeddings.square().sum(dim=1)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's own layers, computed in a way that is cheaper on a CPU or right in mixed precision: the same functions."""
+"""PyTorch layers, computed in a way that is cheaper on a CPU or correct in mixed precision: the same functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LANES = 2**16
 
 
 class Conv2d(nn.Conv2d):
-    """PyTorch's, in mixed precision also where that is asked for under `torch.vmap`, which CPU autocast passes over."""
+    """PyTorch's, in mixed precision also under `torch.vmap`, which CPU autocast ignores."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, height, width) to (batch, out_channels, height, width)."""
@@ -24,9 +24,9 @@ class Conv2d(nn.Conv2d):
 
 
 class Dropout(nn.Dropout):
-    """PyTorch's. On a CPU its mask comes from 16 bits for each number, four from one draw, instead of a draw for each.
+    """PyTorch's. On a CPU each draw of a 64-bit number gives the mask of four numbers, 16 bits each.
 
-    So the probability is a multiple of 2**-16, by which what is kept is scaled, too: expectations are exact.
+    So the probability is a multiple of 2**-16, and what is kept is scaled by that: expectations are exact.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class Dropout(nn.Dropout):
 
 
 def _kept(x: Tensor, dropped: int) -> Tensor:
-    """Where x, (batch, channels, height, width), is kept: in `dropped` of 2**16 cases it is not."""
+    """Where x, (batch, channels, height, width), is kept: `dropped` of 2**16 cases are not."""
     batch, channels, height, width = x.shape
     count = x.numel()
     whole = torch.iinfo(torch.int64)

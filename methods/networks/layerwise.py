@@ -1,8 +1,7 @@
-"""What every rival on `backprop-cnn`'s network has whose layers are told apart: the network cut between its layers.
+"""Base of the rivals on `backprop-cnn`'s network that train it layer by layer: the network cut between its layers.
 
-Such a method is a list of losses, one or more for each layer, no two of which have a part of their graphs in common.
-Their backward passes come one after another, and what one of them holds is let go of before the next one's layer
-computes, unless the method itself keeps it.
+Such a method is a list of losses, one or more per layer, whose graphs have nothing in common. Their backward passes run
+one after another, and each frees what it holds before the next layer computes, unless the method itself keeps it.
 """
 
 from __future__ import annotations
@@ -22,26 +21,27 @@ from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath
 from methods.networks.layers import Dropout
 
 Layer = Callable[[Tensor], Tensor]
-LAYERS = len(CONV_CHANNELS) + 1
-"""Hidden layers: the convolutions and the linear layer."""
 
 
 class LocalLosses(EndToEnd):
-    """Base of methods with such losses, whatever the network.
+    """Base of methods with such losses on an image path.
 
-    One optimiser has all parameters. It works number by number, so that it does what one for each layer would.
+    One optimiser has all parameters. It is element-wise, so it does what one optimiser per layer would.
     """
+
+    paper = PAPER  # inferred: those of `backprop`
+    image_path: ImagePath
 
     @abstractmethod
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
-        """The losses on a batch as in `train_step`, means over its images: scalars with graphs that do not meet."""
+        """The losses on a batch as in `train_step`, means over its images: scalars with separate graphs."""
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Their sum, which has the gradients of all."""
         return torch.stack(list(self.losses(x, y))).sum()
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One backward pass for each loss, as soon as it is there, and one update."""
+        """One backward pass for each loss, as soon as it is computed, and one update."""
         total = torch.zeros((), device=x.device)
         for loss in self.losses(x, y):
             backward(loss)
@@ -50,11 +50,13 @@ class LocalLosses(EndToEnd):
         self._optimizer.zero_grad()
         return total
 
+    def stack(self) -> Iterable[nn.Module]:
+        """The image path."""
+        return [self.image_path]
+
 
 class LayerwiseCNN(LocalLosses):
-    """Base of such methods on `backprop-cnn`'s whole network; with batch norm, from the numbers that it starts from."""
-
-    paper = PAPER  # inferred: those of `backprop`
+    """Base of such methods with `backprop-cnn`'s head; with batch norm, initialised like it at the same seed."""
 
     def __init__(self, shape: TaskShape, options: Options, *, batch_norm: bool = True) -> None:
         super().__init__(shape, options)
@@ -66,8 +68,8 @@ class LayerwiseCNN(LocalLosses):
         """The hidden layers."""
         return cut(self.image_path)
 
-    def apart(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What each hidden layer, and the head, (batch, num_classes), give for images; no graph joins any two."""
+    def layer_outputs(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The outputs of each hidden layer and of the head, (batch, num_classes); no graph joins any two."""
         outputs: list[Tensor] = []
         h = x
         for layer in self.layers:
@@ -76,29 +78,25 @@ class LayerwiseCNN(LocalLosses):
         return outputs, self.head(h)
 
     def output_error(self, logits: Tensor, y: Tensor) -> Tensor:
-        """y_hat - y: the softmax of the logits less the one-hot label, (batch, num_classes), without a graph."""
+        """y_hat - y: the softmax of the logits minus the one-hot label, (batch, num_classes), without a graph."""
         probabilities = logits.detach().to(self.head.weight.dtype).softmax(dim=1)
         return probabilities - F.one_hot(y, self.shape.num_classes)
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """The head's logits; nothing random in it."""
+        """The head's logits; not random."""
         h = x
         for layer in self.layers:
             h = layer(h)
         logits: Tensor = self.head(h)
         return logits
 
-    def stack(self) -> Iterable[nn.Module]:
-        """The image path."""
-        return [self.image_path]
-
 
 def cut(path: ImagePath) -> list[Layer]:
-    """The hidden layers of an image path: each from images, or the layer before's output, to its own output.
+    """The hidden layers of an image path: each from images, or the previous layer's output, to its own output.
 
-    Layer k = 1..3 is a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer, batch
-    norm where there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
+    Layers 1 to 3 are a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer, batch
+    norm if there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
     """
     modules = list(path.convolutions)
     cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
@@ -112,12 +110,11 @@ def cut(path: ImagePath) -> list[Layer]:
 
 
 def hidden_shapes(shape: TaskShape) -> list[tuple[int, ...]]:
-    """Of the hidden layers' outputs for one image: (channels, height, width) three times, then (256,)."""
-    halved = [2**k for k in range(1, LAYERS)]
-    sizes = ((shape.height // factor, shape.width // factor) for factor in halved)
-    return [*((channels, *size) for channels, size in zip(CONV_CHANNELS, sizes, strict=True)), (HIDDEN,)]
+    """Shapes of the hidden layers' outputs for one image: (channels, height, width) three times, then (256,)."""
+    halved = ((channels, 2**k) for k, channels in enumerate(CONV_CHANNELS, start=1))
+    return [*((channels, shape.height // factor, shape.width // factor) for channels, factor in halved), (HIDDEN,)]
 
 
 def normalised(h: Tensor) -> Tensor:
-    """An image's activities less their mean, over their standard deviation: how strong they were is gone."""
+    """An image's activities minus their mean, over their standard deviation: their strength is lost."""
     return F.layer_norm(h, h.shape[1:])

@@ -1,6 +1,6 @@
 """The learned noise schedule of NoProp in continuous time: alpha_bar_t = sigmoid(-gamma(t)) (section 2.3).
 
-gamma decreases from gamma_max at t = 0 (noise) to gamma_min at t = 1 (nearly clean) by construction, so that SNR(t) =
+gamma decreases from gamma_max at t = 0 (noise) to gamma_min at t = 1 (nearly clean) by construction, so SNR(t) =
 exp(-gamma(t)) increases and every weight of the loss is positive, whatever the parameters are.
 """
 
@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 UNITS = 32
-"""Sigmoid units in the monotone network. Not in the paper."""
+"""Sigmoid units of the monotone network. Not in the paper."""
 _FLAT = -6.0
-"""Where the units' heights start, before softplus: gamma starts nearly linear in t."""
+"""The units' initial heights, before softplus: gamma starts nearly linear in t."""
 
 
-class GammaSchedule(nn.Module):
+class LearnedSchedule(nn.Module):
     """gamma(t) = gamma_max - (gamma_max - gamma_min) g(t), with g increasing from 0 to 1.
 
     g is a line plus sigmoids with positive slopes and heights, shifted and scaled to go from 0 to 1: a monotone network
@@ -73,16 +73,12 @@ def noised(u: Tensor, gamma: Tensor, noise: Tensor) -> Tensor:
 def probability_flow(z: Tensor, estimate: Tensor, gamma: Tensor, gamma_slope: Tensor) -> Tensor:
     """dz/dt of the deterministic path with the marginals of z_t, given the estimate u_hat of u.
 
-    Along z_t = sqrt(alpha_bar) u + sqrt(1 - alpha_bar) noise with the noise held fixed (the probability flow of Song
-    and others, arXiv 2011.13456) and alpha_bar' = -gamma' alpha_bar (1 - alpha_bar):
+    Along z_t = sqrt(alpha_bar) u + sqrt(1 - alpha_bar) noise with fixed noise (the probability flow of Song and others,
+    arXiv 2011.13456) and alpha_bar' = -gamma' alpha_bar (1 - alpha_bar):
 
         dz/dt = -gamma'(t) / 2 (sqrt(alpha_bar_t) u_hat - alpha_bar_t z)
 
-    Args:
-        z: (batch, embedding_dim).
-        estimate: the same.
-        gamma: a scalar.
-        gamma_slope: gamma'(t), a scalar.
+    z and the estimate are (batch, embedding_dim); gamma and gamma_slope = gamma'(t) are scalars.
     """
     signal = alpha_bar(gamma)
     return -0.5 * gamma_slope * (signal.sqrt() * estimate - signal * z)

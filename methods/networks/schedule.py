@@ -1,7 +1,7 @@
 """The noise schedule of NoProp in discrete time: pure functions, float64, with the paper's equations.
 
-Time runs the other way from most diffusion papers: z_0 is noise and z_T is nearly the clean label embedding, so
-alpha_bar_t *increases* with t (arXiv 2503.24322, section 2 and appendix A). Every array here is indexed by t.
+Time runs in the opposite direction of most diffusion papers: z_0 is noise and z_T is nearly the clean label embedding,
+so alpha_bar_t *increases* with t (arXiv 2503.24322, section 2 and appendix A). Every array here is indexed by t.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from torch import Generator, Tensor
 
 
 def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
-    """alpha_bar_t for t = 0..T on a cosine curve whose two ends are cut off at the given values.
+    """alpha_bar_t for t = 0..T on a cosine curve, cut off at the two given values.
 
-    The curve is that of Nichol and Dhariwal (arXiv 2102.09672), run backwards: alpha_bar = sin^2(angle), the angle
-    going up in T equal steps. The ends are cut by starting and stopping the angle where alpha_bar has the two values,
-    not by clamping: clamping would give neighbouring steps the same alpha_bar, and so a weight of zero, at large T. The
-    paper names the cosine schedule but gives neither formula nor ends.
+    The curve is that of Nichol and Dhariwal (arXiv 2102.09672), run backwards: alpha_bar = sin^2(angle), with T equal
+    steps of the angle between the two values. Clamping the ends instead would give neighbouring steps the same
+    alpha_bar, and so a weight of zero, at large T. The paper names the cosine schedule but gives no formula or ends.
 
     Returns:
         float64, (T + 1,), strictly increasing, inside (0, 1).
@@ -29,9 +28,7 @@ def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
 
 
 def linear_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
-    """alpha_bar_t for t = 0..T in T equal steps from one end to the other.
-
-    The reading of "linear" that has no further constants; the paper gives no formula.
+    """alpha_bar_t for t = 0..T in T equal steps from one end to the other; the paper gives no formula for "linear".
 
     Returns:
         float64, (T + 1,), strictly increasing, inside (0, 1).
@@ -46,9 +43,9 @@ def snr(alpha_bar: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DiscreteSchedule:
-    """What training and inference need of a schedule, for t = 1..T: index 0 of `weight`, `a`, `b`, `c` is t = 1.
+    """The coefficients of training and inference for t = 1..T: index 0 of `weight`, `a`, `b`, `c` is t = 1.
 
-    Plain floats, so that using one in a step neither copies to a device nor waits for one.
+    Plain floats, so that using one neither copies to a device nor waits for one.
     """
 
     alpha_bar: tuple[float, ...]
@@ -91,15 +88,10 @@ class DiscreteSchedule:
     def sample(self, t: int, u: Tensor, generator: Generator | None = None) -> Tensor:
         """z_t ~ q(z_t|y) = N(sqrt(alpha_bar_t) u, (1 - alpha_bar_t) I), t = 0..T (section 2.1).
 
-        Args:
-            t: the step.
-            u: clean embeddings, (batch, embedding_dim); a gradient to them goes through the mean.
-            generator: of the noise; None: PyTorch's own.
+        Clean embeddings u, (batch, embedding_dim), get a gradient through the mean. No generator: PyTorch's own.
         """
-        alpha_bar = self.alpha_bar[t]
-        return math.sqrt(alpha_bar) * u + math.sqrt(1 - alpha_bar) * torch.randn(
-            u.shape, device=u.device, generator=generator
-        )
+        noise = torch.randn(u.shape, device=u.device, generator=generator)
+        return math.sqrt(self.alpha_bar[t]) * u + math.sqrt(1 - self.alpha_bar[t]) * noise
 
     def step(self, t: int, z: Tensor, estimate: Tensor, noise: Tensor | None) -> Tensor:
         """z_t = a_t estimate + b_t z_{t-1} + sqrt(c_t) noise, t = 1..T (section 2.1); all (batch, embedding_dim)."""

@@ -69,7 +69,7 @@ def test_together_has_the_loop_s_gradients(options: dict[str, str]) -> None:
     )
     losses = [method.train_step(*double_batch()) for method in (loop, batched)]
     torch.testing.assert_close(*losses, rtol=1e-10, atol=0)
-    stacked = batched._together._parameters
+    stacked = batched._batched._parameters
     assert set(stacked) == {name for name, _ in loop.net.blocks[0].named_parameters()}
     for number, block in enumerate(loop.net.blocks):
         largest = max(float(parameter.grad.norm()) for parameter in block.parameters())
@@ -122,10 +122,10 @@ def test_together_learns_digits_and_each_block_has_its_own_dropout() -> None:
     blocks.net.blocks[1].load_state_dict(blocks.net.blocks[0].state_dict())
     x, y = batch(16)
     z = blocks.schedule.sample(0, blocks.net.embedding(y)).expand(2, -1, -1)
-    first, second = blocks.train()._together(x, z, blocks.net.embedding.weight)
+    first, second = blocks.train()._batched(x, z, blocks.net.embedding.weight)
     assert not torch.allclose(first, second)
     blocks.net.blocks[1].load_state_dict(blocks.net.blocks[0].state_dict())
-    first, second = blocks.eval()._together(x, z, blocks.net.embedding.weight)
+    first, second = blocks.eval()._batched(x, z, blocks.net.embedding.weight)
     torch.testing.assert_close(first, second)
 
 

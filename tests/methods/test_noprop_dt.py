@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from methods.networks.rng import Streams
-from methods.noprop_dt import NoPropDT
+from methods.noprop_dt import NoPropDT, Streams
 from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, same, snapshot, train
 
 T = 5

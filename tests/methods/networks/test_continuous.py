@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
 from methods.networks import learned_schedule as formulas
-from methods.networks.continuous import ContinuousOptions, looked_at, path, solve, spread_times
+from methods.networks.continuous import ContinuousOptions, path, shown_steps, solve, spread_times
 from methods.noprop_fm import end_point, matching_loss
 from tests.methods.helpers import batch, build, plain_sgd, real_digits, same, snapshot, train
 
@@ -266,6 +266,6 @@ def test_noprop_ct_reads_the_image() -> None:
 
 
 def test_steps_that_a_diagnosis_shows() -> None:
-    assert looked_at(10) == list(range(11))
-    assert looked_at(3) == [0, 1, 2, 3]
-    assert looked_at(1000) == list(range(0, 1001, 100))
+    assert shown_steps(10) == list(range(11))
+    assert shown_steps(3) == [0, 1, 2, 3]
+    assert shown_steps(1000) == list(range(0, 1001, 100))

@@ -10,14 +10,14 @@ from scipy.integrate import quad, solve_ivp
 from torch import Tensor
 
 from methods.networks import learned_schedule as formulas
-from methods.networks.learned_schedule import GammaSchedule
+from methods.networks.learned_schedule import LearnedSchedule
 
 TIMES = torch.linspace(0, 1, 101, dtype=torch.float64)
 
 
-def schedule(seed: int | None = None) -> GammaSchedule:
+def schedule(seed: int | None = None) -> LearnedSchedule:
     """As training starts it, or with random parameters."""
-    made = GammaSchedule(0.001, 0.99).double()
+    made = LearnedSchedule(0.001, 0.99).double()
     if seed is not None:
         torch.manual_seed(seed)
         with torch.no_grad():
