@@ -27,7 +27,7 @@ from bench.planning.presets import DEFAULT_TUNED, PAPER, WINNERS_KEY
 
 if TYPE_CHECKING:
     from bench.planning.search import Search
-    from results.tuning import Winner
+    from results.conditions import Winner
 
 STUDY_FILE = "study.jsonl"
 SEED = 1000

@@ -1,4 +1,4 @@
-"""How much a method differs from itself on one machine: computed from an A/A run, kept in its folder, found again.
+"""How much a method differs from itself on one machine, from an A/A run.
 
 RUN/calibration.json      `CalibrationRecord`, written when a run whose purpose is calibration ends
 """
@@ -24,26 +24,25 @@ FIELDS = (
     "cpu_joules",
     "gpu_joules",
 )
-"""What of a cell varies from one run of the same work to the next."""
+"""Fields of a cell that vary from one run of the same work to the next."""
 
 
 def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecord:
     """The spread between the two cells of each pair (same seed, same work) of an A/A run.
 
     Raises:
-        ResultsError: fewer than two pairs finished.
+        ResultsError: fewer than two pairs finished, or cells ran on different machines or versions.
     """
+    run = record.run_id
     pairs = pairs_of(record, rows)
     if len(pairs) < 2:
         raise ResultsError(
-            f"{len(pairs)} of the pairs of {record.run_id} finished, and a calibration needs 2: go on with --resume"
+            f"{len(pairs)} of the pairs of {run} finished, and a calibration needs 2: go on with --resume"
         )
     first = pairs[0][0]
     cells = [cell for pair in pairs for cell in pair]
     if len({(cell.environment, cell.config.threads, cell.config.device) for cell in cells}) > 1:
-        raise ResultsError(
-            f"the cells of {record.run_id} did not all run on one machine with the same code and versions"
-        )
+        raise ResultsError(f"the cells of {run} did not all run on one machine with the same code and versions")
     spread = {}
     for field in FIELDS:
         values = [(getattr(one, field), getattr(other, field)) for one, other in pairs]
@@ -52,7 +51,7 @@ def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecor
             spread[field] = math.sqrt(math.fsum(ratio**2 for ratio in ratios) / len(ratios))
     seconds = [cell.train_seconds or 0.0 for cell in cells]
     return CalibrationRecord(
-        run_id=record.run_id,
+        run_id=run,
         created_at=record.created_at,
         dataset=first.dataset,
         method=first.method,
@@ -66,7 +65,7 @@ def calibrate(record: RunRecord, rows: Iterable[CellResult]) -> CalibrationRecor
 
 
 def pairs_of(record: RunRecord, rows: Iterable[CellResult]) -> list[tuple[CellResult, CellResult]]:
-    """The finished pairs of an A/A run, by seed: the cell under the first name and the one under the second."""
+    """The finished pairs of an A/A run, by seed: the cell under the first name and that under the second."""
     first, second = dict.fromkeys(cell.method for cell in record.cells)  # the first pair is in this order
     done = {(cell.method, cell.seed): cell for cell in rows if cell.status == "ok"}
     seeds = sorted({cell.seed for cell in record.cells})
@@ -76,7 +75,7 @@ def pairs_of(record: RunRecord, rows: Iterable[CellResult]) -> list[tuple[CellRe
 
 
 def write_calibration(folder: Path, calibration: CalibrationRecord) -> None:
-    """Keep it in the run's folder, in place of an earlier one.
+    """Write it to the run's folder, replacing an earlier one.
 
     Raises:
         ResultsError: it cannot be written.
@@ -87,16 +86,15 @@ def write_calibration(folder: Path, calibration: CalibrationRecord) -> None:
 def find_calibration(
     runs: Path, environment: Environment, threads: int, device: str
 ) -> tuple[CalibrationRecord | None, Sequence[Path]]:
-    """The latest calibration in the runs' folder that was made on this machine with these threads and this device.
+    """The latest calibration in the folder of runs for this machine, threads and device, if any.
 
-    Returns:
-        It, or None; and the files that could not be read, which were passed over.
+    Files that cannot be read are skipped, and returned too.
     """
     found: list[CalibrationRecord] = []
     unreadable: list[Path] = []
     for path in sorted(runs.glob(f"*/{CALIBRATION_FILE}")):
         try:
-            calibration = read_record(path, CalibrationRecord)
+            calibration = read_record(path, CalibrationRecord, "is not a valid calibration")
         except ResultsError:
             unreadable.append(path)
             continue

@@ -1,88 +1,177 @@
-"""Under what conditions a cell ran: its configuration, data, environment, and what the machine did meanwhile."""
+"""The conditions under which a cell ran: its configuration, tuning, data and environment, and what the machine did.
+
+Here, too, is what every record on disk is made of: the schema's version, the base class and the kinds of numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from results.record import SCHEMA_VERSION, Augment, Bytes, Count, Fraction, Record, Seconds, Version
-from results.tuning import TuningRecord
+Version = Literal[1, 2, 3]
+SCHEMA_VERSION: Literal[3] = 3
+"""What is written. Also read: 1 (no diagnostics, no saved models) and 2 (no machine, energy, FLOPs or checksums)."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Seconds = NotNegative
+Bytes = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
+Augment = Literal["none", "standard"]
+"""How training images are augmented; `AugmentationRecord` has the details."""
+
+TUNED = "tuned"
+"""In the brackets of a method's label: with the hyperparameters that a search has found."""
+
+
+def untuned(label: str) -> str:
+    """The label of the same method without that word."""
+    return label.replace(f"[{TUNED}]", "").replace(f",{TUNED}]", "]")
+
+
+class Record(BaseModel):
+    """Unknown fields are refused: a line with any is not one of ours, or comes from a newer version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Spread(Record):
+    """Median and interquartile range of repeated measurements."""
+
+    median: Positive
+    iqr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+class TuningRecord(Record):
+    """A search in which every method had the same number of trials, judged by validation accuracy alone."""
+
+    study: str
+    """The file that has all trials, as given to the search."""
+    found_at: str
+    """When its last trial ended, UTC, ISO 8601."""
+    commit: str | None = None
+    """The project's commit at which the winner was tried."""
+    sampler: str
+    """Optuna's class that proposed what to try."""
+    trials: AtLeastOne
+    """The budget: trials that ended, successfully or not. The first is the method at its defaults."""
+    failed: Count = 0
+    """How many of them ended without an accuracy."""
+    space: Annotated[dict[str, str], Field(min_length=1)]
+    """What was searched and where, in words: `lr` is `0.0001 to 0.01, log`."""
+    seed: Count
+    """Of every trial's training, and of the sampler."""
+    epochs: AtLeastOne
+    """Of every trial, like the fields from here to `augment`."""
+    batch_size: AtLeastTwo
+    train_size: AtLeastOne | None = None
+    """Null: all that are left after the validation part is held out."""
+    optimizer: str = "AdamW"
+    amp: bool = False
+    augment: Augment = "none"
+    trial: Count
+    """The winner's number, from 0: the earliest of those with the highest validation accuracy."""
+    val_accuracy: Fraction
+    """The winner's."""
+    default_val_accuracy: Fraction | None = None
+    """That of the defaults; null if their trial failed."""
+
+    @property
+    def budget(self) -> tuple[object, ...]:
+        """What searches must have in common to be comparable."""
+        shared = (self.trials, self.seed, self.sampler, self.epochs, self.batch_size, self.train_size)
+        return (*shared, self.optimizer, self.amp, self.augment)
+
+    def __str__(self) -> str:
+        return f"trial {self.trial + 1} of {self.trials} in {self.study}, found {self.found_at}"
+
+
+class Winner(Record):
+    """The best hyperparameters that a search found for a method on a data set."""
+
+    lr: Annotated[float, Field(gt=0.0)]
+    weight_decay: NotNegative
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The searched options of the method."""
+    tuning: TuningRecord
 
 
 class AugmentationRecord(Record):
-    """How training images were changed at random, anew in each epoch; validation and test images never are."""
+    """Random changes of the training images, drawn again in each epoch; validation and test images never change."""
 
     shift: tuple[Count, Count]
-    """Most pixels by which an image was shifted, up or down and left or right; what came in from outside was 0."""
+    """Largest shift of an image in pixels, (up or down, left or right); what comes in from outside is 0."""
     flip: bool
-    """Whether half of the images, drawn at random, were mirrored left to right."""
+    """Whether a random half of the images was mirrored left to right."""
 
 
 class CellConfig(Record):
     """Everything that decides what a cell computes. Two cells that differ here are not the same experiment."""
 
     preset: str
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=2)]
+    epochs: AtLeastOne
+    batch_size: AtLeastTwo
     lr: Annotated[float, Field(gt=0.0)]
-    weight_decay: Annotated[float, Field(ge=0.0)]
+    weight_decay: NotNegative
     optimizer: str
-    train_size: Annotated[int, Field(ge=1)] | None
-    """Training images asked for; null means all that are left after the validation part is held out."""
+    train_size: AtLeastOne | None
+    """Training images asked for; null: all that are left after the validation part is held out."""
     split_seed: int
     """Seed of the train/validation(/test) split: the same for every seed and method of a run."""
     device: str
-    """`cpu`, `cuda:0`, ...: what `auto` resolved to."""
-    threads: Annotated[int, Field(ge=1)]
+    """`cpu`, `cuda:0`, ...; `auto` is resolved."""
+    threads: AtLeastOne
     options: dict[str, Any]
     """Every option of the method with its effective value, defaults included."""
     amp: bool = False
-    """Automatic mixed precision: convolutions and matrix products of the forward pass in bfloat16, in training,
-    evaluation and diagnosis alike. Parameters, their gradients and the optimiser's state are float32."""
+    """Automatic mixed precision: convolutions and matrix products of forward passes in bfloat16, in training,
+    evaluation and diagnosis. Parameters, their gradients and the optimiser's state stay float32."""
     parallel: Literal["blocks"] | None = None
-    """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are each rank's."""
-    eval_every: Annotated[int, Field(ge=1)] = 1
+    """blocks: all ranks of a torchrun train the cell together (`CellResult.world_size`); threads are per rank."""
+    eval_every: AtLeastOne = 1
     """Epochs from one evaluation to the next. The last epoch is always evaluated."""
     augment: Augment = "none"
-    """Augmentation of the training images; `DataRecord.augmentation` says what it came to."""
+    """Augmentation of the training images; `DataRecord.augmentation` has the details."""
     tuning: TuningRecord | None = None
-    """The search that found the learning rate, the weight decay and the options it names; null: they are defaults, or
-    were given."""
+    """The search that found the learning rate, the weight decay and the options it names; null: defaults, or given."""
 
 
 class DataRecord(Record):
-    """The data that a cell really used."""
+    """The data that a cell used."""
 
     source: str
-    """Where the data came from, for people: `scikit-learn`, `IDX files (--data-dir)`, ..."""
+    """Where the data came from: `scikit-learn`, `IDX files (--data-dir)`, ..."""
     verified: bool | None
-    """True: the files match the published checksums; False: they do not; null: none are published for this form."""
+    """Whether the files match the published checksums; null: none are published for this form."""
     fingerprint: str
     """SHA-256 over the training, validation and test tensors and labels, in order, as used."""
     shape: tuple[int, int, int]
     """(channels, height, width) of one image."""
-    num_classes: Annotated[int, Field(ge=2)]
+    num_classes: AtLeastTwo
     n_train: Count
     n_val: Count
     n_test: Count
     n_train_available: Count
-    """Training images there were to choose from, before `train_size`, validation part excluded."""
+    """Training images to choose from, before `train_size`, without the validation part."""
     partial: bool
-    """True where the files hold less than the published data set."""
+    """Whether the files have less than the published data set."""
     mean: tuple[float, ...]
-    """Per-channel mean of the training part, in [0, 1] pixel units: what images are normalised with."""
+    """Per-channel mean of the training part, in [0, 1] pixel units, by which images are normalised."""
     std: tuple[float, ...]
     augmentation: AugmentationRecord | None = None
-    """Null: training images were used as they are."""
+    """Null: none."""
 
 
 class Environment(Record):
     """Where a cell ran."""
 
     cpu: str
-    cores: Annotated[int, Field(ge=1)]
+    cores: AtLeastOne
     """Logical cores that the process may use."""
     memory_bytes: Bytes
     gpu: str | None
@@ -92,44 +181,44 @@ class Environment(Record):
     torch: str
     cuda: str | None
     commit: str | None
-    """The project's git commit, with `-dirty` where the working tree had changes; null outside a checkout."""
+    """The project's git commit, with `-dirty` if the working tree had changes; null outside a checkout."""
 
 
 class MachineRecord(Record):
-    """What the machine did while the cell trained, watched by the harness from its own process.
+    """What the machine did while the cell trained (evaluation excluded), monitored from the harness's own process.
 
-    Evaluation is not in it, as it is not in `train_seconds`. CPU times are differences of the kernel's counters between
-    the ends of each stretch of training; clocks, loads and temperatures are sampled. Null where the machine does not
-    tell; CPU times also where training took less than a second, which is too short for the kernel's ticks.
+    CPU times are differences of the kernel's counters between the ends of each stretch of training; clocks, loads and
+    temperatures are sampled. Null: the machine does not report it, or, for CPU times, training took less than a second,
+    which is too short for the kernel's ticks.
     """
 
     seconds: Seconds
-    """Wall clock of the training that was watched: `train_seconds`, as seen from outside."""
+    """Wall-clock time of the monitored training: `train_seconds`, as seen from outside."""
     samples: Count
-    """How often clocks, loads and temperatures were looked at."""
-    harness_cores: Annotated[float, Field(ge=0.0)] | None = None
-    """Mean number of cores that the harness itself kept busy."""
-    foreign_cores: Annotated[float, Field(ge=0.0)] | None = None
-    """Mean number of the process's cores kept busy by anything that is neither the cell nor the harness."""
-    steal_cores: Annotated[float, Field(ge=0.0)] | None = None
+    """How often clocks, loads and temperatures were sampled."""
+    harness_cores: NotNegative | None = None
+    """Mean number of cores used by the harness itself."""
+    foreign_cores: NotNegative | None = None
+    """Mean number of the process's cores used by anything but the cell and the harness."""
+    steal_cores: NotNegative | None = None
     """Mean number of the process's cores that the hypervisor gave to other guests."""
-    load: Annotated[float, Field(ge=0.0)] | None = None
-    """Mean of the system's one-minute load average; the cell itself is in it."""
-    cpu_mhz: Annotated[float, Field(ge=0.0)] | None = None
+    load: NotNegative | None = None
+    """Mean of the system's one-minute load average, the cell included."""
+    cpu_mhz: NotNegative | None = None
     """Mean clock of the CPU."""
-    cpu_mhz_least: Annotated[float, Field(ge=0.0)] | None = None
-    gpu_mhz: Annotated[float, Field(ge=0.0)] | None = None
-    """Mean clock of the card's multiprocessors, by NVML."""
-    gpu_mhz_least: Annotated[float, Field(ge=0.0)] | None = None
+    cpu_mhz_least: NotNegative | None = None
+    gpu_mhz: NotNegative | None = None
+    """Mean clock of the GPU's multiprocessors, by NVML."""
+    gpu_mhz_least: NotNegative | None = None
     gpu_celsius_most: float | None = None
     gpu_busy: Fraction | None = None
-    """Mean share of the time in which the card was busy, by NVML, whoever kept it so."""
+    """Mean share of the time in which the GPU was busy, by NVML, with any process."""
     rss_series: list[tuple[Seconds, Bytes]] = Field(default_factory=list)
-    """(seconds since the start of training, resident bytes of the cell's process): sampled, evaluation in it."""
+    """(seconds since the start of training, resident bytes of the cell's process), sampled, evaluation included."""
 
 
 class Conditions(Protocol):
-    """What of a cell says where and how it ran."""
+    """The part of a cell that says where and how it ran."""
 
     @property
     def config(self) -> CellConfig:
@@ -145,27 +234,27 @@ class CalibrationRecord(Record):
 
     schema_version: Version = SCHEMA_VERSION
     run_id: str
-    """The run that showed it."""
+    """The A/A run that it comes from."""
     created_at: str
     """UTC, ISO 8601."""
     dataset: str
     method: str
-    pairs: Annotated[int, Field(ge=2)]
-    """Pairs of cells, each pair with the same seed and so with the same work."""
+    pairs: AtLeastTwo
+    """Pairs of cells, each with the same seed and so the same work."""
     seconds: Seconds
     """Mean `train_seconds` of these cells."""
-    threads: Annotated[int, Field(ge=1)]
+    threads: AtLeastOne
     device: str
     environment: Environment
-    spread: dict[str, Annotated[float, Field(ge=0.0)]]
-    """By field of `CellResult`: root mean square of the logarithm of the ratio of the two cells of a pair."""
+    spread: dict[str, NotNegative]
+    """By field of `CellResult`: root mean square of the logarithm of the ratio of a pair's two cells."""
 
     def covers(self, cells: Iterable[Conditions]) -> bool:
-        """Whether all of these cells ran under its conditions."""
+        """Whether it applies to all of these cells."""
         return all(self.is_of(cell.environment, cell.config.threads, cell.config.device) for cell in cells)
 
     def is_of(self, environment: Environment, threads: int, device: str) -> bool:
-        """Whether it says something of cells that run there: same machine, threads, device and PyTorch."""
+        """Whether it applies to cells that run there: same machine, threads, device and PyTorch."""
         same = ("cpu", "cores", "gpu", "torch")
         return (threads, device) == (self.threads, self.device) and all(
             getattr(environment, field) == getattr(self.environment, field) for field in same

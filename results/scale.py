@@ -1,4 +1,4 @@
-"""The file `scale.json`: a measured sweep over depth, batch, image size and data by `python -m bench.scale`."""
+"""A measured sweep over depth, batch size, image size and data (`python -m bench.scale`) on disk."""
 
 from __future__ import annotations
 
@@ -7,61 +7,63 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from results.conditions import Environment
-from results.lines import first_problem
-from results.record import SCHEMA_VERSION, Bytes, Record, Version
-from results.store import ResultsError, read_small, replace_file
+from results.conditions import (
+    SCHEMA_VERSION,
+    AtLeastOne,
+    AtLeastTwo,
+    Bytes,
+    Environment,
+    Record,
+    Spread,
+    Version,
+)
+from results.store import read_record, write_record
 
 SCALE_FILE = "scale.json"
 
 Axis = Literal["T", "batch_size", "side", "images"]
-"""What is varied: the number of blocks, the images of a batch, the pixels of an image's side, an epoch's images."""
-Precision = Literal["float32", "TF32", "bfloat16"]
+"""What varies: the number of blocks, the images of a batch, the pixels of an image's side, the images of an epoch."""
 AXES: tuple[Axis, ...] = ("T", "batch_size", "side", "images")
-_Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-_Some = Annotated[int, Field(ge=1)]
+Precision = Literal["float32", "TF32", "bfloat16"]
 
 
-class Timing(Record):
-    """Seconds of one call over rounds."""
+class Timing(Spread):
+    """Seconds of one call, over rounds."""
 
-    median: _Positive
-    iqr: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-    rounds: _Some
+    rounds: AtLeastOne
 
 
 class ScalePoint(Record):
-    """One training step (on the axis `images`: one epoch of training) of one method at one value of what is varied."""
+    """One training step (on the axis `images`: one epoch of training) of one method at one value of what varies."""
 
     axis: Axis
-    value: _Some
+    value: AtLeastOne
     method: str
     """As in `CellResult.method`."""
     seconds: Timing
-    images: _Some
-    """Training images that the call handles."""
-    flops: _Some | None
-    """Floating-point operations of the call in convolutions and matrix products, as PyTorch counts them; null: it could
-    not."""
+    images: AtLeastOne
+    """Training images per call."""
+    flops: AtLeastOne | None
+    """Floating-point operations of the call (convolutions, matrix products), by PyTorch's counter; null: it failed."""
     activation_bytes: Bytes
     """Held for backward at the peak of one step."""
     execution: str | None = None
 
 
 class Ceiling(Record):
-    """The product of two square matrices, timed in turn with the points."""
+    """The product of two square matrices, timed alternately with the points."""
 
     seconds: Timing
-    size: _Some
+    size: AtLeastOne
     """Rows and columns."""
     precision: Precision
-    """That of the convolutions of a step."""
+    """That of a step's convolutions."""
 
     @property
     def flops_per_second(self) -> float:
-        """What the machine does if it does nothing but multiply and add."""
+        """What the machine reaches when it only multiplies and adds."""
         return float(2 * self.size**3 / self.seconds.median)
 
 
@@ -72,18 +74,18 @@ class ScaleRecord(Record):
     created_at: str
     """UTC, ISO 8601."""
     command: str
-    threads: _Some
+    threads: AtLeastOne
     device: str
     amp: bool = False
     environment: Environment
     fixed: dict[Axis, int]
-    """The value of each axis while another is varied."""
-    channels: _Some
-    num_classes: Annotated[int, Field(ge=2)]
+    """The value of each axis while another varies."""
+    channels: AtLeastOne
+    num_classes: AtLeastTwo
     ceiling: Ceiling
     points: Annotated[list[ScalePoint], Field(min_length=1)]
     complete: bool
-    """Whether all requested points are there."""
+    """Whether it has all points that were asked for."""
 
     @property
     def methods(self) -> list[str]:
@@ -123,9 +125,8 @@ def write_scale(folder: Path, record: ScaleRecord) -> Path:
     Raises:
         ResultsError: it cannot be written.
     """
-    path = folder / SCALE_FILE
-    replace_file(path, record.model_dump_json(indent=2).encode())
-    return path
+    write_record(folder / SCALE_FILE, record)
+    return folder / SCALE_FILE
 
 
 def read_scale(folder: Path) -> ScaleRecord:
@@ -134,9 +135,4 @@ def read_scale(folder: Path) -> ScaleRecord:
     Raises:
         ResultsError: there is none, or it is damaged.
     """
-    path = folder / SCALE_FILE
-    content = read_small(path)
-    try:
-        return ScaleRecord.model_validate_json(content)
-    except ValidationError as error:
-        raise ResultsError(f"{path} is not a sweep by bench.scale: {first_problem(content, error)}") from None
+    return read_record(folder / SCALE_FILE, ScaleRecord, "is not a sweep by bench.scale")

@@ -14,8 +14,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from results.conditions import AugmentationRecord, CalibrationRecord, CellConfig, DataRecord, Environment, MachineRecord
-from results.record import SCHEMA_VERSION, Bytes, Count, Fraction, Record, Seconds, Version
+from results.conditions import (
+    SCHEMA_VERSION,
+    AtLeastOne,
+    AugmentationRecord,
+    Bytes,
+    CalibrationRecord,
+    CellConfig,
+    Count,
+    DataRecord,
+    Environment,
+    Fraction,
+    MachineRecord,
+    NotNegative,
+    Record,
+    Seconds,
+    Version,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -45,7 +60,7 @@ LauncherName = Literal["local", "slurm", "ray"]
 class BlockRecord(Record):
     """What one block has learned, on validation images; for a method in continuous time, one time of its network."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: AtLeastOne
     """Block t of a stack, from 1; otherwise the position in the list of times."""
     time: Fraction
     """When the block's input is: 0 is pure noise, 1 the end of inference. Block t of T has (t - 1) / T."""
@@ -54,9 +69,9 @@ class BlockRecord(Record):
     noise level. Late blocks see nearly the label itself."""
     image_accuracy: Fraction
     """The same with pure noise in place of the noised label: what the block reads from the image alone."""
-    denoising_error: Annotated[float, Field(ge=0.0)]
+    denoising_error: NotNegative
     """Mean |u_hat - u|^2 on its own task, divided by the mean |u|^2: 0 is perfect, 1 no better than answering zero."""
-    snr_weight: Annotated[float, Field(ge=0.0)] | None
+    snr_weight: NotNegative | None
     """Weight of the block's loss: SNR(t) - SNR(t-1), or SNR'(t) in continuous time; null where the loss has none."""
 
 
@@ -70,7 +85,7 @@ class StepRecord(Record):
 class DiagnosticsRecord(Record):
     """What the blocks do, looked at after an epoch on (at most a fixed number of) validation images."""
 
-    images: Annotated[int, Field(ge=1)]
+    images: AtLeastOne
     blocks: list[BlockRecord]
     """Empty for a method whose blocks have no task of their own."""
     trained_on_own_task: bool = True
@@ -84,7 +99,7 @@ class EpochRecord(Record):
     With `CellConfig.eval_every` above 1, the epochs between two evaluations have no record of their own.
     """
 
-    epoch: Annotated[int, Field(ge=1)]
+    epoch: AtLeastOne
     train_loss: float
     """Mean of the method's own training loss over this epoch's images. Not comparable between methods."""
     val_accuracy: Fraction
@@ -112,7 +127,7 @@ class CellResult(Record):
     error: str | None = None
     """One line on what went wrong; null when `status` is `ok`."""
     traceback: str | None = None
-    attempt: Annotated[int, Field(ge=1)] = 1
+    attempt: AtLeastOne = 1
     """Above 1 where the cell had failed before and was tried again (`--retries`)."""
     launcher: LauncherName = "local"
     """What started the cell's process (`--launcher`). Only `local` gives a cell a machine that is known beforehand."""
@@ -130,16 +145,16 @@ class CellResult(Record):
     """Sum over epochs of the training steps alone: evaluation, data preparation and warm-up are apart."""
     eval_seconds: Seconds | None = None
     data_seconds: Seconds | None = None
-    images_per_second: Annotated[float, Field(ge=0.0)] | None = None
+    images_per_second: NotNegative | None = None
     """Training images per training second."""
     seconds_to: dict[str, Seconds | None] = Field(default_factory=dict)
     """Training seconds until the *validation* accuracy first reached `0.90`, `0.95`, ...; null: never reached."""
     images_to: dict[str, Count | None] = Field(default_factory=dict)
     """Training images until then, each pass counted."""
-    train_flops_per_image: Annotated[float, Field(ge=0.0)] | None = None
+    train_flops_per_image: NotNegative | None = None
     """Floating-point operations of one training step on a full batch, by PyTorch's counter (matrix products and
     convolutions, a multiplication and an addition as two), divided by the batch's images."""
-    predict_flops_per_image: Annotated[float, Field(ge=0.0)] | None = None
+    predict_flops_per_image: NotNegative | None = None
     """The same for predicting the class of the batch's images."""
 
     peak_rss_bytes: Bytes | None = None
@@ -163,9 +178,9 @@ class CellResult(Record):
     gpu_process_bytes: Bytes | None = None
     """NVML: memory of the process on the card at the end of training, CUDA context included."""
 
-    cpu_joules: Annotated[float, Field(ge=0.0)] | None = None
+    cpu_joules: NotNegative | None = None
     """Energy of all CPU packages over `machine.seconds`, by RAPL; whatever else ran on them is in it."""
-    gpu_joules: Annotated[float, Field(ge=0.0)] | None = None
+    gpu_joules: NotNegative | None = None
     """Energy of the card over `machine.seconds`, by NVML."""
     gpu_joules_source: Literal["counter", "sampled power"] | None = None
     """The card's own energy counter, or, where it has none, its power, sampled and integrated."""
@@ -182,7 +197,7 @@ class CellResult(Record):
     execution: str | None = None
     """Which of several ways to compute the same the method took (`in_turn`, `together`, ...); null: it has one way."""
 
-    world_size: Annotated[int, Field(ge=1)] = 1
+    world_size: AtLeastOne = 1
     """Processes (ranks) that trained the cell. With several, `train_seconds` are those of each epoch's slowest rank,
     and resident, GPU and optimiser memory those of the rank that has most; probes are of a process by itself."""
     bytes_exchanged_training: Bytes = 0
@@ -231,7 +246,7 @@ class RunRecord(Record):
     """The command line that reproduces the run."""
     save_models: bool = False
     """Whether the trained models are kept, in `models/`."""
-    jobs: Annotated[int, Field(ge=1)] = 1
+    jobs: AtLeastOne = 1
     """Cells that ran side by side. With more than one, times are not those of a cell that has the machine to itself.
     With a launcher other than `local`: how many it was given at a time."""
     launcher: LauncherName = "local"

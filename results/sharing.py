@@ -1,4 +1,4 @@
-"""Whether the cells of a run had a machine to themselves: where not, their times are not to be compared."""
+"""Whether the cells of a run had a machine to themselves: if not, their times should not be compared."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from results.schema import CellResult, RunRecord
 
 ENGINES = {"slurm": "Slurm", "ray": "Ray"}
-"""What people call the launchers other than `local`."""
+"""Names of the launchers other than `local` in texts."""
 
 
 def sharing(record: RunRecord, cells: Iterable[CellResult]) -> str | None:
-    """How cells shared machines, as a clause; None where each had a machine that is known to itself."""
+    """How cells shared machines, as a clause; None if each had a known machine to itself."""
     if where := placed(cells):
         return where
     return f"cells ran {jobs_here(record)} at a time" if jobs_here(record) > 1 else None
 
 
 def jobs_here(record: RunRecord) -> int:
-    """How many of a run's cells one machine runs side by side: one where the run was another launcher's."""
+    """How many of a run's cells one machine runs side by side: 1 with launchers other than `local`."""
     return record.jobs if record.launcher == "local" else 1
 
 
 def placed(cells: Iterable[CellResult]) -> str | None:
-    """`cells ran where Slurm put them, on 3 machines`; None where no launcher chose machines."""
+    """`cells ran where Slurm put them, on 3 machines`; None if no launcher chose machines."""
     cells = list(cells)
     elsewhere = [cell for cell in cells if cell.launcher != "local"]
     if not elsewhere:

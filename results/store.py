@@ -1,43 +1,96 @@
 """Reading and writing a run's folder. Append-only: a finished cell is on disk before the next one starts.
 
 RUN/run.json      what the run set out to do (`RunRecord`), written once
-RUN/cells.jsonl   one finished cell a line (`CellResult` and a checksum), appended and flushed as each ends
+RUN/cells.jsonl   one finished cell per line, appended and flushed as each ends: a `CellResult` as a JSON object whose
+                  last member is a checksum of the rest
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from results.lines import MAX_LINE_BYTES, LineError, decode, encode, first_problem
-from results.record import Record
-from results.schema import SCHEMA_VERSION, CalibrationRecord, CellResult, RunRecord
+from results.conditions import Record, Version
+from results.schema import SCHEMA_VERSION, CellResult, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"
-_Kind = TypeVar("_Kind", bound=Record)
-_WHAT: dict[type[Record], str] = {RunRecord: "run record", CalibrationRecord: "calibration"}
+MAX_LINE_BYTES = 64 * 2**20
+"""Far more than any result takes. A longer line is not ours, and is not read into memory to find that out."""
+_FIRST_WITH_CHECKSUM = 3
+_CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}$')
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 class ResultsError(ValueError):
-    """A results folder or file that cannot be used; the message is one sentence for the user."""
+    """A results folder or file cannot be used; the message is one sentence for the user."""
+
+
+class LineError(ValueError):
+    """A line is not a result; the message says why in a few words."""
+
+
+def encode(result: CellResult) -> bytes:
+    """The line of a result, newline included.
+
+    The member `sha256` is the SHA-256 of the line's bytes without that member: of the object as it would be alone.
+    """
+    body = result.model_dump_json().encode()
+    return body[:-1] + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
+
+
+def decode(line: bytes) -> CellResult:
+    """The result of a line.
+
+    Raises:
+        LineError: it is cut short, was changed, is not ours, or is of another version.
+    """
+    line = line.strip()
+    found = _CHECKSUM.search(line)
+    body = line[: found.start()] + b"}" if found else line
+    try:
+        result = CellResult.model_validate_json(body)
+    except ValidationError as error:
+        raise LineError(_first_problem(body, error)) from None
+    if found is None and result.schema_version >= _FIRST_WITH_CHECKSUM:
+        raise LineError("it has no checksum")
+    if found is not None and hashlib.sha256(body).hexdigest().encode() != found[1]:
+        raise LineError("it does not match its checksum, so something changed it after it was written")
+    return result
+
+
+def _first_problem(text: bytes, error: ValidationError) -> str:
+    """Why a record did not validate, in a few words: its version if that is the reason."""
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError, RecursionError):
+        version = None
+    if isinstance(version, int) and version not in get_args(Version):
+        return f"it is of schema version {version}, and this program knows those up to {SCHEMA_VERSION}"
+    first: Any = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])[:80]
+    problem = " ".join(str(first["msg"]).split())[:200]
+    return f"{where}: {problem}" if where else problem
 
 
 def create_run(folder: Path, record: RunRecord) -> None:
     """Make a new run's folder and write its `run.json`.
 
     Raises:
-        ResultsError: the folder cannot be made, or already holds a run.
+        ResultsError: the folder already exists, or cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=False)
@@ -88,28 +141,32 @@ def read_run(folder: Path) -> RunRecord:
         raise ResultsError(f"{folder} cannot be looked into: {error.strerror or error}") from None
     if not is_there:
         raise ResultsError(f"{folder} is not a run: it has no {RUN_FILE}")
-    return read_record(folder / RUN_FILE, RunRecord)
+    return read_record(folder / RUN_FILE, RunRecord, "is not a valid run record")
 
 
-def read_record(path: Path, kind: type[_Kind]) -> _Kind:
-    """Read and validate a file that holds one record.
+def read_record(path: Path, kind: type[_Kind], wrong: str = "is not valid", advice: str = "") -> _Kind:
+    """Read and validate a small file that has one record.
+
+    Where the content is not valid, the error is: the path, `wrong`, the problem, `advice`.
 
     Raises:
         ResultsError: the file is absent, cannot be read, is damaged, or of another version.
     """
-    data = read_small(path)
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"cannot read {path}: {error}") from None
+        with path.open("rb") as file:
+            data = file.read(MAX_LINE_BYTES + 1)
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(data) > MAX_LINE_BYTES:
+        raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(data)
     except ValidationError as error:
-        raise ResultsError(f"{path} is not a valid {_WHAT[kind]}: {first_problem(text, error)}") from None
+        raise ResultsError(f"{path} {wrong}: {_first_problem(data, error)}{advice}") from None
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a file that holds one record; it is there whole or, as before, not at all.
+    """Write a file that has one record; it is replaced as a whole or not at all.
 
     Raises:
         ResultsError: it cannot be written.
@@ -134,9 +191,9 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def read_cells(folder: Path) -> list[CellResult]:
-    """Read every finished cell, in the order in which they ended; an empty list when none has.
+    """Read every finished cell, in the order in which they ended; an empty list if none has.
 
-    Where a cell was run again (a failure, then a success on resume), the last line counts.
+    If a cell was run again (a failure, then a success on resume), its last line counts.
 
     Raises:
         ResultsError: a line is cut short, was changed, is not ours, or is of another version.
@@ -164,7 +221,7 @@ def read_cells(folder: Path) -> list[CellResult]:
 def _result(line: bytes, where: str) -> CellResult:
     if len(line) > MAX_LINE_BYTES:
         raise ResultsError(
-            f"{where} is longer than {MAX_LINE_BYTES >> 20} MiB, so it is no result: delete that line and run with "
+            f"{where} is longer than {MAX_LINE_BYTES >> 20} MiB, so it is not a result: delete that line and run with "
             "--resume to redo its cell"
         )
     try:
@@ -176,33 +233,17 @@ def _result(line: bytes, where: str) -> CellResult:
         ) from None
 
 
-def read_small(path: Path) -> bytes:
-    """The content of a file that is small if it is ours.
-
-    Raises:
-        ResultsError: it cannot be read, or is too large to be one of ours.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_LINE_BYTES + 1)
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > MAX_LINE_BYTES:
-        raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
-    return data
-
-
 def to_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
-    """One row a cell, one column a top-level field (nested records stay as dicts and lists)."""
+    """One row per cell, one column per top-level field (nested records stay dicts and lists)."""
     import pandas as pd  # here: a worker writes results without it, and starts faster
 
     return pd.DataFrame([cell.model_dump() for cell in cells], columns=list(CellResult.model_fields))
 
 
 def to_epoch_frame(cells: Iterable[CellResult]) -> pd.DataFrame:
-    """One row an evaluated epoch of a cell: dataset, method, seed, the epoch's fields, and `elapsed_seconds`.
+    """One row per evaluated epoch of a cell: dataset, method, seed, the epoch's fields, and `elapsed_seconds`.
 
-    `elapsed_seconds` is the training time spent by the end of that epoch, evaluation not counted.
+    `elapsed_seconds` is the training time by the end of that epoch, without evaluation.
     """
     import pandas as pd
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.lines import encode
+from results.conditions import TuningRecord
 from results.schema import (
     BlockRecord,
     CalibrationRecord,
@@ -28,8 +28,7 @@ from results.schema import (
     RunRecord,
     StepRecord,
 )
-from results.store import CELLS_FILE, create_run
-from results.tuning import TuningRecord
+from results.store import CELLS_FILE, create_run, encode
 
 MIB = 2**20
 TARGETS = (0.90, 0.95, 0.97, 0.98, 0.99)

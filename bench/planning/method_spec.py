@@ -11,7 +11,7 @@ import methods
 from bench.errors import UserError
 from bench.planning.lists import split_list
 from methods.core.method import Method
-from results.tuning import TUNED
+from results.conditions import TUNED
 
 _ITEM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
 

@@ -17,9 +17,8 @@ from bench.planning.presets import OPTIMIZER, PAPER, PRESETS
 from bench.planning.tuned import SEARCHED, Winners
 from bench.training.ranks import share_of
 from methods.core.method import TaskShape
-from results.record import Augment
+from results.conditions import Augment, untuned
 from results.schema import CellConfig, PlannedCell
-from results.tuning import untuned
 
 _Name = TypeVar("_Name", int, str)
 _Item = TypeVar("_Item")

@@ -13,9 +13,9 @@ from bench.planning.method_spec import parse_methods, parse_settings
 from bench.planning.plan import resolve_device
 from bench.planning.presets import PAPER
 from bench.planning.tuned import Winners
+from results.conditions import untuned
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
-from results.tuning import untuned
 
 _OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
 

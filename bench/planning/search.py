@@ -24,8 +24,8 @@ from bench.planning.method_spec import MethodSpec
 from bench.planning.resume import differing_fields
 from bench.planning.tuned import SEARCHED
 from methods.core.options import Range
+from results.conditions import TuningRecord, Winner
 from results.schema import CellConfig, CellResult, PlannedCell
-from results.tuning import TuningRecord, Winner
 
 COMMON = {"lr": Range(1e-4, 1e-2, log=True), "weight_decay": Range(1e-6, 1e-1, log=True)}
 """Searched for every method (`SEARCHED`): a factor of 10 and more to both sides of the presets' values."""

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from bench import datasets
 from bench.errors import UserError
 from bench.planning.presets import DEFAULT_TUNED, NEWEST, WINNERS_KEY, TunedSource
+from results.conditions import Winner
 from results.schema import PlannedCell
-from results.tuning import Winner
 
 WINNERS_FILE = "tuned.toml"
 SEARCHED = ("lr", "weight_decay")

@@ -13,8 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.training.rng import Stream, seed_of
-from results.conditions import AugmentationRecord
-from results.record import Augment
+from results.conditions import Augment, AugmentationRecord
 
 _SHIFT = 8
 """An image is shifted by up to this part of its side."""

@@ -9,8 +9,8 @@ from reports.formats.prose import prose
 from reports.statistics.estimates import estimate, paired_differences
 from reports.statistics.measures import TEST_ACCURACY, VAL_ACCURACY, paired
 from reports.view import DatasetView, RunView
+from results.conditions import TuningRecord, untuned
 from results.schema import CellConfig
-from results.tuning import TuningRecord, untuned
 
 NOT_SEARCHED = "not searched"
 TEXT = """

@@ -12,8 +12,7 @@ from click.testing import CliRunner, Result
 
 from reports.build import build_report, main, newest_run
 from reports.figures.style import accuracy_limits, method_styles
-from results.lines import encode
-from results.store import CELLS_FILE, ResultsError
+from results.store import CELLS_FILE, ResultsError, encode
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, write_run
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 from reports.build import build_report
-from results.lines import encode
-from results.store import CELLS_FILE
+from results.store import CELLS_FILE, encode
 from tests.factories import PROFILES, make_cell, make_config, make_run, write_run
 
 METHODS = [*PROFILES, *(f"noprop[eta={k}]" for k in range(6))]

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.lines import MAX_LINE_BYTES, LineError, decode, encode
 from results.schema import CellResult
-from results.store import CELLS_FILE, RUN_FILE, ResultsError, read_cells, read_run
+from results.store import (
+    CELLS_FILE,
+    MAX_LINE_BYTES,
+    RUN_FILE,
+    LineError,
+    ResultsError,
+    decode,
+    encode,
+    read_cells,
+    read_run,
+)
 from tests.factories import make_cell
 from tests.results.conftest import contents
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.lines import encode
 from results.schema import SCHEMA_VERSION, CellResult, EpochRecord
 from results.store import (
     CELLS_FILE,
@@ -20,6 +19,7 @@ from results.store import (
     ResultsError,
     append_cell,
     create_run,
+    encode,
     read_cells,
     read_run,
     to_epoch_frame,

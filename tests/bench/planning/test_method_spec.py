@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import methods
 from bench.errors import UserError
 from bench.planning.method_spec import parse_methods, parse_settings
-from results.tuning import untuned
+from results.conditions import untuned
 
 NAMES = sorted(methods.available())
 

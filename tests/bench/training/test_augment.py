@@ -9,8 +9,7 @@ from torch import Generator, Tensor
 
 from bench.training.augment import Changes, augmentation, record_of
 from bench.training.loop import DeviceData, Part, batches, draw_order, train_epoch
-from results.conditions import AugmentationRecord
-from results.record import Augment
+from results.conditions import Augment, AugmentationRecord
 from tests.bench.stubs import Recorder, make_part, recorder
 
 CPU = torch.device("cpu")

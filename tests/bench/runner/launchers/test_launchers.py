@@ -13,9 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from results.lines import decode
 from results.schema import CellResult
-from results.store import CELLS_FILE, read_cells, read_run
+from results.store import CELLS_FILE, decode, read_cells, read_run
 from tests.bench.fake_slurm import FakeSlurm
 from tests.bench.harness import SMALL, Ended, Plugin, finish, wait_until
 
