@@ -9,12 +9,9 @@ At a few tens of steps the adjoint's gradient differs from the discrete solver's
 by much more for the shape of the schedule, whose gradients are small; both differences vanish with more steps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
@@ -50,16 +47,12 @@ class Adjoint(DenoisingFlow):
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy where the flow from z_0 ~ N(0, I) ends: one solve forward and, for its gradient, one back."""
         features = self.net.image_path(x)
-        z = torch.randn(len(y), self.embedding.dim, device=x.device)
-        return F.cross_entropy(self.head(self.follow(features, z)), y)
+        return F.cross_entropy(self.head(self.follow(features, self._start(features))), y)
 
     def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] = odeint_adjoint) -> Tensor:
-        """The end of the flow from z_0 = z, (batch, embedding_dim), with its gradient.
+        """The end of the flow from z_0 = z, (batch, embedding_dim), given the images' features, (batch, 256).
 
-        Args:
-            features: of the images, (batch, 256).
-            z: noise, (batch, embedding_dim).
-            solver: torchdiffeq's `odeint_adjoint`, or `odeint` for plain backpropagation through every step.
+        Its gradient is by `odeint_adjoint`, or, with `odeint`, by plain backpropagation through every step.
         """
         # The adjoint must give a gradient to everything the flow depends on: the output of the image path, but not its
         # parameters, which get theirs from there by plain backpropagation.

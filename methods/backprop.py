@@ -4,8 +4,6 @@ arXiv 2503.24322, section 4: z_t = (1 - w_t) z_{t-1} + w_t u_hat_t(z_{t-1}, x), 
 z_0 ~ N(0, I), and cross-entropy on the classifier of z_T, backpropagated through all blocks.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

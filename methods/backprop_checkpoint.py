@@ -3,8 +3,6 @@
 The same function, gradients and updates as `backprop`, for one more forward pass of each block.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,8 +32,7 @@ class BackpropCheckpoint(Backprop):
         # It needs an input that requires a gradient, which z_0 does not by itself.
         if t == 1:
             z = z.requires_grad_()
-        z_next: Tensor = checkpoint(self._recomputable_block, t, x, z, use_reentrant=True)
-        return z_next
+        return checkpoint(self._recomputable_block, t, x, z, use_reentrant=True)
 
     def _recomputable_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         """The block; its second pass (with gradients) must not count the batch in the running statistics again."""

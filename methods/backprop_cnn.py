@@ -1,7 +1,5 @@
 """What a practitioner would use instead of T blocks: one image path and a linear head, trained by cross-entropy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch
@@ -39,8 +37,7 @@ class BackpropCNN(EndToEnd):
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.image_path(x).relu())
-        return logits
+        return self.head(self.image_path(x).relu())
 
     def stack(self) -> Iterable[nn.Module]:
         """The image path."""

@@ -9,8 +9,6 @@ y_hat is the softmax of the logits, so e belongs to cross-entropy over classes, 
 source's networks on MNIST are fully connected, with tanh.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

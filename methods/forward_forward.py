@@ -11,8 +11,6 @@ the layer before (section 2.1). The predicted class is the label with the greate
 the first (section 3.3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -22,7 +20,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
-from methods.core.options import Options, Range
+from methods.core.options import Options, Positive, Range
 from methods.core.registry import register
 from methods.networks.backbone import ImagePath
 from methods.networks.layers import Dropout
@@ -37,19 +35,15 @@ _EPSILON = 1e-8
 class ForwardForwardOptions(Options):
     """Options of the forward-forward algorithm."""
 
-    theta: float = 0.4
+    theta: Positive = 0.4
     """The threshold on goodness."""
-    sharpness: float = 512.0
+    sharpness: Positive = 512.0
     """Factor of goodness above the threshold in the logistic function. The paper's sum over units is a mean times their
     number, which is from 128 to 8,192 here and would make the function a step in the larger layers."""
     negatives: Literal["uniform", "hard"] = "uniform"
     """How the wrong label of an image is drawn. uniform: all equally likely; hard: in proportion to the probability
     that the network gives it, at the price of a prediction per step (the paper's section 3.3 uses one pass with a
     neutral label instead)."""
-
-    def __post_init__(self) -> None:
-        self.require_positive("theta")
-        self.require_positive("sharpness")
 
 
 @register("forward-forward")

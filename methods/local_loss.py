@@ -11,19 +11,17 @@ squares, is in the authors' code, and matters for the balance of the two.)
 The head is trained by cross-entropy on the last hidden layer's output, with no gradient into that layer.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.core.method import TaskShape
-from methods.core.options import Options, Range
+from methods.core.options import BetweenZeroAndOne, Options, Range, count_to
 from methods.core.registry import register
 from methods.networks.backbone import MAX_DIM
 from methods.networks.layers import Conv2d
@@ -39,15 +37,11 @@ class LocalLossOptions(Options):
 
     loss: Literal["predsim", "pred", "sim"] = "predsim"
     """Losses of a hidden layer: both, the classifier's alone (pred), or similarity matching alone (sim)."""
-    beta: float = 0.99
-    """Weight of similarity matching in `predsim` (0.99 is the paper's value)."""
-    classifier_dim: int = 1024
+    beta: BetweenZeroAndOne = 0.99
+    """Weight of similarity matching in `predsim` (0.99 is the paper's value); loss=pred and loss=sim are its ends."""
+    classifier_dim: Annotated[int, count_to(MAX_DIM)] = 1024
     """Most inputs of a classifier: a convolution's output is averaged over positions down to this, or to one position
     (1,024 in the authors' code for MNIST)."""
-
-    def __post_init__(self) -> None:
-        self.require(0 < self.beta < 1, "beta", "between 0 and 1; loss=pred and loss=sim have one of the two losses")
-        self.require_count("classifier_dim", MAX_DIM)
 
 
 class LocalLoss(nn.Module):
@@ -123,9 +117,8 @@ class LocalLossCNN(LayerwiseCNN):
 def similarities(features: Tensor) -> Tensor:
     """Adjusted cosine similarity of every pair of images, (batch, batch), in [-1, 1].
 
-    Args:
-        features: (batch, features), or (batch, channels, height, width), whose standard deviations over positions are
-            compared (or, if there is only one position, its values).
+    From (batch, features), or from (batch, channels, height, width), whose standard deviations over positions are
+    compared (or, if there is only one position, its values).
     """
     with torch.autocast(features.device.type, enabled=False):  # near 1, bfloat16 has two digits
         values = features.to(torch.promote_types(features.dtype, torch.float32))

@@ -6,8 +6,6 @@ cross-entropy classifies the end z_T of that chain, so it trains every block, wh
 (and a learned W_embed). A gap between the two methods may come from any of the three.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -4,8 +4,6 @@ The limit of infinitely many blocks that share one network, which is told the ti
 time, with its label's embedding noised to that time: nothing is unrolled. The noise schedule is learned too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.core.options import Range
+from methods.core.options import Positive, Range
 from methods.core.registry import register
 from methods.networks import learned_schedule
 from methods.networks.continuous import PAPER, spread_times
@@ -25,12 +23,8 @@ from methods.networks.denoiser import DenoisingFlow, DenoisingOptions
 class NoPropCTOptions(DenoisingOptions):
     """Options of NoProp in continuous time."""
 
-    eta: float = 1.0
+    eta: Positive = 1.0
     """Weight of the denoising loss against the other two terms (table 3: 1)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("eta")
 
 
 @register("noprop-ct")
@@ -42,10 +36,7 @@ class NoPropCT(DenoisingFlow):
     credit = "gradients inside a block"
     Options = NoPropCTOptions
     paper = PAPER
-    search_space: ClassVar[Mapping[str, Range]] = {
-        "eta": Range(0.01, 10.0, log=True),
-        "alpha_bar_max": Range(0.7, 0.99),
-    }
+    search_space: ClassVar[Mapping[str, Range]] = {"eta": Range(0.01, 10, log=True), "alpha_bar_max": Range(0.7, 0.99)}
     options: NoPropCTOptions
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
@@ -64,5 +55,4 @@ class NoPropCT(DenoisingFlow):
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
         kl = learned_schedule.kl_to_standard_normal(u, first).mean()
         z_1 = learned_schedule.noised(u, last.expand(len(y)), torch.randn_like(u))
-        loss: Tensor = denoising + kl + F.cross_entropy(self.head(z_1), y)
-        return loss
+        return denoising + kl + F.cross_entropy(self.head(z_1), y)

@@ -6,8 +6,6 @@ forward or backward, and no gradient crosses from one into another. At inference
 pure noise.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,24 +44,17 @@ class NoPropDTOptions(NoPropOptions):
             self.require_independent_blocks("execution=low_memory trains blocks apart, which takes")
 
     def require_independent_blocks(self, why: str) -> None:
-        """Refuse options with which blocks are not independent.
-
-        Args:
-            why: the beginning of a sentence that ends with the option that is needed.
+        """Refuse options with which blocks are not independent; `why` goes before the option that is needed.
 
         Raises:
             MethodError: gradients of several blocks meet in a learned embedding, or the last block's reach the head.
         """
-        if self.embedding != "onehot":
-            raise MethodError(
-                f"option embedding={self.embedding!r} is not accepted: {why} embedding=onehot, since all blocks' "
-                "gradients meet in a learned one"
-            )
-        if self.classifier_input != "sample":
-            raise MethodError(
-                f"option classifier_input={self.classifier_input!r} is not accepted: {why} classifier_input=sample, "
-                "since otherwise the last block trains the classifier"
-            )
+        for name, needed, reason in (
+            ("embedding", "onehot", "all blocks' gradients meet in a learned one"),
+            ("classifier_input", "sample", "otherwise the last block trains the classifier"),
+        ):
+            if (given := getattr(self, name)) != needed:
+                raise MethodError(f"option {name}={given!r} is not accepted: {why} {name}={needed}, since {reason}")
 
 
 def execution_on(device: torch.device) -> Execution:

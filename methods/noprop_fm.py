@@ -4,8 +4,6 @@ z_t = (1 - t) z_0 + t z_1 is the straight path from noise z_0 ~ N(0, I) to the l
 learns its velocity z_1 - z_0 from the image, z_t and t. Inference follows the learned velocity from noise.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -54,8 +52,7 @@ class NoPropFM(FlowMethod):
 
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """The network's output."""
-        velocity: Tensor = self.net(features, z, t)
-        return velocity
+        return self.net(features, z, t)
 
     def _probe(self, time: float) -> Probe:
         """The end point that the velocity points at from one time."""

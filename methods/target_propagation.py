@@ -14,8 +14,6 @@ passes from a layer or an inverse into another. In the source the noise is Gauss
 part of what g_k reconstructs; here it is the dropout of layer k's input, and g_k reconstructs h_{k-1} without it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
@@ -48,8 +46,7 @@ class Inverse(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(batch, *given) to (batch, *wanted)."""
-        inverse: Tensor = self._map(h)
-        return inverse
+        return self._map(h)
 
 
 @register("difference-target-propagation", aliases=("dtp",))

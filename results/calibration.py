@@ -3,8 +3,6 @@
 RUN/calibration.json      `CalibrationRecord`, written when a run whose purpose is calibration ends
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Here, too, is what every record on disk is made of: the schema's version, the base class and the kinds of numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Protocol
 

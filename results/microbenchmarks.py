@@ -4,8 +4,6 @@ Ours in it are `machine_info` (`Machine`) and each benchmark's `extra_info` (`Me
 needed is read, since the format is another project's.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 

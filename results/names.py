@@ -1,7 +1,5 @@
 """Names that go into file names."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

@@ -1,7 +1,5 @@
 """A measured sweep over depth, batch size, image size and data (`python -m bench.scale`) on disk."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from statistics import linear_regression

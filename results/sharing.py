@@ -1,7 +1,5 @@
 """Whether the cells of a run had a machine to themselves: if not, their times should not be compared."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from results.schema import CellResult, RunRecord

@@ -1,7 +1,5 @@
 """Training all parameters with one optimiser."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator
 

@@ -11,8 +11,6 @@ method.diagnose(batches, generator)           optional: what each block has lear
 method.state_dict()                           from torch.nn.Module
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +32,7 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class TaskShape:
-    """What a method needs to know about a data set to build its network."""
+    """What a method needs to know about a data set."""
 
     channels: int
     height: int
@@ -151,31 +149,23 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
-        """Class logits, (batch, num_classes), in evaluation mode and without gradients.
+        """Class logits, (batch, num_classes), for images as in `train_step`, in evaluation mode and without gradients.
 
-        Args:
-            x: images, as in `train_step`.
-            generator: the only source of randomness to use, so that evaluation never disturbs training.
+        The generator is the only source of randomness to use, so that evaluation never disturbs training.
         """
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis | None:
         """What each block has learned and how inference arrives at the class, in evaluation mode; None: unsupported.
 
-        Args:
-            batches: images and labels that were not trained on.
-            generator: the only source of randomness to use.
+        The batches were not trained on; the generator is the only source of randomness to use.
         """
         return None
 
     def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
-        """From now on train only this process's share of the independent parts, without any communication.
+        """From now on train only this process's share (rank, from 0) of the independent parts, without communication.
 
         Every process trains what the parts share, identically to the bit. May be called before `set_up`. The losses of
         the processes add up to the method's.
-
-        Args:
-            ranks: number of processes.
-            rank: this process, from 0.
 
         Returns:
             For each process the modules that only it trains; None, with nothing changed, if there are no such parts.

@@ -1,17 +1,14 @@
 """Options of a method: a frozen dataclass, filled from text or values, that refuses a mistake in one sentence."""
 
-from __future__ import annotations
-
 import dataclasses
-import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from methods.core.errors import MethodError
+from methods.core.errors import MethodError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,34 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Check:
+    """In an option's type, `Annotated[float, Check(...)]`: which values to accept, and what to say of others."""
+
+    accepts: Callable[[Any], bool]
+    must_be: str
+
+
+def count_to(largest: int) -> Check:
+    """Whole numbers from 1 to `largest`."""
+    return Check(lambda value: 1 <= value <= largest, f"a whole number from 1 to {largest:,}")
+
+
+Positive = Annotated[float, Check(lambda value: 0 < value < math.inf, "a finite number above 0")]
+BetweenZeroAndOne = Annotated[float, Check(lambda value: 0 < value < 1, "between 0 and 1")]
+
+
+@dataclass(frozen=True)
 class Options:
-    """Base of every method's options. Field types may be int, float, bool, str, a Literal, or any of these | None."""
+    """Base of every method's options. Field types may be int, float, bool, str, a Literal, or any of these | None.
+
+    `Annotated` with a `Check` restricts values further; a subclass checks combinations in `__post_init__`.
+    """
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
+            for check in getattr(hint, "__metadata__", ()):
+                value = getattr(self, name)
+                self.require(value is None or check.accepts(value), name, check.must_be)
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:
@@ -51,10 +74,8 @@ class Options:
         converted: dict[str, Any] = {}
         for key, value in values.items():
             if key not in known:
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
                 accepted = f"the options are {', '.join(known)}" if known else "this method has no options"
-                raise MethodError(f"unknown option {key!r}{hint}: {accepted}")
+                raise MethodError(f"unknown option {key!r}{did_you_mean(key, known)}: {accepted}")
             converted[key] = _convert(key, value, hints[key])
         return cls(**converted)
 
@@ -70,14 +91,6 @@ class Options:
         """
         if not condition:
             raise _refusal(name, getattr(self, name), accepted)
-
-    def require_count(self, name: str, largest: int) -> None:
-        """Refuse the value of option `name` unless it is a whole number from 1 to `largest`."""
-        self.require(1 <= getattr(self, name) <= largest, name, f"a whole number from 1 to {largest:,}")
-
-    def require_positive(self, name: str) -> None:
-        """Refuse the value of option `name` unless it is a finite number above 0."""
-        self.require(0 < getattr(self, name) < math.inf, name, "a finite number above 0")
 
 
 def _convert(name: str, value: object, hint: Any) -> Any:

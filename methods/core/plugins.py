@@ -13,12 +13,9 @@ if TYPE_CHECKING:
 
 
 def load_all(package: str, group: str, warning: Callable[[EntryPoint, BaseException], str]) -> None:
-    """Import every module that registers something: ours first, so that no plug-in takes their names.
+    """Import the package's modules (not its subpackages), then the group's entry points, which cannot take our names.
 
-    Args:
-        package: its modules are imported, its subpackages are not.
-        group: of the entry points.
-        warning: the text for one that fails to load. Whatever it raises, the rest must work.
+    An entry point that fails to load, whatever it raises, costs only the warning with the given text.
     """
     from importlib.metadata import entry_points  # here, since `--help` need not wait for it
 

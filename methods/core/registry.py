@@ -6,11 +6,10 @@ entry-point group `noprop_bench.methods`: an entry point names a module whose im
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from methods.core.errors import MethodError
+from methods.core.errors import MethodError, did_you_mean
 from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ def get(name: str) -> type[Method]:
     _discover()
     canonical = _aliases.get(name, name)
     if canonical not in _methods:
-        close = difflib.get_close_matches(name, [*_methods, *_aliases], n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = did_you_mean(name, [*_methods, *_aliases])
         raise MethodError(f"unknown method {name!r}{hint}: the methods are {', '.join(sorted(_methods))}")
     return _methods[canonical]
 

@@ -1,7 +1,5 @@
 """The training images, for methods that start from them, and prototypes among them (arXiv 2503.24322, section 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 
@@ -16,12 +14,7 @@ class TrainingImages:
     """The training images. What is computed from them is computed once, and only if a method asks for it."""
 
     def __init__(self, load: Callable[[], tuple[Tensor, Tensor]], num_classes: int) -> None:
-        """Remember how to load the images.
-
-        Args:
-            load: returns images as in `Method.train_step`, (N, channels, height, width), and labels, (N,).
-            num_classes: labels are 0 .. num_classes - 1.
-        """
+        """Take a function that returns images as in `Method.train_step`, and labels, 0 .. num_classes - 1."""
         self._load = load
         self._num_classes = num_classes
 
@@ -35,14 +28,8 @@ class TrainingImages:
 def prototypes(x: Tensor, y: Tensor, num_classes: int) -> Tensor:
     """For each class, the image with the smallest median Euclidean distance to the others of its class.
 
-    Args:
-        x: flattened images, (N, dim).
-        y: labels, (N,).
-        num_classes: each of 0 .. num_classes - 1 must occur.
-
-    Returns:
-        (num_classes, dim), rows of x. The median of an even number of distances is the lower middle one; among equal
-        medians the first image wins. The only image of a class is its prototype.
+    From flattened images, (N, dim), and labels, (N,), to (num_classes, dim). The median of an even number of distances
+    is the lower middle one; among equal medians the first image wins. A class's only image is its prototype.
 
     Raises:
         ValueError: a class has no image.

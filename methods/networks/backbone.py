@@ -3,17 +3,15 @@
 After figure 6 and section 4 of arXiv 2503.24322. Nothing here knows how it is trained.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
-from methods.core.options import Options
+from methods.core.options import Options, count_to
 from methods.networks.embedding import ClassEmbedding, EmbeddingKind
 from methods.networks.layers import BatchNorm1d, Conv2d, Dropout
 
@@ -35,15 +33,10 @@ class EmbeddingOptions(Options):
     """Options of every method that denoises class embeddings, so that matched methods take the same ones."""
 
     embedding: EmbeddingKind = "onehot"
-    embedding_dim: int | None = None
+    embedding_dim: Annotated[int | None, count_to(MAX_DIM)] = None
     """Length of a class embedding; none: the number of classes for onehot, 20 for learned, the pixels for prototype."""
-    samples: int = 1
+    samples: Annotated[int, count_to(MAX_SAMPLES)] = 1
     """Draws of noise whose predicted probabilities are averaged."""
-
-    def __post_init__(self) -> None:
-        if self.embedding_dim is not None:
-            self.require_count("embedding_dim", MAX_DIM)
-        self.require_count("samples", MAX_SAMPLES)
 
 
 class ImagePath(nn.Module):
@@ -75,8 +68,7 @@ class ImagePath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images to features, (batch, 256)."""
         pooled = self.convolutions(x).mean(dim=(2, 3))  # (batch, 128)
-        features: Tensor = self.norm(self.linear(pooled))
-        return features
+        return self.norm(self.linear(pooled))
 
 
 def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
@@ -100,8 +92,8 @@ class LabelPath(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Noisy embedding to features, (batch, 256)."""
-        first: Tensor = self.first(z)
-        return first + self.third(self.second(first))  # type: ignore[no-any-return]
+        first = self.first(z)
+        return first + self.third(self.second(first))
 
 
 class LabelImagePath(nn.Module):
@@ -114,8 +106,7 @@ class LabelImagePath(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Noisy embedding, (batch, channels * height * width), to features, (batch, 256)."""
-        features: Tensor = self.path(z.view(-1, *self.size))  # the convolution's weights put it into their layout
-        return features
+        return self.path(z.view(-1, *self.size))  # the convolution's weights put it into their layout
 
 
 def label_path(shape: TaskShape, embedding: ClassEmbedding, *, batch_norm: bool = True) -> nn.Module:
@@ -145,10 +136,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
         """u_hat = decoder(p @ W_embed), (batch, embedding_dim), where p is the softmax over classes of the fusion.
 
-        Args:
-            x: images, (batch, channels, height, width).
-            z: noisy embeddings, (batch, embedding_dim).
-            weight: W_embed, (num_classes, embedding_dim).
+        From images, noisy embeddings z, (batch, embedding_dim), and W_embed, (num_classes, embedding_dim).
         """
         return self.denoise(self.image_path(x), z, weight)
 

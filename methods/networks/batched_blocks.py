@@ -5,8 +5,6 @@ The blocks share nothing, so the sum of their losses has each block's own gradie
 what backward needs is held for all blocks at once.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 
@@ -40,17 +38,13 @@ class BatchedBlocks:
         return list(self._parameters.values())
 
     def __call__(self, x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
-        """The blocks' estimates, (blocks, batch, embedding_dim).
+        """The blocks' estimates, (blocks, batch, embedding_dim), from the images and W_embed, which all blocks get.
 
-        Args:
-            x: images, (batch, channels, height, width), the same for all.
-            z: each block's own, (blocks, batch, embedding_dim).
-            weight: W_embed, (num_classes, embedding_dim).
+        Each block has its own z: (blocks, batch, embedding_dim).
         """
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], z: Tensor) -> Tensor:
-            estimate: Tensor = functional_call(self._structure, (parameters, buffers), (x, z, weight))
-            return estimate
+            return functional_call(self._structure, (parameters, buffers), (x, z, weight))
 
         self._structure.train(self._blocks[0].training)
         run: Callable[..., Tensor] = torch.vmap(one, randomness="different")

@@ -1,15 +1,15 @@
 """The stack of T blocks, and the base of every method on it: initialisation, inference and diagnosis."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Generator, Tensor, nn
 
 from methods.core.method import Batches, Diagnosis, Method, TaskShape
+from methods.core.options import count_to
 from methods.core.training_images import TrainingImages
 from methods.networks.backbone import MAX_BLOCKS, Block, Decoder, EmbeddingOptions
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier
@@ -20,15 +20,11 @@ from methods.networks.inference import Probe, average_predictions, diagnose
 class StackOptions(EmbeddingOptions):
     """Options of every method that uses the stack of blocks."""
 
-    T: int = 10
+    T: Annotated[int, count_to(MAX_BLOCKS)] = 10
     """Number of blocks (table 3)."""
     decoder: Decoder = "none"
     """none: the estimate is p @ W_embed; tanh or relu: a linear layer and that function follow, for embeddings inside
     (-1, 1) or above 0."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_count("T", MAX_BLOCKS)
 
 
 class BlockStack(nn.Module):
@@ -48,8 +44,7 @@ class BlockStack(nn.Module):
 
     def estimate(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         """Block t's estimate u_hat_t(z_{t-1}, x), t = 1..T, (batch, embedding_dim)."""
-        estimate: Tensor = self._block(t)(x, z, self.embedding.weight)
-        return estimate
+        return self._block(t)(x, z, self.embedding.weight)
 
     def image_features(self, x: Tensor) -> list[Tensor]:
         """Each block's features of the images: T tensors, (batch, 256)."""
@@ -92,8 +87,7 @@ class StackMethod(Method):
 
         def draw() -> Tensor:
             *_, z = self._chain(features, generator)
-            logits: Tensor = self.net.head(z)
-            return logits
+            return self.net.head(z)
 
         return average_predictions(draw, self.options.samples)
 

@@ -4,14 +4,12 @@ After section 4 of arXiv 2503.24322: the block of the discrete-time stack with a
 batch norm, used at every t in [0, 1].
 """
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -19,6 +17,7 @@ from torchdiffeq import odeint
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import Batches, Diagnosis, PaperSettings, TaskShape
+from methods.core.options import count_to
 from methods.core.training_images import TrainingImages
 from methods.networks.backbone import HIDDEN, EmbeddingOptions, ImagePath, dense, label_path
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, nearest
@@ -44,14 +43,10 @@ Field = Callable[[Tensor, Tensor], Tensor]
 class ContinuousOptions(EmbeddingOptions):
     """Options of every method in continuous time."""
 
-    steps: int = 10
+    steps: Annotated[int, count_to(MAX_STEPS)] = 10
     """Steps of the solver from t = 0 to t = 1 (table 3: 1,000)."""
     solver: Literal["euler", "heun"] = "heun"
     """euler: one evaluation of the network per step; heun: two, second order. Not in the paper."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_count("steps", MAX_STEPS)
 
 
 class TimePath(nn.Module):
@@ -71,8 +66,7 @@ class TimePath(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """Times, (batch,) or a scalar, to features, (batch, 256) or (256,)."""
         angle = t.unsqueeze(-1) * self.frequencies
-        features: Tensor = self.layers(torch.cat([angle.sin(), angle.cos()], dim=-1))
-        return features
+        return self.layers(torch.cat([angle.sin(), angle.cos()], dim=-1))
 
 
 class ContinuousNet(nn.Module):
@@ -88,17 +82,13 @@ class ContinuousNet(nn.Module):
         )
 
     def forward(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
-        """The output of the last linear layer, (batch, outputs).
+        """(batch, outputs) from the image path's features, noisy embeddings z, and times t in [0, 1].
 
-        Args:
-            features: `image_path` of the images, (batch, 256).
-            z: noisy embeddings, (batch, embedding_dim).
-            t: times in [0, 1], (batch,), or one for all, a scalar.
+        Features are (batch, 256), z is (batch, embedding_dim), t is (batch,), or a scalar for all.
         """
         time = self.time_path(t).expand(len(z), -1)
         fused = torch.cat([features, self.label_path(z), time], dim=1)  # (batch, 768)
-        output: Tensor = self.fusion(fused)
-        return output
+        return self.fusion(fused)
 
 
 class FlowMethod(EndToEnd):
@@ -115,13 +105,7 @@ class FlowMethod(EndToEnd):
 
     @abstractmethod
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """dz/dt of inference, (batch, embedding_dim).
-
-        Args:
-            features: `net.image_path` of the images, (batch, 256).
-            t: the time, a scalar.
-            z: (batch, embedding_dim).
-        """
+        """dz/dt of inference at a scalar time t, from the image path's features and z, (batch, embedding_dim)."""
 
     @abstractmethod
     def _probe(self, time: float) -> Probe:
@@ -150,8 +134,7 @@ class FlowMethod(EndToEnd):
 
     def _classify(self, z: Tensor) -> Tensor:
         """Logits of z_1, (batch, num_classes)."""
-        logits: Tensor = nearest(z, self.embedding.weight) if self.head is None else self.head(z)
-        return logits
+        return nearest(z, self.embedding.weight) if self.head is None else self.head(z)
 
     @torch.no_grad()
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
@@ -180,20 +163,11 @@ def spread_times(count: int, device: torch.device) -> Tensor:
 
 
 def solve(
-    field: Field,
-    z: Tensor,
-    options: ContinuousOptions,
-    solver: Callable[..., Tensor] = odeint,
-    **arguments: Any,
+    field: Field, z: Tensor, options: ContinuousOptions, solver: Callable[..., Tensor] = odeint, **arguments: Any
 ) -> Tensor:
-    """Where dz/dt = field(t, z) leads from t = 0 to t = 1 in equal steps, (batch, embedding_dim); keeps nothing else.
+    """Where dz/dt = field(t, z) leads from z, (batch, embedding_dim), from t = 0 to t = 1 in equal steps.
 
-    Args:
-        field: velocity of z at a scalar time.
-        z: the start, (batch, embedding_dim).
-        options: solver and number of steps.
-        solver: torchdiffeq's `odeint` or `odeint_adjoint`.
-        arguments: passed on to it.
+    The solver is torchdiffeq's `odeint` or `odeint_adjoint`, which gets the further arguments.
     """
     # The grid itself rather than a step size, with which rounding can add a step. The adjoint goes back from 1 to 0.
     steps = {"grid_constructor": lambda field, z, t: _grid(options, t)}

@@ -1,7 +1,5 @@
 """Shared by `noprop-ct` and `adjoint`: a network that estimates the clean embedding, and a learned noise schedule."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
+from methods.core.options import BetweenZeroAndOne
 from methods.networks import learned_schedule
 from methods.networks.continuous import ContinuousNet, ContinuousOptions, FlowMethod
 from methods.networks.embedding import EmbeddingClassifier
@@ -19,7 +18,7 @@ from methods.networks.inference import Probe
 class DenoisingOptions(ContinuousOptions):
     """Options of a method whose network estimates the clean embedding, and whose noise schedule is learned."""
 
-    alpha_bar_min: float = 0.001
+    alpha_bar_min: BetweenZeroAndOne = 0.001
     """alpha_bar at t = 0 when training starts; learned from there. Not in the paper."""
     alpha_bar_max: float = 0.99
     """alpha_bar at t = 1 when training starts; learned from there. Not in the paper. At 0.99 the remaining noise is a
@@ -28,7 +27,6 @@ class DenoisingOptions(ContinuousOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
         self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 
 

@@ -3,8 +3,6 @@
 Shared by `noprop` and its control `noprop-attached`, which train the blocks in different ways.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
-from methods.core.options import Range
+from methods.core.options import BetweenZeroAndOne, Positive, Range
 from methods.networks.backbone import PAPER
 from methods.networks.block_stack import StackMethod, StackOptions
 from methods.networks.inference import Probe
@@ -27,7 +25,7 @@ Sampler = Literal["ancestral", "mean", "replace"]
 class NoPropOptions(StackOptions):
     """Options of denoising in discrete time; `StackOptions` has those of all methods on the same stack."""
 
-    eta: float = 0.1
+    eta: Positive = 0.1
     """Weight of the denoising losses against the other two terms (equation 8; 0.1 is table 3's value)."""
     sampler: Sampler = "ancestral"
     """ancestral: z_t = a u_hat + b z + sqrt(c) noise, as in the paper; mean: the same without noise; replace: z_t =
@@ -38,15 +36,13 @@ class NoPropOptions(StackOptions):
     the end of its sampled chain, and either way the term reaches every block."""
     schedule: Literal["cosine", "linear"] = "cosine"
     """How alpha_bar goes from one end to the other (the paper's: cosine)."""
-    alpha_bar_min: float = 0.001
+    alpha_bar_min: BetweenZeroAndOne = 0.001
     """alpha_bar_0. Not in the paper."""
     alpha_bar_max: float = 0.999
     """alpha_bar_T. Not in the paper. It sets the scale of the loss: the weights sum to SNR(T) - SNR(0)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive("eta")
-        self.require(0 < self.alpha_bar_min < 1, "alpha_bar_min", "between 0 and 1")
         self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
 
 
@@ -54,10 +50,7 @@ class DenoisingStack(StackMethod):
     """Base of the two."""
 
     paper = PAPER
-    search_space: ClassVar[Mapping[str, Range]] = {
-        "eta": Range(0.01, 10.0, log=True),
-        "alpha_bar_max": Range(0.8, 0.999),
-    }
+    search_space: ClassVar[Mapping[str, Range]] = {"eta": Range(0.01, 10, log=True), "alpha_bar_max": Range(0.8, 0.999)}
     options: NoPropOptions
 
     def __init__(self, shape: TaskShape, options: NoPropOptions) -> None:

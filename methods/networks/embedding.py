@@ -1,7 +1,5 @@
 """Class embeddings W_embed (arXiv 2503.24322, section 4): what blocks learn to denoise, the basis of their output."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

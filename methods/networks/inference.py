@@ -4,8 +4,6 @@ A diagnosis takes no part in training or in choosing anything. It needs labels, 
 true label's embedding; that is why it is apart from `Method.predict`, which never sees one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,12 +16,7 @@ from methods.networks.embedding import nearest
 
 
 def average_predictions(draw: Callable[[], Tensor], samples: int) -> Tensor:
-    """Log of the mean class probabilities over several draws; the logits themselves for a single one.
-
-    Args:
-        draw: returns the logits of one draw of noise, (batch, num_classes).
-        samples: number of draws.
-    """
+    """Log of the mean class probabilities, (batch, num_classes), over draws of noise; the logits of a single draw."""
     if samples == 1:
         return draw()
     log_probabilities = torch.stack([draw().log_softmax(dim=1) for _ in range(samples)])
@@ -56,7 +49,7 @@ def diagnose(
     Args:
         batches: images and labels.
         embeddings: W_embed, (num_classes, embedding_dim). An estimate's class is that of the nearest row.
-        image_features: computes from images what does not change with the noise; passed to probes and chain.
+        image_features: computes from images what does not change with the noise, for probes and chain.
         probes: one per block; may be empty.
         chain: yields (time, logits) from the start of inference to its end.
         generator: of all noise.
@@ -85,13 +78,7 @@ def diagnose(
     return Diagnosis(
         images=images,
         blocks=tuple(
-            BlockDiagnosis(
-                time=probe.time,
-                own_accuracy=own[k] / images,
-                image_accuracy=alone[k] / images,
-                denoising_error=error[k] / squared_norm,
-                snr_weight=probe.snr_weight,
-            )
+            BlockDiagnosis(probe.time, own[k] / images, alone[k] / images, error[k] / squared_norm, probe.snr_weight)
             for k, probe in enumerate(probes)
         ),
         steps=tuple((time, correct / images) for time, correct in steps.items()),

@@ -1,7 +1,5 @@
 """PyTorch layers, computed in a way that is cheaper on a CPU or correct in mixed precision: the same functions."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -19,8 +17,7 @@ class Conv2d(nn.Conv2d):
             return super().forward(x)
         dtype = torch.get_autocast_dtype(kind)
         bias = None if self.bias is None else self.bias.to(dtype)
-        result: Tensor = self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
-        return result
+        return self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
 
 
 class Dropout(nn.Dropout):

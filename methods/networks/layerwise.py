@@ -4,8 +4,6 @@ Such a method is a list of losses, one or more per layer, whose graphs have noth
 one after another, and each frees what it holds before the next layer computes, unless the method itself keeps it.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
@@ -88,8 +86,7 @@ class LayerwiseCNN(LocalLosses):
         h = x
         for layer in self.layers:
             h = layer(h)
-        logits: Tensor = self.head(h)
-        return logits
+        return self.head(h)
 
 
 def cut(path: ImagePath) -> list[Layer]:
@@ -103,8 +100,7 @@ def cut(path: ImagePath) -> list[Layer]:
     dropout = modules[cuts[-1]]
 
     def last(h: Tensor) -> Tensor:
-        features: Tensor = path.norm(path.linear(dropout(h).mean(dim=(2, 3))))
-        return features.relu()
+        return path.norm(path.linear(dropout(h).mean(dim=(2, 3)))).relu()
 
     return [*(nn.Sequential(*modules[start:end]) for start, end in pairwise(cuts)), last]
 

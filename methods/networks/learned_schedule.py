@@ -4,8 +4,6 @@ gamma decreases from gamma_max at t = 0 (noise) to gamma_min at t = 1 (nearly cl
 exp(-gamma(t)) increases and every weight of the loss is positive, whatever the parameters are.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

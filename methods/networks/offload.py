@@ -4,8 +4,6 @@ From a GPU they go to host memory; from the CPU, to unnamed temporary files, whi
 ends, however it ends.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -16,54 +14,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from methods.networks.block_stack import BlockStack
-
-
-class OffloadedBlocks:
-    """Keeps at most one block on the device, with its optimiser's state while it is trained."""
-
-    def __init__(self, net: BlockStack, optimizers: Sequence[Optimizer]) -> None:
-        """Offload all blocks and states; `optimizers` has one for each block.
-
-        A block returns when the stack uses it; all return when the stack's state is read or set.
-        """
-        self._blocks = [_Part(partial(_tensors_of, block)) for block in net.blocks]
-        self._states = [_Part(partial(_state_of, optimizer)) for optimizer in optimizers]
-        for part in (*self._blocks, *self._states):
-            part.offload()
-        net.before_block = self._use
-        net.register_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
-        net.register_load_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
-
-    def train(self, t: int) -> None:
-        """Bring block t, t = 1..T, and its optimiser's state, to be changed."""
-        _bring(self._blocks, t, to_change=True)
-        _bring(self._states, t, to_change=True)
-
-    def _use(self, t: int) -> None:
-        torch.clear_autocast_cache()  # in mixed precision it would keep the block before
-        _bring(self._blocks, t, to_change=False)
-
-    def _restore_all(self) -> None:
-        for part in self._blocks:
-            part.restore(to_change=True)
-
-
-def _tensors_of(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
-
-
-def _state_of(optimizer: Optimizer) -> Iterator[Tensor]:
-    for state in optimizer.state.values():
-        yield from (value for value in state.values() if isinstance(value, Tensor))
-
-
-def _bring(parts: Sequence[_Part], t: int, *, to_change: bool) -> None:
-    """Offload all parts but number t, from 1, and restore that."""
-    for other, part in enumerate(parts, start=1):
-        if other != t:
-            part.offload()
-    parts[t - 1].restore(to_change=to_change)
 
 
 class _Part:
@@ -113,6 +63,54 @@ class _Part:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this copy
         for tensor in tensors:
             self._file.write(_bytes(tensor))
+
+
+class OffloadedBlocks:
+    """Keeps at most one block on the device, with its optimiser's state while it is trained."""
+
+    def __init__(self, net: BlockStack, optimizers: Sequence[Optimizer]) -> None:
+        """Offload all blocks and states; `optimizers` has one for each block.
+
+        A block returns when the stack uses it; all return when the stack's state is read or set.
+        """
+        self._blocks = [_Part(partial(_tensors_of, block)) for block in net.blocks]
+        self._states = [_Part(partial(_state_of, optimizer)) for optimizer in optimizers]
+        for part in (*self._blocks, *self._states):
+            part.offload()
+        net.before_block = self._use
+        net.register_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
+        net.register_load_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
+
+    def train(self, t: int) -> None:
+        """Bring block t, t = 1..T, and its optimiser's state, to be changed."""
+        _bring(self._blocks, t, to_change=True)
+        _bring(self._states, t, to_change=True)
+
+    def _use(self, t: int) -> None:
+        torch.clear_autocast_cache()  # in mixed precision it would keep the block before
+        _bring(self._blocks, t, to_change=False)
+
+    def _restore_all(self) -> None:
+        for part in self._blocks:
+            part.restore(to_change=True)
+
+
+def _tensors_of(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _state_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    for state in optimizer.state.values():
+        yield from (value for value in state.values() if isinstance(value, Tensor))
+
+
+def _bring(parts: Sequence[_Part], t: int, *, to_change: bool) -> None:
+    """Offload all parts but number t, from 1, and restore that."""
+    for other, part in enumerate(parts, start=1):
+        if other != t:
+            part.offload()
+    parts[t - 1].restore(to_change=to_change)
 
 
 def _flat(tensor: Tensor) -> Tensor:

@@ -4,10 +4,9 @@ Time runs in the opposite direction of most diffusion papers: z_0 is noise and z
 so alpha_bar_t *increases* with t (arXiv 2503.24322, section 2 and appendix A). Every array here is indexed by t.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -19,20 +18,14 @@ def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tens
     The curve is that of Nichol and Dhariwal (arXiv 2102.09672), run backwards: alpha_bar = sin^2(angle), with T equal
     steps of the angle between the two values. Clamping the ends instead would give neighbouring steps the same
     alpha_bar, and so a weight of zero, at large T. The paper names the cosine schedule but gives no formula or ends.
-
-    Returns:
-        float64, (T + 1,), strictly increasing, inside (0, 1).
+    The result is float64, (T + 1,), strictly increasing, inside (0, 1).
     """
     first, last = (math.asin(math.sqrt(end)) for end in (alpha_bar_min, alpha_bar_max))
     return torch.linspace(first, last, T + 1, dtype=torch.float64).sin().square()
 
 
 def linear_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
-    """alpha_bar_t for t = 0..T in T equal steps from one end to the other; the paper gives no formula for "linear".
-
-    Returns:
-        float64, (T + 1,), strictly increasing, inside (0, 1).
-    """
+    """The same in T equal steps from one end to the other; the paper gives no formula for "linear"."""
     return torch.linspace(alpha_bar_min, alpha_bar_max, T + 1, dtype=torch.float64)
 
 
@@ -43,10 +36,7 @@ def snr(alpha_bar: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DiscreteSchedule:
-    """The coefficients of training and inference for t = 1..T: index 0 of `weight`, `a`, `b`, `c` is t = 1.
-
-    Plain floats, so that using one neither copies to a device nor waits for one.
-    """
+    """The coefficients for t = 1..T (index 0 of `weight`, `a`, `b`, `c` is t = 1), as floats: no device has to wait."""
 
     alpha_bar: tuple[float, ...]
     """alpha_bar_t for t = 0..T."""
@@ -60,7 +50,7 @@ class DiscreteSchedule:
     """Variance of the noise added in step t."""
 
     @classmethod
-    def from_alpha_bar(cls, alpha_bar: Tensor) -> DiscreteSchedule:
+    def from_alpha_bar(cls, alpha_bar: Tensor) -> Self:
         """Derive every coefficient from alpha_bar, (T + 1,), which must increase strictly inside (0, 1).
 
         With alpha_{t-1} = alpha_bar_{t-1} / alpha_bar_t (appendix A):
