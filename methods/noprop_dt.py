@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods.core.end_to_end import backward
+from methods.core.end_to_end import backward, update
 from methods.core.errors import MethodError
 from methods.core.method import MakeOptimizer, TaskShape
 from methods.core.options import Range
@@ -187,22 +187,15 @@ class NoPropDT(DenoisingStack):
         u = self.net.embedding(y)
         # Block t gets z_{t-1} (equation 8), which is what inference feeds it. Algorithm 1 of the paper samples z_t.
         z = self.schedule.sample(t - 1, u)
-        loss = self._loss(t, self.net.estimate(t, x, z), u, y)
-        backward(loss)
-        self._block_optimizers[t - 1].step()
-        self._block_optimizers[t - 1].zero_grad()
-        return loss.detach()
+        return update(self._block_optimizers[t - 1], self._loss(t, self.net.estimate(t, x, z), u, y))
 
     def _train_batched(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
         """`train_block` for all active blocks: the sum of the losses has each block's own gradients."""
         u = self.net.embedding(y)
         z = torch.stack([self.schedule.sample(t - 1, u) for t in self._active])
         estimates = zip(self._active, blocks(x, z, self.net.embedding.weight), strict=True)
-        loss = torch.stack([self._loss(t, estimate, u, y) for t, estimate in estimates]).sum()
-        backward(loss)
-        self._block_optimizers[0].step()
-        self._block_optimizers[0].zero_grad()
-        return loss.detach()
+        losses = torch.stack([self._loss(t, estimate, u, y) for t, estimate in estimates])
+        return update(self._block_optimizers[0], losses.sum())
 
     def _loss(self, t: int, estimate: Tensor, u: Tensor, y: Tensor) -> Tensor:
         """Block t's terms of equation 8."""

@@ -21,6 +21,14 @@ def backward(loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
 
 
+def update(optimizer: Optimizer, loss: Tensor) -> Tensor:
+    """One backward pass and one update; returns the loss, detached."""
+    backward(loss)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
+
+
 class EndToEnd(Method):
     """Base of methods with one loss and one optimiser: a subclass defines `loss`."""
 
@@ -42,10 +50,7 @@ class EndToEnd(Method):
 
     def update(self, loss: Tensor) -> Tensor:
         """One backward pass and one update; returns the loss, detached."""
-        backward(loss)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return loss.detach()
+        return update(self._optimizer, loss)
 
     def optimizers(self) -> Iterator[Optimizer]:
         """The one optimiser."""

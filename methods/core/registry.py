@@ -6,6 +6,7 @@ entry-point group `noprop_bench.methods`: an entry point names a module whose im
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +21,6 @@ ENTRY_POINT_GROUP = "noprop_bench.methods"
 _M = TypeVar("_M", bound="type[Method]")
 _methods: dict[str, type[Method]] = {}
 _aliases: dict[str, str] = {}
-_discovered = False
 
 
 def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[_M], _M]:
@@ -62,12 +62,9 @@ def get(name: str) -> type[Method]:
     return _methods[canonical]
 
 
+@functools.cache
 def _discover() -> None:
-    """Import every method and plug-in once, so that their decorators run."""
-    global _discovered
-    if _discovered:
-        return
-    _discovered = True
+    """Import every method and plug-in, so that their decorators run."""
     load_all(
         "methods",
         ENTRY_POINT_GROUP,

@@ -3,6 +3,7 @@
 After figure 6 and section 4 of arXiv 2503.24322. Nothing here knows how it is trained.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -96,23 +97,11 @@ class LabelPath(nn.Module):
         return first + self.third(self.second(first))
 
 
-class LabelImagePath(nn.Module):
-    """For embeddings that are images: the noisy one goes through a CNN like the image's (section 4)."""
-
-    def __init__(self, shape: TaskShape, *, batch_norm: bool = True) -> None:
-        super().__init__()
-        self.size = shape.image
-        self.path = ImagePath(shape, batch_norm=batch_norm)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Noisy embedding, (batch, channels * height * width), to features, (batch, 256)."""
-        return self.path(z.view(-1, *self.size))  # the convolution's weights put it into their layout
-
-
 def label_path(shape: TaskShape, embedding: ClassEmbedding, *, batch_norm: bool = True) -> nn.Module:
-    """The label path for an embedding of this kind."""
+    """The label path: noisy embeddings that are images go through a CNN like the image's (section 4)."""
     if embedding.kind == "prototype":
-        return LabelImagePath(shape, batch_norm=batch_norm)
+        path = ImagePath(shape, batch_norm=batch_norm)  # its convolutions put their input into their own memory layout
+        return nn.Sequential(OrderedDict(image=nn.Unflatten(1, shape.image), path=path))
     return LabelPath(embedding.dim, batch_norm=batch_norm)
 
 

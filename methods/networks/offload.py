@@ -5,8 +5,7 @@ ends, however it ends.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import torch
@@ -22,18 +21,23 @@ class _Part:
     Numbers move tensor by tensor, so that moving them takes no memory for all of them at once.
     """
 
-    def __init__(self, tensors: Callable[[], Iterable[Tensor]]) -> None:
-        """Take a function that gives the same tensors in the same order as long as they are away."""
-        self._tensors = tensors
+    def __init__(self, owner: nn.Module | Optimizer) -> None:
+        self._owner = owner
         self._strides: list[tuple[int, ...]] = []
         self._on_host: list[Tensor] = []
         self._file: BinaryIO | None = None
         self._here = self._changed = True  # changed: perhaps, since they were last copied
 
+    def _tensors(self) -> list[Tensor]:
+        """Parameters and buffers of a module, or an optimiser's state."""
+        if isinstance(self._owner, nn.Module):
+            return [*self._owner.parameters(), *self._owner.buffers()]
+        return [value for state in self._owner.state.values() for value in state.values() if isinstance(value, Tensor)]
+
     def offload(self) -> None:
         if not self._here:
             return
-        tensors = list(self._tensors())
+        tensors = self._tensors()
         if self._changed:
             self._copy(tensors)
         for tensor in tensors:
@@ -73,8 +77,8 @@ class OffloadedBlocks:
 
         A block returns when the stack uses it; all return when the stack's state is read or set.
         """
-        self._blocks = [_Part(partial(_tensors_of, block)) for block in net.blocks]
-        self._states = [_Part(partial(_state_of, optimizer)) for optimizer in optimizers]
+        self._blocks = [_Part(block) for block in net.blocks]
+        self._states = [_Part(optimizer) for optimizer in optimizers]
         for part in (*self._blocks, *self._states):
             part.offload()
         net.before_block = self._use
@@ -93,16 +97,6 @@ class OffloadedBlocks:
     def _restore_all(self) -> None:
         for part in self._blocks:
             part.restore(to_change=True)
-
-
-def _tensors_of(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
-
-
-def _state_of(optimizer: Optimizer) -> Iterator[Tensor]:
-    for state in optimizer.state.values():
-        yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
 def _bring(parts: Sequence[_Part], t: int, *, to_change: bool) -> None:

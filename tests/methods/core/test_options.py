@@ -105,7 +105,7 @@ def test_plug_ins_are_found_and_a_broken_one_is_only_warned_about(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(registry, "_methods", dict(registry._methods))
     monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
-    monkeypatch.setattr(registry, "_discovered", False)
+    registry._discover.cache_clear()
     with pytest.warns(UserWarning, match="cannot be loaded") as warned:
         names = methods.available()
     assert [str(warning.message) for warning in warned] == [
