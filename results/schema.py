@@ -15,7 +15,6 @@ from pydantic import Field
 from results.conditions import (
     SCHEMA_VERSION,
     AtLeastOne,
-    AugmentationRecord,
     Bytes,
     CalibrationRecord,
     CellConfig,
@@ -29,26 +28,6 @@ from results.conditions import (
     Seconds,
     Version,
 )
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "AugmentationRecord",
-    "BlockRecord",
-    "CalibrationRecord",
-    "CellConfig",
-    "CellResult",
-    "DataRecord",
-    "DiagnosticsRecord",
-    "Environment",
-    "EpochRecord",
-    "LauncherName",
-    "MachineRecord",
-    "PlannedCell",
-    "RunRecord",
-    "StepRecord",
-    "Version",
-    "name_of",
-]
 
 Status = Literal["ok", "error", "killed"]
 LauncherName = Literal["local", "slurm", "ray"]

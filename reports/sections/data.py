@@ -7,7 +7,7 @@ from collections.abc import Callable
 from reports.formats.markdown import FINGERPRINT_DIGITS, Markdown, code, markdown_table
 from reports.formats.prose import prose
 from reports.view import RunView
-from results.schema import AugmentationRecord, DataRecord
+from results.conditions import AugmentationRecord, DataRecord
 
 VERIFIED = {
     True: "match the published checksums",

@@ -14,7 +14,8 @@ from bench.planning.plan import Request, make_plan
 from bench.protocol import Job
 from bench.training.cell import run_cell
 from reports.build import build_report
-from results.schema import AugmentationRecord, CellResult
+from results.conditions import AugmentationRecord
+from results.schema import CellResult
 from tests.factories import make_environment, make_run, write_run
 
 REQUEST = Request(
