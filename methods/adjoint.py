@@ -19,7 +19,7 @@ from torchdiffeq import odeint_adjoint
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.registry import register
 from methods.networks.continuous import solve
-from methods.networks.denoiser import DenoisingFlow, DenoisingOptions
+from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions
 
 
 @register("adjoint")

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from methods.core.options import Positive, Range
 from methods.core.registry import register
-from methods.networks import learned_schedule
 from methods.networks.continuous import PAPER, spread_times
-from methods.networks.denoiser import DenoisingFlow, DenoisingOptions
+from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions, kl_to_standard_normal, noised, snr_slope
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,11 @@ class NoPropCT(DenoisingFlow):
         u = self.embedding(y)
         t = spread_times(len(y), x.device)
         gamma, slope = self.gamma(t)
-        z = learned_schedule.noised(u, gamma, torch.randn_like(u))
+        z = noised(u, gamma, torch.randn_like(u))
         error = (self.estimate(self.net.image_path(x), z, t) - u).square().sum(dim=1)
-        denoising = 0.5 * self.options.eta * (learned_schedule.snr_slope(gamma, slope) * error).mean()
+        denoising = 0.5 * self.options.eta * (snr_slope(gamma, slope) * error).mean()
 
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
-        kl = learned_schedule.kl_to_standard_normal(u, first).mean()
-        z_1 = learned_schedule.noised(u, last.expand(len(y)), torch.randn_like(u))
+        kl = kl_to_standard_normal(u, first).mean()
+        z_1 = noised(u, last.expand(len(y)), torch.randn_like(u))
         return denoising + kl + F.cross_entropy(self.head(z_1), y)

@@ -1,14 +1,23 @@
-"""The learned noise schedule of NoProp in continuous time: alpha_bar_t = sigmoid(-gamma(t)) (section 2.3).
+"""The learned noise schedule of NoProp in continuous time, and the base of the methods that use it.
 
-gamma decreases from gamma_max at t = 0 (noise) to gamma_min at t = 1 (nearly clean) by construction, so SNR(t) =
-exp(-gamma(t)) increases and every weight of the loss is positive, whatever the parameters are.
+alpha_bar_t = sigmoid(-gamma(t)) (arXiv 2503.24322, section 2.3). gamma decreases from gamma_max at t = 0 (noise) to
+gamma_min at t = 1 (nearly clean) by construction, so SNR(t) = exp(-gamma(t)) increases and every weight of the loss is
+positive, whatever the parameters are.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+
+from methods.core.method import TaskShape
+from methods.core.options import BetweenZeroAndOne
+from methods.networks.continuous import ContinuousNet, ContinuousOptions, FlowMethod
+from methods.networks.embedding import EmbeddingClassifier
+from methods.networks.inference import Probe
 
 UNITS = 32
 """Sigmoid units of the monotone network. Not in the paper."""
@@ -92,3 +101,67 @@ def kl_to_standard_normal(u: Tensor, gamma: Tensor) -> Tensor:
 def _inverse_softplus(value: Tensor) -> Tensor:
     """The number whose softplus is `value`, above 0."""
     return value + torch.log(-torch.expm1(-value))
+
+
+@dataclass(frozen=True)
+class DenoisingOptions(ContinuousOptions):
+    """Options of a method whose network estimates the clean embedding, and whose noise schedule is learned."""
+
+    alpha_bar_min: BetweenZeroAndOne = 0.001
+    """alpha_bar at t = 0 when training starts; learned from there. Not in the paper."""
+    alpha_bar_max: float = 0.99
+    """alpha_bar at t = 1 when training starts; learned from there. Not in the paper. At 0.99 the remaining noise is a
+    seventh of half the distance between two one-hot embeddings, so the classifier can read z_1. Closer to 1, more of
+    the loss's weight (SNR(1) in all) goes to times at which z_t gives the label away, and less to reading the image."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.alpha_bar_min < self.alpha_bar_max < 1, "alpha_bar_max", "above alpha_bar_min and below 1")
+
+
+class DenoisingFlow(FlowMethod):
+    """Base of `noprop-ct` and `adjoint`: a subclass says how the network is trained."""
+
+    head: EmbeddingClassifier
+
+    def __init__(self, shape: TaskShape, options: DenoisingOptions) -> None:
+        super().__init__(shape, options)
+        self.net = ContinuousNet(shape, self.embedding, outputs=shape.num_classes)
+        self.gamma = LearnedSchedule(options.alpha_bar_min, options.alpha_bar_max)
+        self.head = EmbeddingClassifier(self.embedding)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The schedule in a group of its own, without weight decay.
+
+        Some of its parameters get gradients so small that an L2 penalty would decide its shape.
+        """
+        schedule = list(self.gamma.parameters())
+        apart = {id(p) for p in schedule}
+        others = [p for p in self.parameters() if id(p) not in apart]
+        return [{"params": others}, {"params": schedule, "weight_decay": 0.0}]
+
+    def estimate(self, features: Tensor, z: Tensor, t: Tensor) -> Tensor:
+        """u_hat(z_t, x, t) = p @ W_embed, (batch, embedding_dim), as in the discrete-time block."""
+        probabilities = self.net(features, z, t).softmax(dim=1)
+        with torch.autocast(z.device.type, enabled=False):  # near 1, bfloat16 has two digits
+            estimate: Tensor = probabilities.to(z.dtype) @ self.embedding.weight
+        return estimate
+
+    def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """That of the probability flow for the network's estimate."""
+        gamma, slope = self.gamma(t)
+        return probability_flow(z, self.estimate(features, z, t), gamma, slope)
+
+    def _probe(self, time: float) -> Probe:
+        t = torch.tensor(time, device=self.embedding.weight.device)
+        gamma, slope = self.gamma(t)
+
+        def noised_to_t(u: Tensor, generator: Generator) -> Tensor:
+            return noised(u, gamma, torch.randn(u.shape, device=u.device, generator=generator))
+
+        return Probe(
+            time=time,
+            snr_weight=float(snr_slope(gamma, slope)) if self.trained_on_own_task else None,
+            noised=noised_to_t,
+            estimate=lambda features, z: self.estimate(features[0], z, t),
+        )
