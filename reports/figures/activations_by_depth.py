@@ -40,7 +40,7 @@ class ActivationsByDepth(Figure[DatasetView]):
             above = sum(_coincide(rows, later) for later in curves[index + 1 :])
             size = 6.5 + 3.5 * above
             draw_lines(panel, rows, "T", HELD, styles, linewidth=1.6 + 2.2 * above, markersize=size)
-        panel.set(xlabel="depth T (blocks)", ylabel="activations held for backward (MiB)", xticks=frame["T"].unique())
+        panel.set(xlabel="depth T (blocks)", ylabel="activation memory (MiB)", xticks=frame["T"].unique())
         panel.set_xlim(left=0)
         panel.set_ylim(bottom=0)
 
@@ -51,9 +51,9 @@ class ActivationsByDepth(Figure[DatasetView]):
             for method, rows in frame.groupby("method", sort=False)
         )
         return Words(
-            f"Line chart of the memory held for backward against the depth T on {data.name}: {ends}.",
-            "Bytes held for backward at the peak of one training step if the stack has T blocks. They are counted, not "
-            "sampled, so there are no error bars. Lines that coincide are drawn thin upon thick.",
+            f"Line chart of activation memory against the depth T on {data.name}: {ends}.",
+            "Activation memory at the peak of one training step if the stack has T blocks. It is counted, not sampled, "
+            "so there are no error bars. Lines that nearly coincide are drawn thin upon thick.",
         )
 
 

@@ -15,12 +15,6 @@ from reports.formats.markdown import number
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, PEAK_RSS, RSS_RISE, Measure, is_measured
 from reports.view import DatasetView
 
-TITLES = {
-    RSS_RISE: "Rise of resident memory",
-    PEAK_RSS: "Peak resident memory",
-    ACTIVATIONS: "Activations held for backward",
-    GPU_ALLOCATED: "Peak GPU memory allocated",
-}
 MIB, LEAST, MOST = "mib", "least_of_seeds_mib", "most_of_seeds_mib"
 
 
@@ -33,8 +27,8 @@ class Memory(Figure[DatasetView]):
 
     def frame(self, data: DatasetView) -> pd.DataFrame:
         # The peak stands in if the increase is not known; beside it, it would say the same with less contrast.
-        left_out = PEAK_RSS if is_measured(data, RSS_RISE) else None
-        rows = [row for measure in TITLES if measure is not left_out for row in _rows(data, measure)]
+        measures = (RSS_RISE if is_measured(data, RSS_RISE) else PEAK_RSS, ACTIVATIONS, GPU_ALLOCATED)
+        rows = [row for measure in measures for row in _rows(data, measure)]
         return pd.DataFrame(rows, columns=["memory", "method", "seed", MIB, LEAST, MOST])
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
@@ -43,7 +37,7 @@ class Memory(Figure[DatasetView]):
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         methods = [method for method in styles if method in set(frame["method"])]
         axes[0].set_yticks(range(len(methods)), methods)
-        for panel, (title, rows) in zip(axes, frame.groupby("memory", sort=False), strict=True):
+        for panel, (name, rows) in zip(axes, frame.groupby("memory", sort=False), strict=True):
             rows = rows.assign(y=rows["method"].map(methods.index))
             means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
             panel.barh(means["y"], means[MIB], color=[styles[method].color for method in means["method"]], linewidth=0)
@@ -52,20 +46,21 @@ class Memory(Figure[DatasetView]):
             most = means[MOST].max()
             for y, end, mean in means[["y", MOST, MIB]].itertuples(index=False):
                 panel.text(end + 0.025 * most, y, number(mean), va="center", fontsize="small")
-            panel.set(title=wrapped(str(title), len(axes)), xlabel="memory (MiB)", ylim=(len(methods) - 0.4, -0.6))
+            title = wrapped(f"{str(name)[0].upper()}{str(name)[1:]}", len(axes))
+            panel.set(title=title, xlabel="memory (MiB)", ylim=(len(methods) - 0.4, -0.6))
             panel.set_xlim(0, most * (1.1 + 0.07 * len(axes)) or 1)
             panel.yaxis.grid(visible=False)
             round_ticks(panel.xaxis, 4)
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
         bars: dict[str, str] = {}
-        for title, rows in frame[frame["seed"] == MEAN].groupby("memory", sort=False):
+        for name, rows in frame[frame["seed"] == MEAN].groupby("memory", sort=False):
             means = zip(rows["method"], rows[MIB], strict=True)
-            bars[str(title)] = ", ".join(f"{method} {number(mib)} MiB" for method, mib in means)
-        titles = ", ".join(title[0].lower() + title[1:] for title in bars)
+            bars[str(name)] = ", ".join(f"{method} {number(mib)} MiB" for method, mib in means)
         note = spread_note(data, "Bars and numbers", "black lines: from the least to the most")
-        alt = "; ".join(f"{title}: {said}" for title, said in bars.items())
-        return Words(f"Horizontal bar charts of memory on {data.name}. {alt}.", f"Memory by method: {titles}. {note}")
+        alt = "; ".join(f"{name}: {said}" for name, said in bars.items())
+        caption = f"Memory by method: {', '.join(bars)}. {note}"
+        return Words(f"Horizontal bar charts of memory on {data.name}. {alt}.", caption)
 
 
 def _rows(data: DatasetView, measure: Measure) -> Iterator[tuple[object, ...]]:
@@ -74,7 +69,7 @@ def _rows(data: DatasetView, measure: Measure) -> Iterator[tuple[object, ...]]:
         if not seeds:
             continue
         least, most = min(seeds.values()), max(seeds.values())
-        yield TITLES[measure], method, MEAN, fmean(seeds.values()), least, most
+        yield measure.name, method, MEAN, fmean(seeds.values()), least, most
         if least < most and len(seeds) <= MAX_DOTS:
             for seed, held in seeds.items():
-                yield TITLES[measure], method, seed, held, None, None
+                yield measure.name, method, seed, held, None, None

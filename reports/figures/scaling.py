@@ -140,7 +140,7 @@ class StepActivations(_Sweep):
     """Memory of a training step."""
 
     name = "activations"
-    column, y_label = MEMORY, "activations (MiB)"
+    column, y_label = MEMORY, "activation memory (MiB)"
 
     def frame(self, record: ScaleRecord) -> pd.DataFrame:
         points = super().frame(record)
@@ -150,9 +150,8 @@ class StepActivations(_Sweep):
         most = frame.groupby("method", sort=False)[MEMORY].max()
         said = ", ".join(f"{method} {number(mib)} MiB" for method, mib in most.items())
         return Words(
-            self.alt(frame, "activations held for backward in MiB", f"Largest: {said}"),
-            "Activations held for backward at the peak of one training step, counted exactly; both axes are "
-            "logarithmic.",
+            self.alt(frame, "activation memory in MiB", f"Largest: {said}"),
+            "Activation memory at the peak of one training step, counted exactly; both axes are logarithmic.",
         )
 
 

@@ -35,12 +35,11 @@ class TradeOff(Figure[DatasetView]):
 
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows: list[tuple[object, ...]] = []
-        for cost, name in COSTS.items():
-            is_time = cost is TRAIN_SECONDS
-            front = None if is_time and data.sharing else pareto_front(mean_points(data, cost))
+        for cost in COSTS:
+            front = None if cost is TRAIN_SECONDS and data.sharing else pareto_front(mean_points(data, cost))
             for method, points in seed_points(data, data.drawn[: style.MAX_DRAWN], cost).items():
                 x, y = np.array(list(points.values())).T
-                who = (name, "s" if is_time else "MiB", method)
+                who = (cost.name, cost.unit, method)
                 is_on = None if front is None else method in front
                 rows.append((*who, MEAN, len(x), x.mean(), x.min(), x.max(), y.mean(), y.min(), y.max(), is_on))
                 if 1 < len(x) <= MAX_DOTS:
@@ -88,7 +87,7 @@ class TradeOff(Figure[DatasetView]):
         methods = [
             f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2)}% in "
             f"{plus_minus(estimate(TRAIN_SECONDS.values(cells).values()))} s with "
-            f"{exact(ACTIVATIONS.values(cells).values())} MiB of activations"
+            f"{exact(ACTIVATIONS.values(cells).values())} MiB of activation memory"
             for method in frame["method"].unique()
             if (cells := data.finished[method])
         ]

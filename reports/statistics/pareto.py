@@ -8,8 +8,8 @@ from statistics import fmean
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure
 from reports.view import DatasetView
 
-COSTS = {measure: measure.name for measure in (TRAIN_SECONDS, ACTIVATIONS, GPU_ALLOCATED)}
-"""What accuracy is set against, and what it is called in a sentence."""
+COSTS = (TRAIN_SECONDS, ACTIVATIONS, GPU_ALLOCATED)
+"""What accuracy is set against."""
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:

@@ -6,15 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reports.statistics.estimates import (
-    Estimate,
-    RatioEstimate,
-    estimate,
-    paired_differences,
-    paired_ratios,
-    ratio_estimate,
-)
-from reports.statistics.measures import GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
+from reports.statistics.estimates import estimate, ratio_estimate
+from reports.statistics.measures import GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure, paired
 from reports.statistics.noise import is_noise
 from reports.statistics.tests import ALPHA, holm, sign_flip_ps
 from reports.view import DatasetView
@@ -57,20 +50,14 @@ def compare(data: DatasetView, questions: Iterable[tuple[Measure, str, str]]) ->
     """Compare pairs of methods: one comparison for each (measure, method, other) with a shared seed."""
     found, tests = [], []
     for measure, method, other in questions:
-        ours, theirs = (measure.values(data.finished[name]) for name in (method, other))
-        effect: Estimate | RatioEstimate | None
-        if measure is TEST_ACCURACY:
-            differences = paired_differences(ours, theirs)
-            effect = estimate(differences)
-        else:
-            ratios = [ratio for ratio in paired_ratios(ours, theirs) if ratio > 0]
-            differences = [math.log(ratio) for ratio in ratios]
-            effect = ratio_estimate(ratios)
-        if effect is not None:
-            found.append((measure, method, other, effect.n, effect.mean))
-            tests.append(differences)
+        effects = paired(data, measure, method, other)
+        is_accuracy = measure is TEST_ACCURACY
+        mean = estimate(effects) if is_accuracy else ratio_estimate(effects)
+        if mean is not None:
+            found.append((measure, method, other, mean.n, mean.mean))
+            tests.append(effects if is_accuracy else [math.log(ratio) for ratio in effects if ratio > 0])
     corrected = holm(sign_flip_ps(tests))
     return [
-        Comparison(measure, method, other, n, mean, p, is_noise(data.calibration, measure.field, mean, n))
-        for (measure, method, other, n, mean), p in zip(found, corrected, strict=True)
+        Comparison(measure, method, other, n, effect, p, is_noise(data.calibration, measure.field, effect, n))
+        for (measure, method, other, n, effect), p in zip(found, corrected, strict=True)
     ]

@@ -187,7 +187,7 @@ def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:
     cells = make_cells(seeds=[0, 1], epochs=2, gpu_peak_allocated_bytes=300 * MIB, gpu_peak_reserved_bytes=400 * MIB)
     text = build_report(write_run(tmp_path / "run", cells)).read_text()
     assert "peak GPU memory, MiB |   peak GPU memory reserved, MiB |" in text
-    assert "Peak GPU memory allocated: backprop 300 MiB" in text
+    assert "peak GPU memory: backprop 300 MiB" in text
     plain = build_report(write_run(tmp_path / "cpu", make_cells(seeds=[0], epochs=2))).read_text()
     assert "peak GPU" not in plain
     assert "Peak GPU" not in plain

@@ -103,10 +103,10 @@ def test_costs_have_their_unit_their_range_and_who_is_on_the_front(cells: list[C
 
 def test_bars_of_memory_are_in_mib(cells: list[CellResult], figures: Path) -> None:
     rises = [(cell.rss_rise_bytes or 0) / MIB for cell in of(cells, "noprop")]
-    bar = numbers(figures, "memory", memory="Rise of resident memory", method="noprop", seed="mean").iloc[0]
+    bar = numbers(figures, "memory", memory="peak memory increase", method="noprop", seed="mean").iloc[0]
     assert bar["mib"] == pytest.approx(fmean(rises))
     assert (bar["least_of_seeds_mib"], bar["most_of_seeds_mib"]) == pytest.approx((min(rises), max(rises)))
-    dots = numbers(figures, "memory", memory="Rise of resident memory", method="noprop").iloc[1:]
+    dots = numbers(figures, "memory", memory="peak memory increase", method="noprop").iloc[1:]
     assert dots["mib"].tolist() == pytest.approx(rises)
 
 
