@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch import Tensor
@@ -76,6 +78,7 @@ def test_metering_changes_no_result() -> None:
     assert losses[:2] == losses[2:]
 
 
+@cache
 def _peak(name: str, T: int) -> int:
     method = build(name, T=T)
     method.train()
