@@ -42,7 +42,7 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     from bench.errors import UserError
     from bench.planning.plan import SPLIT_SEED
     from reports.figures.samples import draw_samples
-    from results.names import file_stem
+    from results.files import file_stem
 
     found = datasets.get(dataset)
     path = out or DEFAULT_OUT / f"{file_stem(found.name)}.png"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import methods
-from bench.allocation_limit import AllocationLimit, AllocationLimitError
 from bench.errors import UserError
-from bench.paths import is_file
 from methods.core.method import Method, TaskShape
-from results.names import file_stem
+from results.files import file_stem, is_file, write_aside
 
 FOLDER = "models"
 """Of a run's folder."""
@@ -107,16 +107,11 @@ def save_model(path: Path, method: Method, card: ModelCard) -> None:
         for name, tensor in method.state_dict().items()
     }
     text = card.model_dump_json()
-    unfinished = path.with_suffix(".part")
     try:
-        save_file(state, unfinished, metadata={_KEY: text, _SUM_KEY: _checksum(text, state)})
-        with unfinished.open("rb+") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(path)
+        with write_aside(path) as aside:
+            save_file(state, aside, metadata={_KEY: text, _SUM_KEY: _checksum(text, state)})
     except SafetensorError as error:
         raise OSError(str(error)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load_model(path: Path, device: torch.device | None = None) -> TrainedModel:
@@ -202,3 +197,38 @@ def _build(path: Path, card: ModelCard, state: dict[str, Tensor]) -> Method:
 
 def _kinds(state: dict[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
     return {name: (tensor.dtype, tensor.shape) for name, tensor in state.items()}
+
+
+class AllocationLimitError(Exception):
+    """More memory was asked for than is allowed; the request that went too far was not allocated."""
+
+
+class AllocationLimit(TorchDispatchMode):
+    """Bounds how many numbers code may allocate whose sizes come from an untrusted file, over all new tensors.
+
+    Whatever makes a tensor from sizes alone (`empty`, `randn`, `eye`, `linspace`, ...) is first tried on the meta
+    device, where tensors have sizes but no memory. Results computed from tensors are not counted: their size follows
+    from their inputs.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._left = numbers
+
+    def __torch_dispatch__(
+        self, func: OpOverload[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operation if what it allocates is still allowed.
+
+        Raises:
+            AllocationLimitError: it is not.
+        """
+        kwargs = kwargs or {}
+        if any(argument.name == "device" for argument in func._schema.arguments):
+            tried = kwargs | {"device": "meta"}
+            if "generator" in tried:
+                tried["generator"] = None  # the trial must not draw
+            self._left -= func(*args, **tried).numel()
+            if self._left < 0:
+                raise AllocationLimitError("it asks for more memory than is allowed")
+        return func(*args, **kwargs)

@@ -86,7 +86,7 @@ def _predict(trained: TrainedModel, pixels: Tensor, device: torch.device, seed: 
     """
     import torch
 
-    from bench.allocation_limit import AllocationLimit
+    from bench.models import AllocationLimit
     from bench.training.loop import normalised, per_channel
 
     mean, std = (per_channel(values, device) for values in (trained.card.mean, trained.card.std))

@@ -63,7 +63,7 @@ def cli(
     from bench import datasets
     from bench.meters.environment import available_cores
     from bench.planning.plan import Request, plan_one_method
-    from results.names import file_stem
+    from results.files import file_stem
 
     data_dir = datasets.data_root(data_dir)
     request = Request(

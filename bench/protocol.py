@@ -1,8 +1,10 @@
-"""What goes between the harness and the process of a cell: one job in, events out, each a JSON line."""
+"""What goes between the harness and a cell's process: one job in, events out, each a JSON line; the last has the row."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
@@ -83,3 +85,30 @@ class ResultEvent(BaseModel):
 Event = StepEvent | EpochEvent | PhaseEvent | WarningEvent | SentEvent | ResultEvent
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 """Parses one event."""
+
+
+class RowBuilder:
+    """Builds the row of a job whose cell starts now."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._started_at, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+
+    def build(self, status: str = "ok", **found: Any) -> CellResult:
+        """The row, now that the cell has ended: what its job says, and the fields found."""
+        cell = self.job.cell
+        return CellResult.model_validate(
+            {
+                "run_id": self.job.run_id,
+                **{name: getattr(cell, name) for name in type(cell).model_fields},
+                "status": status,
+                "started_at": self._started_at,
+                "wall_seconds": time.perf_counter() - self._clock,
+                "environment": self.job.environment,
+            }
+            | found
+        )
+
+    def failed(self, status: str, error: str, traceback: str | None = None) -> CellResult:
+        """The row of a cell that did not end well; of a long traceback, the end."""
+        return self.build(status, error=error, traceback=traceback)

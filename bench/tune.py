@@ -88,7 +88,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     from bench.planning.plan import Request, make_plan
     from bench.planning.search import open_searches, space_of
     from bench.runner.lock import run_lock
-    from results.names import file_stem
+    from results.files import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
     given["threads"] = given["threads"] or available_cores()

@@ -19,8 +19,8 @@ from reports.formats.choice import PLAIN, Forms, form_options
 from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
 from reports.tables import latex_tables, short_table
 from reports.view import RunView, arrange, parse_utc
+from results.files import file_stem
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
-from results.names import file_stem
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
 __all__ = ["build_report", "main", "newest_run", "short_table"]

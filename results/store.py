@@ -7,7 +7,6 @@ RUN/cells.jsonl   one finished cell per line, appended and flushed as each ends:
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from results.conditions import Record, Version
+from results.files import write_aside
 from results.schema import SCHEMA_VERSION, CellResult, RunRecord
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def decode(line: bytes) -> CellResult:
     try:
         result = CellResult.model_validate_json(body)
     except ValidationError as error:
-        raise LineError(_first_problem(body, error)) from None
+        raise LineError(first_problem(body, error)) from None
     if found is None and result.schema_version >= _FIRST_WITH_CHECKSUM:
         raise LineError("it has no checksum")
     if found is not None and hashlib.sha256(body).hexdigest().encode() != found[1]:
@@ -72,7 +72,7 @@ def decode(line: bytes) -> CellResult:
     return result
 
 
-def _first_problem(text: bytes, error: ValidationError) -> str:
+def first_problem(text: bytes, error: ValidationError) -> str:
     """Why a record did not validate, in a few words: its version if that is the reason."""
     try:
         version = json.loads(text).get("schema_version")
@@ -162,7 +162,7 @@ def read_record(path: Path, kind: type[_Kind], wrong: str = "is not valid", advi
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise ResultsError(f"{path} {wrong}: {_first_problem(data, error)}{advice}") from None
+        raise ResultsError(f"{path} {wrong}: {first_problem(data, error)}{advice}") from None
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -180,13 +180,10 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         ResultsError: it cannot be written.
     """
-    written = path.with_suffix(".part")
     try:
-        written.write_bytes(content)
-        written.replace(path)
+        with write_aside(path) as aside:
+            aside.write_bytes(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            written.unlink(missing_ok=True)
         raise ResultsError(f"cannot write {path}: {error.strerror or error}") from None
 
 

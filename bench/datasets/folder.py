@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench.datasets.located import EPOCHS, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
-from bench.paths import is_dir
 from methods.core.options import Options
+from results.files import is_dir
 
 if TYPE_CHECKING:
     from PIL.Image import Image

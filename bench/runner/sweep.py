@@ -15,7 +15,6 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.meters.environment import describe_environment
-from bench.paths import is_dir
 from bench.protocol import Event, Job, WarningEvent
 from bench.runner.isolation import end_all, run_in_process
 from bench.runner.launchers.base import Launcher
@@ -23,7 +22,7 @@ from bench.runner.progress import Display
 from bench.runner.torchrun.team import team
 from bench.tracking.tracking import Tracking
 from results.calibration import find_calibration
-from results.names import file_stem
+from results.files import file_stem, is_dir
 from results.schema import CellResult, PlannedCell, RunRecord, name_of
 from results.store import append_cell, create_run, read_run
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from bench.allocation_limit import AllocationLimit, AllocationLimitError
+from bench.models import AllocationLimit, AllocationLimitError
 
 TOO_LARGE = 2**50
 """More than any machine has: a test that allocates it fails in another way."""

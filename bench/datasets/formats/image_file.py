@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.paths import is_file
+from results.files import is_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,6 +1,6 @@
 import re
 
-from results.names import file_stem
+from results.files import file_stem
 
 
 def test_a_plain_name_stands_for_itself() -> None:

@@ -1,0 +1,48 @@
+"""Names of files, looking at paths that a user gave, and writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def file_stem(dataset: str) -> str:
+    """The data set's name in file names: unchanged, unless it is a path (`npz:/data/photos.npz`).
+
+    A path becomes its last part without options, plus a few letters of the whole name's checksum, which keep apart
+    names that look alike.
+    """
+    scheme, colon, path = dataset.partition(":")
+    if not colon:
+        return dataset
+    last = re.split(r"[/\\]", re.sub(r"\[[^\[\]]*\]$", "", path))[-1]
+    stem = re.sub(r"[^a-z0-9]+", "-", f"{scheme}-{last}".lower()).strip("-")[:40]
+    return f"{stem}-{hashlib.sha256(dataset.encode()).hexdigest()[:8]}"
+
+
+def is_dir(path: Path) -> bool:
+    """False where `Path.is_dir` raises: a folder above may not be entered, or the name is too long for the disk."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """The same for `Path.is_file`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+@contextlib.contextmanager
+def write_aside(path: Path) -> Iterator[Path]:
+    """Give a path to write to, whose file then takes the place of `path`. On an error, `path` is as it was before."""
+    aside = path.with_suffix(".part")
+    try:
+        yield aside
+        with aside.open("rb+") as written:
+            os.fsync(written.fileno())
+        aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
