@@ -1,7 +1,7 @@
-"""The harness in a notebook or a script: run cells, and have results as a pandas DataFrame.
+"""The harness in a notebook or a script: run cells, and get results as a pandas DataFrame.
 
-`run_cells` does what `python -m bench.run` does, by the same code: a process for each cell, a folder for the run, a
-report. Importing this module is cheap.
+`run_cells` does what `python -m bench.run` does, by the same code: a process per cell, a folder for the run, a report.
+Importing this module is cheap.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from methods.core.options import to_text
 
 if TYPE_CHECKING:
     import click
@@ -19,24 +20,24 @@ if TYPE_CHECKING:
 
 _NO_ARGUMENTS = {"list", "print_config", "help"}
 _NESTED = ("data", "machine")
-"""Records that a cell may be without; null, they are no columns of their own."""
+"""Records that a cell may lack; if null, they are not columns."""
 
 
 def run_cells(
     methods: str | Iterable[str] | None = None, datasets: str | Iterable[str] | None = None, **flags: Any
 ) -> pd.DataFrame:
-    """Train and measure every (data set, method, seed), each in a process of its own, and write the run's report.
+    """Train and measure every (data set, method, seed), each in its own process, and write the run's report.
 
-    Methods and data sets have to be known to those processes too: built in, or of an installed package.
+    Those processes must know the methods and data sets too: built in, or from an installed package.
 
     Args:
-        methods: As `--methods` takes them, or one by one; None: all.
-        datasets: As `--datasets` takes them, or one by one; None: digits.
+        methods: As for `--methods`, or a list; None: all.
+        datasets: As for `--datasets`, or a list; None: digits.
         flags: Any other flag of `python -m bench.run`, with _ for -: `seeds=(0, 1)`, `epochs=2`, `train_size=1000`,
             `amp=True`, `set={"T": 20}`, `out="my-runs"`, `resume="NAME"`. None takes the flag's default.
 
     Returns:
-        What `load_results` gives of the run, failed cells included.
+        The run's `load_results`, failed cells included.
 
     Raises:
         UserError: something given cannot be used, and nothing was written.
@@ -45,38 +46,38 @@ def run_cells(
     import click
 
     from bench.run import cli
-    from bench.runner.execute import carry_out
-    from bench.runner.torchrun.launch import find_place
+    from bench.runner.execute import execute
+    from bench.runner.prepare import prepare
+    from bench.runner.torchrun.rank_info import find_rank_info
     from results.store import ResultsError
 
-    if find_place() is not None:
+    if find_rank_info() is not None:
         raise UserError("run_cells was started by torchrun: with several ranks, use torchrun -m bench.run")
     arguments = list(_as_typed(cli, {"methods": methods, "datasets": datasets} | flags))
     try:
         with cli.make_context("python -m bench.run", list(arguments)) as context:
-            values = {name: value for name, value in context.params.items() if name != "list_all"}
-            run, code = carry_out(arguments, **values)
+            run = prepare(arguments, {name: value for name, value in context.params.items() if name != "list_all"})
+            code = execute(run)
     except click.ClickException as error:
         raise UserError(" ".join(error.format_message().split())) from None
     except ResultsError as error:
         raise UserError(str(error)) from None
-    assert run is not None
     if code not in (0, 1):
-        raise KeyboardInterrupt(f"go on with run_cells(resume={str(run)!r})")
-    return load_results(run)
+        raise KeyboardInterrupt(f"go on with run_cells(resume={str(run.folder)!r})")
+    return load_results(run.folder)
 
 
 def load_results(run: str | Path, out: str | Path | None = None, *, epochs: bool = False) -> pd.DataFrame:
-    """A run's results, a row a cell, in the order in which the cells ended.
+    """A run's results, one row per cell, in the order in which the cells ended.
 
-    Columns have the names of `results/schema.py`; those of nested records are joined by dots: `config.lr`,
+    Columns have the names of `results/schema.py`, those of nested records joined by dots: `config.lr`,
     `config.options.T`, `data.n_train`. What was not measured is missing.
 
     Args:
         run: The run's folder, or its name inside `out`.
-        out: Folder that holds runs; None: results/runs.
-        epochs: A row an epoch of a cell instead: dataset, method, seed, the epoch's figures, and `elapsed_seconds`, the
-            training time spent by its end.
+        out: Parent folder for runs; None: results/runs.
+        epochs: One row per evaluated epoch instead: dataset, method, seed, the epoch's measures, and
+            `elapsed_seconds`, the training time spent by its end.
 
     Raises:
         UserError: there is no such run, or its files are damaged.
@@ -84,7 +85,7 @@ def load_results(run: str | Path, out: str | Path | None = None, *, epochs: bool
     import pandas as pd
 
     from bench.run import DEFAULT_OUT
-    from bench.runner.sweep import find_run
+    from bench.runner.folders import find_run
     from results.store import ResultsError, read_cells, read_run, to_epoch_frame, to_frame
 
     folder = find_run(str(run), DEFAULT_OUT if out is None else Path(out))
@@ -103,7 +104,7 @@ def load_results(run: str | Path, out: str | Path | None = None, *, epochs: bool
 
 
 def _as_typed(command: click.Command, flags: Mapping[str, Any]) -> Iterator[str]:
-    """The words of the command line that says the same.
+    """The words of the equivalent command line.
 
     Raises:
         UserError: the command has no such flag, or a switch is given another value than True or False.
@@ -129,13 +130,8 @@ def _words(option: click.Parameter, name: str, value: Any) -> Iterator[str]:
     elif getattr(option, "multiple", False):
         given = value if is_list else [value]
         if isinstance(value, Mapping):
-            given = [f"{key}={_text(one)}" for key, one in value.items()]
+            given = [f"{key}={to_text(one)}" for key, one in value.items()]
         for one in given:
-            yield from (flag, _text(one))
+            yield from (flag, to_text(one))
     else:
-        yield from (flag, ",".join(map(_text, value)) if is_list else _text(value))
-
-
-def _text(value: object) -> str:
-    """A value as the command line and the methods' options take it."""
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        yield from (flag, ",".join(map(to_text, value)) if is_list else to_text(value))

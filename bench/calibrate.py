@@ -52,17 +52,18 @@ def cli(
     """
     from bench import datasets
     from bench.meters.environment import available_cores
-    from bench.planning.plan import Request, plan_one_method
-    from bench.runner.conduct import conduct
-    from bench.runner.lock import run_lock
-    from bench.runner.sweep import start_run
+    from bench.planning.plan import plan_one_method
+    from bench.runner.execute import execute
+    from bench.runner.folders import new_run
+    from bench.runner.prepare import Run
 
     data_dir = datasets.data_root(data_dir)
-    request = Request(
-        methods=method,
+    planned = plan_one_method(
+        method,
+        "a calibration runs one against itself",
         datasets=(dataset,),
         preset=preset,
-        seeds=tuple(range(pairs)),
+        seeds=range(pairs),
         epochs=epochs,
         train_size=train_size,
         device=device,
@@ -70,13 +71,12 @@ def cli(
         data_dir=data_dir,
     )
     cells = []
-    for cell in plan_one_method(request, "a calibration runs one against itself"):
+    for cell in planned:
         pair = [cell, cell.model_copy(update={"method": f"{cell.method} ({AGAIN})"})]
         cells += pair if cell.seed % 2 == 0 else pair[::-1]
     command = shlex.join(["python", "-m", "bench.calibrate", *sys.argv[1:]])
-    run = start_run(out, cells, command, purpose="calibration")
-    with run_lock(run):
-        return conduct(run, cells, data_dir)
+    record = new_run(out, cells, command, purpose="calibration")
+    return execute(Run(folder=out / record.run_id, record=record, cells=cells, is_new=True, data_dir=data_dir))
 
 
 main = exits(cli, "python -m bench.calibrate", runs_cells=True)

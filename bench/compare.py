@@ -46,7 +46,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
     Exit codes: 0 no regression; 1 a regression, or something in RUN_A is missing or failed in RUN_B; 2 something given
     cannot be used or compared.
     """
-    from bench.runner.sweep import find_run
+    from bench.runner.folders import find_run
     from reports.comparison.pairing import pair_runs
     from reports.comparison.regression import Limits, Status, check
     from reports.comparison.text import failures, passed, refusals, remarks, speed_up, tables

@@ -48,7 +48,7 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
     """
     from bench.errors import UserError
     from bench.meters.environment import available_cores, describe_environment
-    from bench.runner.lock import run_lock
+    from bench.runner.folders import run_lock
     from reports.build import build_report
     from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
     from results.store import replace_file

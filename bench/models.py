@@ -23,17 +23,16 @@ import methods
 from bench.errors import UserError
 from methods.core.method import Method, TaskShape
 from results.files import file_stem, is_file, write_aside
+from results.store import first_problem
 
 FOLDER = "models"
 """Of a run's folder."""
-_KEY = "noprop-bench"
-"""Under which the header holds `ModelCard` as JSON."""
-_SUM_KEY = "sha256"
-"""Under which it holds `_checksum`; files made before there was one have none."""
+_KEY, _SUM_KEY = "noprop-bench", "sha256"
+"""The header's keys of `ModelCard` as JSON and of `_checksum`, which the oldest files have not."""
 _COPIES = 4
-"""Building a model makes its numbers, and some of them again while they are initialised: at most so many times."""
+"""Building a model allocates its parameters, and some of them again to initialise them: at most so many times."""
 _SPARE_NUMBERS = 1_000_000
-"""What a model may make beside that, such as tables that are not saved."""
+"""What a model may allocate besides, such as tables that are not saved."""
 
 _Size = Annotated[int, Field(ge=1, le=2**16)]
 _Text = Annotated[str, Field(max_length=1000)]
@@ -49,7 +48,7 @@ class _Shape(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What the header says of a model."""
+    """A model file's header."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,7 +63,7 @@ class ModelCard(BaseModel):
     mean: list[FiniteFloat]
     """Per channel, in [0, 1] pixel units: subtracted from an image first."""
     std: list[Annotated[FiniteFloat, Field(gt=0)]]
-    """Per channel: divides it then."""
+    """Per channel: divides the difference."""
     dataset: str
     seed: int
     epochs: int
@@ -83,10 +82,10 @@ class TrainedModel:
 
 
 def model_path(dataset: str, method: str, seed: int) -> Path:
-    """Where a cell's model goes, relative to the run's folder: one name for each cell, whatever its label.
+    """Where a cell's model goes, relative to the run's folder.
 
-    Where the label has what file names had better not have (brackets, say; capitals, which some disks do not tell from
-    small letters), or is very long, a few letters of its checksum keep it apart from others that look alike.
+    A few letters of a checksum keep a label apart from others that look alike once it is shortened, brackets are
+    removed and, as on some disks, capitals do not count.
     """
     label = re.sub(r"[^A-Za-z0-9=,_-]+", "-", method).strip("-")[:100]
     if label != method.lower():
@@ -95,7 +94,7 @@ def model_path(dataset: str, method: str, seed: int) -> Path:
 
 
 def save_model(path: Path, method: Method, card: ModelCard) -> None:
-    """Write a model; what stands at `path` is a whole file at every moment.
+    """Write a model, whole or not at all.
 
     Raises:
         OSError: it cannot be written, or the run's folder is not on this machine.
@@ -155,9 +154,7 @@ def _card(path: Path, header: dict[str, str]) -> ModelCard:
         version = _version(text)
         if version not in (None, 1):
             raise UserError(f"{path} is a model of version {version}; this program reads version 1") from None
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))[:100]
-        raise UserError(f"{path} has a damaged header: {where}: {first['msg']}") from None
+        raise UserError(f"{path} has a damaged header: {first_problem(text, error)}") from None
     sizes = {len(card.mean), len(card.std)}
     if sizes != {card.shape.channels} or len(card.class_names) != card.shape.num_classes:
         raise UserError(f"{path} has a damaged header: names or normalisation do not fit its {card.shape}")
@@ -174,7 +171,7 @@ def _version(text: str) -> object:
 def _build(path: Path, card: ModelCard, state: dict[str, Tensor]) -> Method:
     """The method that the card describes, if the file holds exactly its tensors.
 
-    A header may ask for more than the file holds, for gigabytes even: what building takes is bounded by the file.
+    A header may ask for gigabytes that the file does not hold, so the file's size bounds what building may allocate.
     """
     does_not_hold = f"{path} does not hold the tensors of the {card.method_name} that its header describes"
     held = sum(tensor.numel() for tensor in state.values())

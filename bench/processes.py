@@ -1,5 +1,7 @@
-"""The harness's child processes: each leads a session of its own, is killed with all its children, and may have a limit
-of time. A child ends when the harness does, however that ends."""
+"""Child processes of the harness: killed together with their own children, within a time limit, or by hand.
+
+A child also ends by itself when the harness does, however that ends.
+"""
 
 from __future__ import annotations
 

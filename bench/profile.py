@@ -62,12 +62,13 @@ def cli(
     """
     from bench import datasets
     from bench.meters.environment import available_cores
-    from bench.planning.plan import Request, plan_one_method
+    from bench.planning.plan import plan_one_method
     from results.files import file_stem
 
     data_dir = datasets.data_root(data_dir)
-    request = Request(
-        methods=method,
+    (cell,) = plan_one_method(
+        method,
+        "a profile is of one",
         datasets=(dataset,),
         preset=preset,
         seeds=(0,),
@@ -78,7 +79,6 @@ def cli(
         threads=threads or available_cores(),
         data_dir=data_dir,
     )
-    (cell,) = plan_one_method(request, "a profile is of one")
     folder = new_folder(out, f"{file_stem(cell.dataset)}-{cell.method}")
     profiled = profile_cell(cell, steps, data_dir)
     by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"
@@ -101,23 +101,16 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    from bench import datasets
-    from bench.training.build import MethodBuilder
+    from bench.training.build import MethodBuilder, load_data
     from bench.training.cell import warm_up
-    from bench.training.loop import DeviceData, batches, draw_order, evaluate
+    from bench.training.loop import batches, draw_order, evaluate
     from bench.training.ranks import Ranks
     from bench.training.rng import Stream, seed_of
 
-    config, dataset = cell.config, datasets.get(cell.dataset)
+    config = cell.config
     torch.set_num_threads(config.threads)
-    splits = datasets.make_splits(
-        dataset.load(data_dir),
-        num_classes=dataset.num_classes,
-        train_size=config.train_size,
-        split_seed=config.split_seed,
-    )
-    data = DeviceData.place(splits, torch.device(config.device))
-    builder = MethodBuilder.on(data, splits.record, cell.method_name, config, cell.seed)
+    data, record = load_data(cell, data_dir)
+    builder = MethodBuilder.on(data, record, cell.method_name, config, cell.seed)
     warm_up(builder.make(), data, config, Ranks())
     method = builder.make()
     order = torch.Generator().manual_seed(seed_of(cell.seed, Stream.ORDER))

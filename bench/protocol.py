@@ -1,4 +1,4 @@
-"""What goes between the harness and a cell's process: one job in, events out, each a JSON line; the last has the row."""
+"""What goes between the harness and a cell's process: a job in, events out, each a JSON line."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from results.schema import CellResult, Environment, PlannedCell
 
 
 class Job(BaseModel):
-    """All that a cell's process needs to know."""
+    """All that a cell's process needs."""
 
     run_id: str
     cell: PlannedCell
     data_dir: str | None
     save_in: str | None = None
-    """The run's folder, where the trained model is to be kept; None: it is not."""
+    """The run's folder, where the trained model is saved; None: it is not."""
     environment: Environment
     group: str | None = None
-    """Where the cell's processes meet in torchrun's store; None: there is only this one."""
+    """The prefix under which the cell's ranks meet in torchrun's store; None: there is one process."""
     timeout_seconds: float | None = None
-    """How long the cell's whole process may take; None: as long as it likes."""
+    """Time limit of the cell's whole process; None: none."""
     trial: bool = False
-    """A trial of a search: trained as a cell is, but only evaluated, and on validation images alone."""
+    """A trial of a search: trained like any cell, but evaluated on validation images alone, and not probed."""
 
 
 class StepEvent(BaseModel):
-    """Now and then during training: how far the epoch is."""
+    """Progress of an epoch, at most four times a second."""
 
     kind: Literal["step"] = "step"
     epoch: int
@@ -42,7 +42,7 @@ class StepEvent(BaseModel):
 
 
 class EpochEvent(BaseModel):
-    """An epoch has ended and was evaluated."""
+    """An epoch was evaluated."""
 
     kind: Literal["epoch"] = "epoch"
     epoch: int
@@ -55,21 +55,21 @@ Phase = Literal["training", "evaluation", "probes"]
 
 
 class PhaseEvent(BaseModel):
-    """What the cell does from now on."""
+    """The cell's next phase begins."""
 
     kind: Literal["phase"] = "phase"
     phase: Phase
 
 
 class WarningEvent(BaseModel):
-    """Something that the user should know of and that costs the cell nothing."""
+    """The user should know something that does not harm the cell."""
 
     kind: Literal["warning"] = "warning"
     sentence: str
 
 
 class SentEvent(BaseModel):
-    """A launcher has sent the cell off, to start when its engine has a machine for it."""
+    """A launcher has sent the cell, which starts when its engine has a machine for it."""
 
     kind: Literal["sent"] = "sent"
     where: str
@@ -94,8 +94,13 @@ class RowBuilder:
         self.job = job
         self._started_at, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
 
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self._clock
+
     def build(self, status: str = "ok", **found: Any) -> CellResult:
-        """The row, now that the cell has ended: what its job says, and the fields found."""
+        """The row, now that the cell has ended: what its job says, and the fields given."""
         cell = self.job.cell
         return CellResult.model_validate(
             {
@@ -103,12 +108,12 @@ class RowBuilder:
                 **{name: getattr(cell, name) for name in type(cell).model_fields},
                 "status": status,
                 "started_at": self._started_at,
-                "wall_seconds": time.perf_counter() - self._clock,
+                "wall_seconds": self.seconds,
                 "environment": self.job.environment,
             }
             | found
         )
 
     def failed(self, status: str, error: str, traceback: str | None = None) -> CellResult:
-        """The row of a cell that did not end well; of a long traceback, the end."""
+        """The row of a cell that did not end well."""
         return self.build(status, error=error, traceback=traceback)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from bench.commandline.params import CommaList, FiniteFloat
 from bench.runner.launchers import LAUNCHERS
 from bench.tracking import registry as trackers
 from reports.formats.choice import form_options
+
+if TYPE_CHECKING:
+    from bench.runner.torchrun.rank_info import RankInfo
 
 # torch, pandas and the rest are imported where they are used, so that `--help` and a mistyped flag answer at once.
 
@@ -54,13 +57,13 @@ DEFAULT_OUT = Path("results/runs")
 @where("--parallel", type=click.Choice(["blocks"]), help="blocks: split each cell's blocks over the ranks of torchrun.")
 @where(
     "--launcher",
-    type=click.Choice(LAUNCHERS),
+    type=click.Choice([*LAUNCHERS]),
     show_default="local",
     help="Where cells run. Timings from slurm and ray are not comparable.",
 )
 @where(
     "--launcher-set",
-    "told",
+    "launcher_set",
     multiple=True,
     metavar=ASSIGNMENT,
     help="Launcher option: partition=gpu, address=HOST:PORT. Repeatable.",
@@ -89,7 +92,7 @@ DEFAULT_OUT = Path("results/runs")
     "--print-config", is_flag=True, is_eager=True, help="Print the configuration as a --config file and exit."
 )
 @click.option("--list", "list_all", is_flag=True, is_eager=True, help="List methods and data sets and exit.")
-def cli(list_all: bool, print_config: bool, **given: Any) -> int:
+def cli(list_all: bool, **given: Any) -> int:
     """Train methods with and without backpropagation, measure them alike, and write a report.
 
     A cell is one method trained on one data set with one seed, in a process of its own. Results and report go to a
@@ -98,22 +101,30 @@ def cli(list_all: bool, print_config: bool, **given: Any) -> int:
     if list_all:
         _list()
         return 0
-    from bench.runner.execute import carry_out
-    from bench.runner.torchrun.launch import find_place
+    from bench.commandline.print_config import config_as_toml
+    from bench.runner.execute import execute
+    from bench.runner.prepare import prepare
+    from bench.runner.torchrun.rank_info import find_rank_info
 
-    place = find_place()
-    if place is not None and place.rank > 0:
-        return 0 if print_config else _follow()
-    return carry_out(sys.argv[1:], print_config=print_config, **given)[1]
+    rank_info = find_rank_info()
+    if rank_info is not None and rank_info.rank > 0:
+        return 0 if given["print_config"] else _follow(rank_info)
+    run = prepare(sys.argv[1:], given)
+    if given["print_config"]:
+        context = click.get_current_context()
+        print(config_as_toml(context, run.cells, run.winners, data_dir=run.data_dir), end="")
+        return 0
+    return execute(run)
 
 
-def _follow() -> int:
-    """Take part in what rank 0 does; it is the one that says how it went."""
+def _follow(rank_info: RankInfo) -> int:
+    """Take part in what rank 0 does, which reports on it."""
     from bench.commandline.exit_codes import stop_code
-    from bench.runner.torchrun.team import team
+    from bench.runner.torchrun.rank_group import RankGroup
 
     try:
-        team().follow()
+        with RankGroup(rank_info) as group:
+            group.follow()
     except KeyboardInterrupt as stop:
         return stop_code(stop)
     return 0

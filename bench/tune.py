@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from bench.planning.presets import DEFAULT_TUNED, PAPER, WINNERS_KEY
 if TYPE_CHECKING:
     from bench.planning.search import Search
     from results.conditions import Winner
+    from results.schema import PlannedCell
 
 STUDY_FILE = "study.jsonl"
 SEED = 1000
@@ -85,15 +85,15 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
     from bench import datasets
     from bench.meters.environment import available_cores
     from bench.planning.method_spec import parse_methods, parse_settings
-    from bench.planning.plan import Request, make_plan
+    from bench.planning.plan import make_plan
     from bench.planning.search import open_searches, space_of
-    from bench.runner.lock import run_lock
+    from bench.runner.folders import run_lock
     from results.files import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
     given["threads"] = given["threads"] or available_cores()
     given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(Request(seeds=(seed,), data_dir=data_dir, eval_every=_LAST_ALONE, **given))
+    cells = make_plan(seeds=(seed,), data_dir=data_dir, eval_every=_LAST_ALONE, **given)
     specs = parse_methods(given["methods"], given["settings"], paper=given["preset"] == PAPER)
     spaces = {spec.label: space_of(spec) for spec in specs}
     folder = _folder(out, "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells)) if name is None else name)
@@ -134,31 +134,29 @@ def _folder(out: Path, name: str) -> Path:
 
 def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout: float | None) -> None:
     """Do the trials that are missing; methods take turns, another one first each time."""
-    from bench.meters.environment import describe_environment
-    from bench.protocol import Job
-    from bench.runner.isolation import run_in_process
     from bench.runner.progress import make_display
+    from bench.runner.sweep import run_cells
 
-    total = trials * len(searches)
-    with make_display(total, sum(min(len(search.ended), trials) for search in searches)) as display:
+    asked: list[Search] = []
+
+    def cells() -> Iterator[PlannedCell]:
+        """Each asked for when the one before has ended, since it depends on what that found."""
         for place in range(trials):
             first = place % len(searches)
             for search in (*searches[first:], *searches[:first]):
-                if len(search.ended) > place:
-                    continue
-                trial, cell = search.next()
-                job = Job(
-                    run_id="tuning",
-                    cell=cell,
-                    data_dir=str(data_dir) if data_dir else None,
-                    environment=describe_environment(cell.config.device),
-                    timeout_seconds=timeout,
-                    trial=True,
-                )
-                display.cell_started(cell)
-                result = run_in_process(job, partial(display.event, cell))
-                search.end(trial, result)
-                display.cell_ended(result)
+                if len(search.ended) <= place:
+                    asked.append(search)
+                    yield search.start_trial()
+
+    run_cells(
+        cells(),
+        lambda result: asked.pop().end_trial(result),
+        make_display(trials * len(searches), sum(min(len(search.ended), trials) for search in searches)),
+        run_id="tuning",
+        data_dir=str(data_dir) if data_dir else None,
+        timeout_seconds=timeout,
+        trial=True,
+    )
 
 
 def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:

@@ -72,7 +72,7 @@ def decode(line: bytes) -> CellResult:
     return result
 
 
-def first_problem(text: bytes, error: ValidationError) -> str:
+def first_problem(text: str | bytes, error: ValidationError) -> str:
     """Why a record did not validate, in a few words: its version if that is the reason."""
     try:
         version = json.loads(text).get("schema_version")

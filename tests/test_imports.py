@@ -15,12 +15,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("bench", "methods", "results", "reports")
 NO_SOURCES = shutil.ignore_patterns("reference", "runs", "data", "microbench", "profiles", "scale")
 LINT = "from importlinter.cli import lint_imports_command as lint; lint()"
-KNOWN = [  # circles to be removed
-    ("bench.runner.worker", "bench.training.cell"),
-    ("bench.runner.worker", "bench.training.probes"),
-    ("bench.runner.launchers.base", "bench.runner.launchers.ray"),
-    ("bench.runner.launchers.base", "bench.runner.launchers.slurm"),
-]
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -45,8 +39,6 @@ def test_the_contracts_are_kept() -> None:
 def test_no_file_imports_one_that_imports_it() -> None:
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
-    for importer, imported in KNOWN:
-        imports[importer].discard(imported)
     assert files_in_a_circle(imports) == []
 
 

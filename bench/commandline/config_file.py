@@ -16,6 +16,7 @@ import click
 
 from bench.commandline.flags import ASSIGNMENT
 from bench.planning.presets import NEWEST, WINNERS_KEY, TunedSource
+from methods.core.options import to_text
 
 
 def config_option() -> Callable[[Any], Any]:
@@ -104,4 +105,4 @@ def _as_typed(option: click.Option, value: Any) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, dict | list):
         raise click.BadParameter("a list or table inside another is not accepted; give plain values")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return to_text(value)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bench.errors import UserError
-from bench.planning.lists import split_list
+from methods.core.options import split_list
 
 
 class CommaList(click.ParamType[tuple[Any, ...]]):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from bench.errors import UserError
 from methods.core.errors import MethodError
-from methods.core.options import Options
+from methods.core.options import Options, join_brackets, parse_assignments, split_brackets, to_text
 
 EPOCHS = {"quick": 2, "standard": 20, "paper": 150}
 """By preset, of data sets that nobody has looked at before: CIFAR-10's."""
@@ -40,20 +39,15 @@ def locate(scheme: str, text: str, kind: type[_O]) -> Located[_O]:
     Raises:
         UserError: there is no path, or an option is unknown, given twice or has a value that is not accepted.
     """
-    match = re.fullmatch(r"(?P<path>.+?)(?:\[(?P<options>[^\[\]]*)\])?", text.strip(), re.DOTALL)
-    if match is None:
+    name, items = split_brackets(text)
+    if not name:
         raise UserError(f"{scheme + ':' + text!r} names no file or folder: write {scheme}:PATH")
-    values: dict[str, str] = {}
-    for item in filter(None, (match["options"] or "").split(",")):
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if not equals or name in values:
-            raise UserError(f"{scheme}:{text}: {item!r} is not accepted: give each option once, as NAME=VALUE")
-        values[name] = value
     try:
-        options = kind.parse(values)
+        refusal = "{item!r} is not accepted: give each option once, as NAME=VALUE"
+        options = kind.parse(parse_assignments(items, refusal, refusal))
     except MethodError as error:
         raise UserError(f"{scheme}:{text}: {error}") from None
-    path = Path(os.path.abspath(os.path.expanduser(match["path"])))  # noqa: PTH100, PTH111  (as it is, links and all)
-    changed = [field for field in fields(options) if getattr(options, field.name) != field.default]
-    shown = ",".join(f"{field.name}={str(getattr(options, field.name)).lower()}" for field in changed)
-    return Located(f"{scheme}:{path}" + (f"[{shown}]" if shown else ""), path, options)
+    path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111  (as it is, links and all)
+    changed = [field.name for field in fields(options) if getattr(options, field.name) != field.default]
+    shown = [f"{name}={to_text(getattr(options, name))}" for name in changed]
+    return Located(join_brackets(f"{scheme}:{path}", shown), path, options)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import methods
 from bench.errors import UserError
-from bench.planning.lists import split_list
 from methods.core.method import Method
+from methods.core.options import join_brackets, parse_assignments, split_brackets, split_list, to_text
 from results.conditions import TUNED
-
-_ITEM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<options>[^\[\]]*)\])?")
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class MethodSpec:
     """One method with its options, checked."""
 
     label: str
-    """Canonical name and the options given: what the cell is called in results and reports."""
+    """Canonical name and the options given: the cell's method in results and reports."""
     cls: type[Method]
     options: dict[str, Any]
     """Every option with its effective value."""
@@ -34,19 +31,19 @@ class MethodSpec:
 def parse_methods(
     text: str, settings: Mapping[str, str], *, paper: bool = False, low_memory: bool = False, tuned: bool = False
 ) -> list[MethodSpec]:
-    """Parse a comma list of methods.
+    """Parse a comma-separated list of methods.
 
     Args:
         text: The list; `all` stands for every registered method.
         settings: Options for every method that has them; those in a method's brackets win.
-        paper: Whether what the user leaves open is the paper's value for the method rather than the option's default.
-        low_memory: Whether each method that can be trained part after part comes a second time, trained that way.
+        paper: Whether options default to the paper's value for the method.
+        low_memory: Whether each method that can be trained one block at a time comes a second time, trained that way.
         tuned: Whether a search has found hyperparameters. They are for the methods with `tuned` in their brackets, or,
             where none has that, for all.
 
     Raises:
         UserError: an unknown method or option, a value that is not accepted, a method named twice, a setting that no
-            method of the list has, none that can be trained part after part, or `tuned` where nothing has been found.
+            method of the list has, none that can be trained in low memory, or `tuned` where nothing has been found.
     """
     items = split_list(text)
     if not any(items):
@@ -89,30 +86,27 @@ def parse_methods(
 
 
 def parse_settings(items: Iterable[str], example: str = "T=20") -> dict[str, str]:
-    """Parse `NAME=VALUE` items; `example` is one of them that would be accepted.
+    """Parse `NAME=VALUE` items; `example` is one that would be accepted.
 
     Raises:
         UserError: an item of another form, or a name given twice.
     """
-    settings: dict[str, str] = {}
-    for item in items:
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if not (name and equals and value):
-            raise UserError(f"{item!r} is not an option: write NAME=VALUE, for instance {example}")
-        if name in settings:
-            raise UserError(f"option {name!r} is given more than once: give it once")
-        settings[name] = value
-    return settings
+    try:
+        return parse_assignments(
+            items,
+            malformed=f"{{item!r}} is not an option: write NAME=VALUE, for instance {example}",
+            repeated="option {name!r} is given more than once: give it once",
+        )
+    except methods.MethodError as error:
+        raise UserError(str(error)) from None
 
 
 def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str], bool]]:
-    """The classes that an item names, the options in its brackets, and whether `tuned` is there, too."""
-    match = _ITEM.fullmatch(item)
-    if match is None:
+    """The classes that an item names, the options in its brackets, and whether `tuned` is among them."""
+    name, parts = split_brackets(item)
+    if not name or "[" in name or "]" in name:
         raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
-    parts = [part.strip() for part in (match["options"] or "").split(",") if part.strip()]
     own, tuned = parse_settings(part for part in parts if part != TUNED), TUNED in parts
-    name = match["name"].strip()
     if name == "all" and not own:
         return [(cls, {}, tuned) for cls in methods.available().values()]
     try:
@@ -130,12 +124,6 @@ def _make(
         options = cls.Options.parse((dict(cls.paper.options) if paper else {}) | given).as_dict()
     except methods.MethodError as error:
         raise UserError(f"{cls.name}: {error}") from None
-    shown = [f"{key}={_show(options[key])}" for key in sorted(given)]
-    if tuned:
-        shown.append(TUNED)
-    label = f"{cls.name}[{','.join(shown)}]" if shown else cls.name
+    shown = [f"{key}={to_text(options[key])}" for key in sorted(given)]
+    label = join_brackets(cls.name, [*shown, TUNED] if tuned else shown)
     return MethodSpec(label, cls, options, tuple(sorted(given)), tuned)
-
-
-def _show(value: object) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,11 +1,11 @@
-"""From what the user asked for to the cells of a run, everything checked before the first one starts."""
+"""Lay out the cells of a run, with everything checked before the first one starts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,7 +17,7 @@ from bench.planning.presets import OPTIMIZER, PAPER, PRESETS
 from bench.planning.tuned import SEARCHED, Winners
 from bench.training.ranks import share_of
 from methods.core.method import TaskShape
-from results.conditions import Augment, untuned
+from results.conditions import untuned
 from results.schema import CellConfig, PlannedCell
 
 _Name = TypeVar("_Name", int, str)
@@ -27,142 +27,129 @@ SPLIT_SEED = 0
 """One split for all seeds and methods: seeds differ in initialisation, batches and noise, not in data."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked for; None takes the preset's value."""
+def make_plan(
+    *,
+    methods: str,
+    datasets: Sequence[str],
+    preset: str,
+    seeds: Sequence[int] | None = None,
+    settings: Mapping[str, str] | None = None,
+    low_memory: bool = False,
+    data_dir: Path | None = None,
+    ranks: int = 1,
+    is_remote: bool = False,
+    winners: Winners | None = None,
+    **config: Any,
+) -> list[PlannedCell]:
+    """Check everything, data included, and lay out the cells in the order in which to run them.
 
-    methods: str
-    datasets: tuple[str, ...]
-    preset: str
-    seeds: tuple[int, ...] | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    weight_decay: float | None = None
-    train_size: int | None = None
-    device: str
-    threads: int
-    settings: dict[str, str] = field(default_factory=dict)
-    data_dir: Path | None
-    augment: Augment = "none"
-    amp: bool = False
-    low_memory: bool = False
-    """Whether methods that can be trained part after part are trained that way, too."""
-    parallel: Literal["blocks"] | None = None
-    eval_every: int = 1
-    """Epochs from one evaluation to the next."""
-    ranks: int = 1
-    """How many processes will train a cell."""
-    elsewhere: bool = False
-    """Whether cells may run on other machines than this."""
-    winners: Winners | None = None
-    """What a search has found; None: every method has the same hyperparameters."""
-
-
-def make_plan(request: Request) -> list[PlannedCell]:
-    """Check the whole request, data included, and lay out its cells in the order in which to run them.
+    Args:
+        methods: As `parse_methods` takes them.
+        datasets: By name.
+        preset: Its name.
+        seeds: None: the preset's.
+        settings: Options for every method that has them.
+        low_memory: As in `parse_methods`.
+        data_dir: The user's data folder, if any.
+        ranks: Processes that will train a cell.
+        is_remote: Whether cells may run on other machines than this.
+        winners: What a search has found; None: every method has the same hyperparameters.
+        config: Fields of `CellConfig`, alike for all cells; None: the preset's value.
 
     Raises:
-        UserError: anything in the request that cannot be done.
+        UserError: anything that cannot be done.
     """
-    if request.preset not in PRESETS:
-        raise UserError(f"unknown preset {request.preset!r}: the presets are {', '.join(PRESETS)}")
-    preset = PRESETS[request.preset]
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}: the presets are {', '.join(PRESETS)}")
     specs = parse_methods(
-        request.methods,
-        request.settings,
-        paper=request.preset == PAPER,
-        low_memory=request.low_memory,
-        tuned=request.winners is not None,
+        methods, settings or {}, paper=preset == PAPER, low_memory=low_memory, tuned=winners is not None
     )
-    chosen = [datasets.get(name) for name in request.datasets]
-    _distinct("data set", [dataset.name for dataset in chosen])
-    seeds = _distinct("seed", preset.seeds if request.seeds is None else request.seeds)
-    device = resolve_device(request.device, elsewhere=request.elsewhere)
+    chosen = _get_datasets(datasets)
+    seeds = _distinct("seed", PRESETS[preset].seeds if seeds is None else seeds)
+    given = {name: value for name, value in config.items() if value is not None}
+    given["device"] = resolve_device(given["device"], is_remote=is_remote)
     cells: list[PlannedCell] = []
     for dataset in chosen:
-        here = [_searched(request, dataset.name, spec) for spec in specs]
-        _check_fits(dataset, [spec for spec, _ in here], request.train_size, request.data_dir, request.ranks)
+        here = [_searched(spec, dataset.name, winners, given) for spec in specs]
+        _check_fits(dataset, [spec for spec, _ in here], given.get("train_size"), data_dir, ranks)
         for position, seed in enumerate(seeds):
-            for spec, searched in _rotated(here, position):
-                config = CellConfig(
-                    preset=request.preset,
-                    epochs=request.epochs or _preset_epochs(request.preset, dataset, spec),
-                    batch_size=request.batch_size or preset.batch_size,
-                    lr=preset.lr if request.lr is None else request.lr,
-                    weight_decay=preset.weight_decay if request.weight_decay is None else request.weight_decay,
-                    optimizer=spec.cls.paper.optimizer if request.preset == PAPER else OPTIMIZER,
-                    train_size=request.train_size,
-                    split_seed=SPLIT_SEED,
-                    device=device,
-                    threads=request.threads,
-                    options=spec.options,
-                    amp=request.amp,
-                    parallel=request.parallel,
-                    eval_every=request.eval_every,
-                    augment=request.augment,
-                ).model_copy(update=searched)
+            for spec, found in _rotated(here, position):
+                settled = CellConfig(**_preset_values(preset, dataset, spec) | given | found, options=spec.options)
                 cells.append(
                     PlannedCell(
-                        dataset=dataset.name, method=spec.label, method_name=spec.cls.name, seed=seed, config=config
+                        dataset=dataset.name, method=spec.label, method_name=spec.cls.name, seed=seed, config=settled
                     )
                 )
     return cells
 
 
-def _searched(request: Request, dataset: str, spec: MethodSpec) -> tuple[MethodSpec, dict[str, Any]]:
+def plan_one_method(method: str, why: str, **request: Any) -> list[PlannedCell]:
+    """`make_plan` for one method.
+
+    Raises:
+        UserError: `method` names several, and `why` says why only one is accepted; or as `make_plan`.
+    """
+    cells = make_plan(methods=method, **request)
+    if len({cell.method for cell in cells}) > 1:
+        raise UserError(f"{method!r} is more than one method: {why}")
+    return cells
+
+
+def _get_datasets(names: Sequence[str]) -> list[datasets.Dataset]:
+    found = [datasets.get(name) for name in names]
+    _distinct("data set", [dataset.name for dataset in found])
+    return found
+
+
+def _preset_values(name: str, dataset: datasets.Dataset, spec: MethodSpec) -> dict[str, Any]:
+    """The fields of a cell's configuration that a preset gives; `paper` has the paper's for a method and data set."""
+    preset, paper = PRESETS[name], spec.cls.paper if name == PAPER else None
+    return {
+        "preset": name,
+        "epochs": (paper.epochs.get(dataset.name) if paper else None) or dataset.epochs[name],
+        "batch_size": preset.batch_size,
+        "lr": preset.lr,
+        "weight_decay": preset.weight_decay,
+        "optimizer": paper.optimizer if paper else OPTIMIZER,
+        "train_size": None,
+        "split_seed": SPLIT_SEED,
+    }
+
+
+def _searched(
+    spec: MethodSpec, dataset: str, winners: Winners | None, given: Mapping[str, Any]
+) -> tuple[MethodSpec, dict[str, Any]]:
     """A method as it is on a data set, and the fields of its configuration that a search has found.
 
     Raises:
-        UserError: it is to be tuned and nothing was found for it, or it is told what was searched.
+        UserError: it is to be tuned and nothing was found for it, or it is given what was searched.
     """
-    if not spec.tuned or request.winners is None:
+    if not spec.tuned or winners is None:
         return spec, {}
     for name in SEARCHED:
-        if getattr(request, name) is not None:
+        if name in given:
             raise UserError(
                 f"--{name.replace('_', '-')} is not accepted with {spec.label}, whose own was found by a search: leave "
                 "it out"
             )
-    winner = request.winners.get(dataset, untuned(spec.label))
+    winner = winners.get(dataset, untuned(spec.label))
     try:
         options = spec.cls.Options.parse(spec.options | winner.options).as_dict()
     except methods.MethodError as error:
         raise UserError(f"the tuned hyperparameters of {spec.label} on {dataset} do not fit: {error}") from None
-    return replace(spec, options=options), {
-        **{name: getattr(winner, name) for name in SEARCHED},
-        "tuning": winner.tuning,
-    }
-
-
-def plan_one_method(request: Request, why: str) -> list[PlannedCell]:
-    """`make_plan` for a request that may name only one method.
-
-    Raises:
-        UserError: it names several, of which `why` says why they are not accepted; or as `make_plan`.
-    """
-    cells = make_plan(request)
-    if len({cell.method for cell in cells}) > 1:
-        raise UserError(f"{request.methods!r} is more than one method: {why}")
-    return cells
-
-
-def _preset_epochs(preset: str, dataset: datasets.Dataset, spec: MethodSpec) -> int:
-    """The data set's, or in the preset `paper` what the paper gives for this very method and data set."""
-    own = spec.cls.paper.epochs.get(dataset.name) if preset == PAPER else None
-    return own or dataset.epochs[preset]
+    return replace(spec, options=options), {name: getattr(winner, name) for name in (*SEARCHED, "tuning")}
 
 
 def check_cells(
-    cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1, *, elsewhere: bool = False
+    cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1, *, is_remote: bool = False
 ) -> None:
-    """Check that cells planned earlier, and perhaps on another machine, can be run now; here, or `elsewhere`.
+    """Check that cells planned earlier, perhaps on another machine, can run now.
 
     Raises:
         UserError: a device, data set or method is not here, or does not fit.
     """
     for device in {cell.config.device for cell in cells}:
-        resolve_device(device, elsewhere=elsewhere)
+        resolve_device(device, is_remote=is_remote)
     specs: dict[tuple[str, int | None], dict[str, MethodSpec]] = {}
     for cell in cells:
         try:
@@ -174,12 +161,12 @@ def check_cells(
         _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir, ranks)
 
 
-def resolve_device(name: str, *, elsewhere: bool = False) -> str:
+def resolve_device(name: str, *, is_remote: bool = False) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:N` to `cpu` or `cuda:N`.
 
     Args:
         name: What was asked for.
-        elsewhere: Whether it may be that of another machine, where a launcher gives a cell one card; `auto` is still
+        is_remote: Whether it may be that of another machine, where a launcher gives a cell one card; `auto` is still
             what this machine has.
 
     Raises:
@@ -193,7 +180,7 @@ def resolve_device(name: str, *, elsewhere: bool = False) -> str:
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise UserError(f"unknown device {name!r}: the devices are auto, cpu, cuda and cuda:N")
-    if elsewhere:
+    if is_remote:
         if int(number or 0) > 0:
             raise UserError(
                 f"device {name!r} is not accepted with a launcher: it gives each cell one card of a machine, so give "
@@ -217,7 +204,7 @@ def _distinct(kind: str, items: Sequence[_Name]) -> Sequence[_Name]:
 
 
 def _rotated(specs: list[_Item], by: int) -> Iterable[_Item]:
-    """Another method first for each seed, so that a machine that slows down or warms up does so for all alike."""
+    """Another method first for each seed: a machine that slows down or warms up does so for all alike."""
     start = by % len(specs)
     return specs[start:] + specs[:start]
 
@@ -225,7 +212,7 @@ def _rotated(specs: list[_Item], by: int) -> Iterable[_Item]:
 def _check_fits(
     dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None, ranks: int
 ) -> None:
-    """Load the data once and build every method for them, so that whatever does not fit shows before any training."""
+    """Load the data once and build every method for them: whatever does not fit shows before any training."""
     raw = dataset.load(data_dir)
     datasets.make_splits(raw, num_classes=dataset.num_classes, train_size=train_size, split_seed=SPLIT_SEED)
     channels, height, width = raw.x_train.shape[1:]

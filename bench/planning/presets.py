@@ -1,8 +1,8 @@
 """Presets: how much work a run is. Epochs come from the data set, everything else from here.
 
-In `quick` and `standard` every method gets the same values. `paper` has those of arXiv 2503.24322 (table 3), which
-differ from method to method in optimiser, epochs and steps: each method's class holds its own (`Method.paper`). Batch
-size, learning rate and weight decay are the paper's in all three.
+In `quick` and `standard` every method gets the same values. `paper` has those of arXiv 2503.24322 (table 3), where
+optimiser, epochs and steps differ between methods (`Method.paper`). Batch size, learning rate and weight decay are the
+paper's in all three.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ OPTIMIZER = "AdamW"
 """The one optimiser, for every method, outside `PAPER`."""
 PAPER = "paper"
 """The preset in which a method's own settings count."""
-
 
 NEWEST = "tuned"
 """Given to `--config` in place of a file: the newest hyperparameters that `python -m bench.tune` has found."""
@@ -31,7 +30,6 @@ TunedSource = tuple[str, Any]
 class Preset:
     """Values that apply where the user gives none."""
 
-    summary: str
     seeds: tuple[int, ...]
     batch_size: int = 128
     lr: float = 1e-3
@@ -39,7 +37,7 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset("a first look: few epochs, two seeds", seeds=(0, 1)),
-    "standard": Preset("enough epochs to compare on a CPU, three seeds", seeds=(0, 1, 2)),
-    "paper": Preset("the paper's hyperparameters and epochs (table 3), three seeds", seeds=(0, 1, 2)),
+    "quick": Preset(seeds=(0, 1)),  # a first look, few epochs
+    "standard": Preset(seeds=(0, 1, 2)),  # enough epochs to compare on a CPU
+    PAPER: Preset(seeds=(0, 1, 2)),  # the paper's hyperparameters and epochs
 }

@@ -1,8 +1,8 @@
-"""What a resumed run may be: the same configuration as before, or none given at all."""
+"""What a resumed run may be given: the same settings as before, or none at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from bench.planning.method_spec import parse_methods, parse_settings
 from bench.planning.plan import resolve_device
 from bench.planning.presets import PAPER
 from bench.planning.tuned import Winners
+from methods.core.options import to_text
 from results.conditions import untuned
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
@@ -20,25 +21,25 @@ from results.sharing import jobs_here
 _OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
 
 _WHAT_METHODS = ("methods", "settings", "low_memory")
-"""They decide together what the methods are."""
+"""Together they decide what the methods are."""
 
 
 def check_settings(
-    record: RunRecord, given: Mapping[str, Any], winners: Winners | None = None, *, elsewhere: bool = False
+    record: RunRecord, given: Mapping[str, Any], winners: Winners | None = None, *, is_remote: bool = False
 ) -> None:
     """Refuse settings that are not the run's own.
 
     Args:
         record: The run.
-        given: What was given beside `--resume`, by the names of the parameters of `bench.run`.
-        winners: The tuned hyperparameters that were given.
-        elsewhere: Whether the cells may run on other machines, where their number at a time may be any.
+        given: What was given besides `--resume`, by the names of the parameters of `bench.run`.
+        winners: The tuned hyperparameters given.
+        is_remote: Whether cells may run on other machines, any number at a time.
 
     Raises:
         UserError: something differs; all that does is named.
     """
     differing = []
-    for flag, ours, theirs in [*_compared(record, given, elsewhere), *_tuned(record, winners)]:
+    for flag, ours, theirs in _compared(record, given, winners, is_remote):
         if ours != theirs:
             differing.append(f"--{flag.replace('_', '-')} (the run has {_text(ours)}, given is {_text(theirs)})")
     if differing:
@@ -49,15 +50,10 @@ def check_settings(
 
 
 def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:
-    """The planned cells that have no row with status ok, in the plan's order.
-
-    Args:
-        run: The run's folder, to name it.
-        record: What it set out to do.
-        rows: What of that has ended.
+    """The planned cells without a row with status ok, in the plan's order.
 
     Raises:
-        UserError: a cell that is finished was run with another configuration than the one that is planned now.
+        UserError: a finished cell ran with another configuration than is planned now.
     """
     done = {cell.key: cell for cell in rows if cell.status == "ok"}
     for cell in record.cells:
@@ -81,53 +77,49 @@ def differing_fields(one: CellConfig, other: CellConfig) -> list[str]:
     return fields
 
 
-def _compared(record: RunRecord, given: Mapping[str, Any], elsewhere: bool) -> list[tuple[str, Any, Any]]:
+def _compared(
+    record: RunRecord, given: Mapping[str, Any], winners: Winners | None, is_remote: bool
+) -> Iterator[tuple[str, Any, Any]]:
     """Each setting given: its flag, the run's value and the given one. Lists as sets: their order decides nothing."""
-    found: list[tuple[str, Any, Any]] = []
+    cells = record.cells
     for name, value in given.items():
         if name in _OF_THE_RUN:
-            found.append((name, getattr(record, _OF_THE_RUN[name]), value))
+            yield name, getattr(record, _OF_THE_RUN[name]), value
         elif name == "jobs":
-            if not elsewhere:
-                found.append((name, jobs_here(record), value))
+            if not is_remote:
+                yield name, jobs_here(record), value
         elif name == "datasets":
-            found.append((name, {cell.dataset for cell in record.cells}, {datasets.get(each).name for each in value}))
+            yield name, {cell.dataset for cell in cells}, {datasets.get(each).name for each in value}
         elif name == "seeds":
-            found.append((name, {cell.seed for cell in record.cells}, set(value)))
-        elif name in _WHAT_METHODS:
-            continue  # they decide together what a cell's method is
-        else:
-            ours = {getattr(cell.config, name) for cell in record.cells}
-            found.append((name, ours, {_resolved(name, value, elsewhere)}))
+            yield name, {cell.seed for cell in cells}, set(value)
+        elif name == "device":
+            yield name, {cell.config.device for cell in cells}, {resolve_device(value, is_remote=is_remote)}
+        elif name not in _WHAT_METHODS:
+            yield name, {getattr(cell.config, name) for cell in cells}, {value}
     told = [name for name in _WHAT_METHODS if name in given]
     if told == ["settings"]:
-        found.append(("set", *_options(record, parse_settings(given["settings"]))))
+        yield "set", *_options(record, parse_settings(given["settings"]))
     elif told == ["low_memory"]:
-        found.append(
-            (
-                "low_memory",
-                any(methods.get(cell.method_name).has_low_memory(cell.config.options) for cell in record.cells),
-                given["low_memory"],
-            )
-        )
+        low = any(methods.get(cell.method_name).has_low_memory(cell.config.options) for cell in cells)
+        yield "low_memory", low, given["low_memory"]
     elif told:
-        preset = given.get("preset", record.cells[0].config.preset)
-        settings = parse_settings(given.get("settings", ()))
-        low_memory = given.get("low_memory", False)
         specs = parse_methods(
             given.get("methods", "all"),
-            settings,
-            paper=preset == PAPER,
-            low_memory=low_memory,
-            tuned=any(cell.config.tuning for cell in record.cells),
+            parse_settings(given.get("settings", ())),
+            paper=given.get("preset", cells[0].config.preset) == PAPER,
+            low_memory=given.get("low_memory", False),
+            tuned=any(cell.config.tuning for cell in cells),
         )
         flag = "set" if told[0] == "settings" else told[0]
-        found.append((flag, {cell.method for cell in record.cells}, {spec.label for spec in specs}))
-    return found
+        yield flag, {cell.method for cell in cells}, {spec.label for spec in specs}
+    if winners is not None:
+        tuned = [cell for cell in cells if cell.config.tuning is not None]
+        theirs = {str(winners.get(cell.dataset, untuned(cell.method)).tuning) for cell in tuned}
+        yield "config", {str(cell.config.tuning) for cell in tuned}, theirs or set(winners.files)
 
 
 def _options(record: RunRecord, settings: Mapping[str, str]) -> tuple[set[str], set[str]]:
-    """Method options as `T=2`: those of the run's methods, and the given ones, as far as a method has them."""
+    """Method options as `T=2`: the values of the run's methods, and those given."""
     ours, theirs = set(), set()
     for name, text in settings.items():
         having = [cell for cell in record.cells if name in cell.config.options]
@@ -142,25 +134,10 @@ def _options(record: RunRecord, settings: Mapping[str, str]) -> tuple[set[str], 
     return ours, theirs
 
 
-def _resolved(name: str, value: Any, elsewhere: bool) -> Any:
-    return resolve_device(value, elsewhere=elsewhere) if name == "device" else value
-
-
-def _tuned(record: RunRecord, winners: Winners | None) -> list[tuple[str, Any, Any]]:
-    """The searches that tuned hyperparameters are from: the run's, and what is given for the same methods."""
-    if winners is None:
-        return []
-    tuned = [cell for cell in record.cells if cell.config.tuning is not None]
-    theirs = {str(winners.get(cell.dataset, untuned(cell.method)).tuning) for cell in tuned}
-    return [("config", {str(cell.config.tuning) for cell in tuned}, theirs or set(winners.files))]
-
-
 def _text(value: Any) -> str:
     """A value, or the values of a set, for people."""
-    if isinstance(value, set | frozenset):
+    if isinstance(value, set):
         return ", ".join(_text(each) for each in sorted(value, key=lambda each: (str(type(each)), each))) or "none"
-    if value is None:
-        return "none"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else to_text(value)

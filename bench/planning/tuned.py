@@ -15,10 +15,11 @@ from bench.errors import UserError
 from bench.planning.presets import DEFAULT_TUNED, NEWEST, WINNERS_KEY, TunedSource
 from results.conditions import Winner
 from results.schema import PlannedCell
+from results.store import first_problem
 
 WINNERS_FILE = "tuned.toml"
 SEARCHED = ("lr", "weight_decay")
-"""Fields of a cell's configuration that are searched for every method, beside the method's own options."""
+"""Fields of `CellConfig` that are searched for every method, besides the method's own options."""
 
 _Table = dict[str, dict[str, Winner]]
 """By data set and by label of the method."""
@@ -27,11 +28,10 @@ _TABLE = TypeAdapter(_Table)
 
 @dataclass(frozen=True)
 class Winners:
-    """Winners by data set and by label of the method, `tuned` left out."""
+    """Winners by data set and by label of the method, `tuned` left out; and the files they are from."""
 
     table: Mapping[str, Mapping[str, Winner]]
     files: tuple[str, ...]
-    """Where they are from."""
 
     def get(self, dataset: str, label: str) -> Winner:
         """The winner for a method on a data set.
@@ -49,7 +49,7 @@ class Winners:
         )
 
     def of(self, cells: Iterable[PlannedCell]) -> dict[str, Any]:
-        """As a TOML table, those that the cells were planned with."""
+        """Those that the cells were planned with, as a TOML table."""
         used = [(cell.dataset, cell.config.tuning) for cell in cells]
         return as_table(
             {
@@ -71,7 +71,7 @@ def as_table(winners: Mapping[str, Mapping[str, Winner]]) -> dict[str, Any]:
 def keep_alike(
     before: Mapping[str, Mapping[str, Winner]], now: Mapping[str, Mapping[str, Winner]]
 ) -> dict[str, dict[str, Winner]]:
-    """What was found now, and of what was found before all that had the same budget on its data set."""
+    """The winners found now, and the earlier ones that had the same budget on their data set."""
     merged = {dataset: dict(there) for dataset, there in now.items()}
     for dataset, there in before.items():
         budgets = [winner.tuning.budget for winner in now.get(dataset, {}).values()]
@@ -82,14 +82,9 @@ def keep_alike(
 
 
 def find_winners(sources: Sequence[TunedSource], chosen: Iterable[str]) -> Winners | None:
-    """The winners that `--config` asks for; where files say different things, the last one counts.
+    """The winners that `--config` asks for, if any; where files differ, the last one counts.
 
-    Args:
-        sources: What `--config` was given.
-        chosen: The run's data sets; for each of them `--config tuned` takes the newest file that has it.
-
-    Returns:
-        None where nothing tuned is asked for.
+    `--config tuned` takes for each of the chosen data sets the newest file that has it.
 
     Raises:
         UserError: there is no such data set, there are no winners for one, or a file's are not valid.
@@ -108,7 +103,7 @@ def find_winners(sources: Sequence[TunedSource], chosen: Iterable[str]) -> Winne
 
 
 def _newest(chosen: Iterable[str]) -> dict[str, _Table]:
-    """For each data set the file whose winners for it were found last, and those winners."""
+    """For each data set the file with its newest winners, and those winners."""
     tables = {str(path): read_winners(path) for path in sorted(DEFAULT_TUNED.glob(f"*/{WINNERS_FILE}"))}
     found: dict[str, _Table] = {}
     for dataset in (datasets.get(name).name for name in chosen):
@@ -144,6 +139,4 @@ def _valid(table: Any, file: str) -> _Table:
     try:
         return _TABLE.validate_python(table)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join([WINNERS_KEY, *map(str, first["loc"])])
-        raise UserError(f"{file} has winners that are not valid: {where}: {first['msg']}") from None
+        raise UserError(f"{file} has winners that are not valid: {WINNERS_KEY}.{first_problem('', error)}") from None

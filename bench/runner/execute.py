@@ -1,142 +1,114 @@
-"""From the values of the command line's options to a run: plan it, or go on with one, and conduct it."""
+"""Execute a prepared run: its cells, then the report; if stopped, say what is kept and how to go on."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib import import_module
 
-import click
-
-from bench import datasets
-from bench.commandline.config_file import file_flags
-from bench.commandline.print_config import config_as_toml
-from bench.errors import UserError
-from bench.meters.environment import available_cores
-from bench.planning.method_spec import parse_settings
-from bench.planning.plan import Request, check_cells, make_plan
-from bench.planning.presets import TunedSource
-from bench.planning.resume import check_settings, unfinished
-from bench.planning.tuned import find_winners
-from bench.runner.conduct import conduct
-from bench.runner.launchers.base import opened
-from bench.runner.launchers.placement import choose, go_on
-from bench.runner.lock import run_lock
-from bench.runner.sweep import find_run, start_run
-from bench.runner.torchrun.launch import check_launch, check_ranks, command_start, find_place
-from bench.runner.torchrun.team import leading
-from bench.tracking import registry as trackers
-from reports.formats.choice import Forms
-from results.schema import LauncherName
-from results.store import read_cells, read_run
-
-_NOT_FOR_RESUME = {"resume", "out", "data_dir", "track", "launcher", "told", *Forms._fields}
-"""What a resumed run may be given anew: it says nothing of what the run's cells are."""
-_BY_USER = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP}
-"""Where a value is from that a person has written: the command line, or a file (`--config`)."""
+from bench.commandline.exit_codes import stop_code
+from bench.planning.resume import unfinished
+from bench.runner.folders import run_lock
+from bench.runner.launchers import LAUNCHERS
+from bench.runner.launchers.base import Launcher, Work
+from bench.runner.prepare import Run
+from bench.runner.progress import make_display
+from bench.runner.sweep import run_cells
+from bench.runner.torchrun.rank_info import command_start, find_rank_info
+from bench.tracking.tracking import Tracking
+from reports import build
+from results.calibration import calibrate, write_calibration
+from results.schema import CellResult, name_of
+from results.sharing import sharing
+from results.store import append_cell, create_run, read_cells
 
 
-def carry_out(
-    arguments: Sequence[str],
-    *,
-    config: tuple[TunedSource, ...],
-    print_config: bool,
-    resume: str | None,
-    out: Path,
-    data_dir: Path | None,
-    track: str | None,
-    save: bool,
-    jobs: int | None,
-    launcher: LauncherName | None,
-    told: tuple[str, ...],
-    timeout: float | None,
-    retries: int,
-    html: bool,
-    latex: bool,
-    **given: Any,
-) -> tuple[Path | None, int]:
-    """Do what the options of `bench.run` say, inside its context: `arguments` as they are typed, the others by values.
+def execute(run: Run) -> int:
+    """Run the cells that are still to be done, and report on the whole run.
 
     Returns:
-        The run's folder (None where the configuration was only printed) and the exit code.
+        The exit code of the command.
 
     Raises:
-        UserError, ResultsError: something given cannot be used; nothing was written.
+        UserError, ResultsError: the launcher or the run's folder cannot be used.
     """
-    context = click.get_current_context()
-    forms = Forms(html, latex)
-    place = find_place()
-    data_dir = datasets.data_root(data_dir)
-    ranks = place.ranks if place else 1
-    options = parse_settings(told, example="partition=gpu")
-    if resume is not None:
-        if print_config:
-            raise UserError("--print-config is not accepted with --resume, which keeps what the run's run.json says")
-        run = find_run(resume, out)
-        record, rows = read_run(run), read_cells(run)
-        where = go_on(record, launcher, options, jobs)
-        winners = find_winners(config, dict.fromkeys(cell.dataset for cell in record.cells))
-        check_settings(record, _given(context), winners, elsewhere=where.elsewhere)
-        check_launch(place, [cell.config for cell in record.cells], where)
-        check_ranks(place, rows)
-        cells = unfinished(run, record, rows)
-        check_cells(cells, data_dir, ranks, elsewhere=where.elsewhere)
-        tracker = _tracker(record.track if track is None else track)
-        with run_lock(run), leading(place), opened(where, cells, record.timeout_seconds) as engine:
-            # Read again: until now, another process may have added rows.
-            cells = unfinished(run, record, read_cells(run))
-            again = where.again(record)
-            if tracker != record.track:
-                again += ["--track", tracker or "none"]
-            return run, conduct(run, cells, data_dir, where.jobs, engine, track=tracker, forms=forms, again=again)
-    where = choose(launcher or "local", options, jobs)
-    threads, sharing = given["threads"], (1 if where.elsewhere else where.jobs) * (place.local_ranks if place else 1)
-    given["threads"] = threads or max(1, available_cores() // sharing)
-    given["settings"] = parse_settings(given["settings"])
-    winners = find_winners(config, given["datasets"])
-    request = Request(data_dir=data_dir, ranks=ranks, winners=winners, elsewhere=where.elsewhere, **given)
-    cells = make_plan(request)
-    if print_config:
-        print(config_as_toml(context, cells, winners, data_dir=data_dir), end="")
-        return None, 0
-    check_launch(place, [cell.config for cell in cells], where)
-    tracker = _tracker(track)
-    with opened(where, cells, timeout) as engine:
-        if where.elsewhere and threads is None:
-            print(
-                f"note: each cell asks for {request.threads} CPUs, as many as are here: see --threads", file=sys.stderr
-            )
-        run = start_run(
-            out,
-            cells,
-            shlex.join([*command_start(place), *arguments]),
-            save_models=save,
-            jobs=min(where.jobs, len(cells)) if where.elsewhere else where.jobs,
-            launcher=where.launcher,
-            launcher_options=where.options,
-            timeout_seconds=timeout,
-            retries=retries,
-            track=tracker,
-        )
-        with run_lock(run), leading(place):
-            return run, conduct(run, cells, data_dir, where.jobs, engine, track=tracker, forms=forms)
+    folder, record = run.folder, run.record
+    with _open_launcher(run) as launcher:
+        if run.is_new:
+            create_run(folder, record)
+        with run_lock(folder):
+            cells = unfinished(folder, record, read_cells(folder))  # another process may have added rows until now
+            data_dir = run.data_dir.resolve() if run.data_dir and run.placement.is_remote else run.data_dir
+            try:
+                ended = run_cells(
+                    cells,
+                    partial(append_cell, folder),
+                    make_display(len(record.cells), len(record.cells) - len(cells), in_turn=run.placement.in_turn),
+                    jobs=run.placement.jobs,
+                    retries=record.retries,
+                    launcher=launcher,
+                    tracking=Tracking(run.track, folder) if run.track else None,
+                    run_id=record.run_id,
+                    data_dir=str(data_dir) if data_dir else None,
+                    save_in=str(folder.resolve()) if record.save_models else None,
+                    timeout_seconds=record.timeout_seconds,
+                )
+                return _report(run, ended)
+            except KeyboardInterrupt as stop:
+                kept = sum(cell.status == "ok" for cell in read_cells(folder))
+                print(
+                    f"stopped: {kept} of {len(record.cells)} cells are finished and kept; go on with: "
+                    f"{shlex.join(_resume_command(run))}",
+                    file=sys.stderr,
+                )
+                return stop_code(stop)
 
 
-def _tracker(name: str | None) -> str | None:
-    """The name of a tracker that can be used, or None where none is asked for."""
-    if name in (None, "none"):
-        return None
-    trackers.get(name)
-    return name
+def _open_launcher(run: Run) -> AbstractContextManager[Launcher | None]:
+    """What runs the cells, checked and connected; None: this process."""
+    if (rank_info := find_rank_info()) and run.record.cells[0].config.parallel:
+        from bench.runner.torchrun.rank_group import RankGroup
+
+        return RankGroup(rank_info)
+    if not (path := LAUNCHERS[run.placement.launcher]) or not run.cells:
+        return nullcontext()
+    module, _, name = path.partition(":")
+    work = Work(run.folder, run.cells, run.placement.options, run.record.timeout_seconds)
+    launcher: Launcher = getattr(import_module(module), name)(work)
+    return launcher
 
 
-def _given(context: click.Context) -> dict[str, Any]:
-    """What the user wrote, on the command line or in a file, that says what a run is."""
-    flags = {option.name for option in file_flags(context.command).values()}
-    return {
-        name: value
-        for name, value in context.params.items()
-        if name in flags and name not in _NOT_FOR_RESUME and context.get_parameter_source(name) in _BY_USER
-    }
+def _report(run: Run, ended: Sequence[CellResult]) -> int:
+    """Build the report, print its table and path, and name what went wrong; the exit code."""
+    folder, record, rows = run.folder, run.record, read_cells(run.folder)
+    if record.purpose == "calibration":
+        write_calibration(folder, calibrate(record, rows))
+    finished = [row for row in rows if row.status == "ok"]
+    if finished:
+        report = build.build_report(folder, forms=run.forms)
+        print(build.short_table(rows))
+        if how := sharing(record, finished):
+            print(f"note: {how}: times are not those of a cell that has a machine to itself, and not to be compared")
+        print(report)
+    else:
+        print(f"no cell finished, so there is no report; what went wrong is in {folder}", file=sys.stderr)
+    failed = [cell for cell in ended if cell.status != "ok"]
+    for cell in failed:
+        print(f"failed: {name_of(cell)}: {cell.error}", file=sys.stderr)
+    unsaved = [cell for cell in ended if record.save_models and cell.status == "ok" and cell.model_file is None]
+    for cell in unsaved:
+        print(f"not saved: the model of {name_of(cell)} (its result is kept)", file=sys.stderr)
+    return 1 if failed or unsaved else 0
+
+
+def _resume_command(run: Run) -> list[str]:
+    """The command line that goes on with the run as it is run now."""
+    flags = [*run.forms.flags, *run.placement.resume_flags(run.record)]
+    if run.track != run.record.track:
+        flags += ["--track", run.track or "none"]
+    if run.data_dir is not None:
+        flags += ["--data-dir", str(run.data_dir)]
+    return [*command_start(find_rank_info()), "--resume", str(run.folder), *flags]

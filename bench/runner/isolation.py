@@ -1,4 +1,4 @@
-"""Start a cell in a fresh process, follow it, and come back with its row whatever happens to it."""
+"""One cell in a fresh process of this machine: start it, follow it, and return its row whatever happens to it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from bench.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent
+from bench.processes import kill_group, owned, time_limit
+from bench.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent, RowBuilder
 from bench.runner.monitor import Monitor
-from bench.runner.worker import failed
 from results.schema import CellResult
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_running: set[subprocess.Popen[str]] = set()
 _GRACE_SECONDS = 1.0
 """How long a process that has sent its result may take to end by itself."""
 
@@ -28,14 +26,13 @@ _GRACE_SECONDS = 1.0
 def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
     """Run one cell in its own process.
 
-    A fresh interpreter, not a fork, so that the cell's memory is its own and nothing of an earlier cell is in it. The
-    process is in a session of its own, so that Ctrl-C reaches only the harness, which ends it here.
+    A fresh interpreter rather than a fork: the cell's memory is its own, with nothing of an earlier cell in it. The
+    process leads its own session, so Ctrl-C reaches only the harness, which kills the process here.
 
     Returns:
-        The cell's result; where the process raised, was killed or sent nothing, a row that says so.
+        The cell's row, also where the process raised, was killed or sent nothing.
     """
-    start = time.perf_counter()
-    late = threading.Event()
+    row = RowBuilder(job)
     threads = dict.fromkeys(_THREAD_VARIABLES, str(job.cell.config.threads))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
@@ -47,56 +44,17 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
             env=os.environ | threads,
             start_new_session=True,
         )
-        result: CellResult | None = None
-        _running.add(process)
-        try:
-            with time_limit(process, job.timeout_seconds, late), Monitor(process.pid, job.cell.config.device) as watch:
-                result = _follow(process, job, watch, on_event)
-        finally:
-            _running.discard(process)
-            _end(process, at_once=result is None)
+        with owned(process):
+            with time_limit(process, job.timeout_seconds) as late, Monitor(process.pid, job.cell.config.device) as seen:
+                result = _follow(process, job, seen, on_event)
+            if result is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE_SECONDS)
         if result is not None:
-            return result.model_copy(update={"wall_seconds": time.perf_counter() - start, **watch.found()})
+            return result.model_copy(update={"wall_seconds": row.seconds, **seen.found()})
         errors.seek(0)
         status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
-        return failed(job, status, error, time.perf_counter() - start, errors.read()[-4000:] or None)
-
-
-def end_all() -> None:
-    """End the processes that other threads are following; each cell among them then gets a row that says so."""
-    for process in list(_running):
-        _kill_group(process)
-
-
-@contextlib.contextmanager
-def ended_with_cells(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Let `end_all` end this process, too, the leader of its group; afterwards nothing of it is left."""
-    _running.add(process)
-    try:
-        yield
-    finally:
-        _running.discard(process)
-        _kill_group(process)
-
-
-@contextlib.contextmanager
-def time_limit(process: subprocess.Popen[str], seconds: float | None, late: threading.Event) -> Iterator[None]:
-    """End the process, children and all, when its time is up, and say so in `late`."""
-
-    def end() -> None:
-        late.set()
-        _kill_group(process)
-
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+        return row.failed(status, error, errors.read()[-4000:] or None)
 
 
 def _too_late(job: Job) -> str:
@@ -104,7 +62,7 @@ def _too_late(job: Job) -> str:
 
 
 def _follow(
-    process: subprocess.Popen[str], job: Job, watch: Monitor, on_event: Callable[[Event], None]
+    process: subprocess.Popen[str], job: Job, monitor: Monitor, on_event: Callable[[Event], None]
 ) -> CellResult | None:
     """Send the job and pass on events until the result comes; None if the process ends without one."""
     assert process.stdin is not None
@@ -123,7 +81,7 @@ def _follow(
         if isinstance(event, ResultEvent):
             return event.result
         if isinstance(event, PhaseEvent):
-            watch.enter(event.phase)
+            monitor.enter(event.phase)
         else:
             on_event(event)
     process.wait()
@@ -131,29 +89,9 @@ def _follow(
 
 
 def _kill_orphans(process: subprocess.Popen[str]) -> None:
-    """When the process ends, end what it left: a forked child holds its pipe open, and reading would never end."""
+    """When the process ends, kill its children: a forked one holds the pipe open, and reading would never end."""
     process.wait()
-    _kill_group(process)
-
-
-def _end(process: subprocess.Popen[str], *, at_once: bool) -> None:
-    """Make sure that nothing of the process is left."""
-    try:
-        if not at_once:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_SECONDS)
-    finally:
-        _kill_group(process)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # it never read its job
-                    stream.close()
-
-
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, and left no children behind
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process)
 
 
 def _explain(returncode: int) -> tuple[str, str]:

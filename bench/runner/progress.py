@@ -1,20 +1,13 @@
-"""What a person sees while a run goes on: bars on a terminal, a line now and then elsewhere."""
+"""What a person sees while cells run: bars on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Protocol, Self
+from contextlib import AbstractContextManager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from bench.protocol import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
@@ -23,33 +16,15 @@ from results.schema import CellResult, PlannedCell, name_of
 _LINE_EVERY_SECONDS = 30.0
 
 
-class Display(Protocol):
-    """Follows a run. Used as a context manager around it."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def cell_started(self, cell: PlannedCell) -> None:
-        """A cell's process is about to start."""
-
-    def event(self, cell: PlannedCell, event: Event) -> None:
-        """The cell said something."""
-
-    def cell_ended(self, result: CellResult) -> None:
-        """The cell's row is on disk."""
-
-
-def make_display(total: int, done: int, jobs: int = 1) -> Display:
-    """Bars if standard error is a terminal and one cell runs at a time, else lines.
+def make_display(total: int, done: int, *, in_turn: bool = True) -> LineDisplay:
+    """Bars if standard error is a terminal and this machine runs one cell after another, otherwise lines.
 
     Args:
         total: Cells of the run.
         done: Cells of it that are finished already.
-        jobs: Cells that run side by side.
+        in_turn: Whether it does.
     """
-    return BarDisplay(total, done) if sys.stderr.isatty() and jobs == 1 else LineDisplay(total, done)
+    return BarDisplay(total, done) if sys.stderr.isatty() and in_turn else LineDisplay(total, done)
 
 
 def describe_result(result: CellResult) -> str:
@@ -68,30 +43,25 @@ def describe_result(result: CellResult) -> str:
     )
 
 
-class LineDisplay:
-    """A line for each finished cell, and one every half minute on a cell that takes long."""
+class LineDisplay(AbstractContextManager["LineDisplay"]):
+    """A line per finished cell, and one every half minute on a cell that takes long."""
 
     def __init__(self, total: int, done: int) -> None:
         self._total, self._started = total, done
         self._numbers: dict[str, int] = {}
         self._last_lines: dict[str, float] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
+    def __exit__(self, *error: object) -> None:
+        """Nothing to end."""
 
     def cell_started(self, cell: PlannedCell) -> None:
-        """Remember it; say nothing yet."""
+        """The cell's process is about to start; nothing is said yet."""
         self._started += 1
         self._numbers[name_of(cell)] = self._started
         self._last_lines[name_of(cell)] = time.monotonic()
 
     def event(self, cell: PlannedCell, event: Event) -> None:
-        """Say where it was sent, how an epoch went if nothing was said for a while, and pass on warnings."""
+        """Say where it was sent, how an epoch went if nothing was said for a while, and any warning."""
         name = name_of(cell)
         if isinstance(event, WarningEvent):
             self._say(name, f"warning: {event.sentence}")
@@ -104,7 +74,7 @@ class LineDisplay:
             )
 
     def cell_ended(self, result: CellResult) -> None:
-        """Say how it ended."""
+        """The cell's row is kept: say how it ended."""
         self._say(name_of(result), describe_result(result))
 
     def _say(self, name: str, text: str) -> None:
@@ -112,8 +82,8 @@ class LineDisplay:
         print(f"[{self._numbers[name]}/{self._total}] {text}", file=sys.stderr, flush=True)
 
 
-class BarDisplay:
-    """Bars over the cells, the present cell and its present epoch, with loss, accuracy, images/s and the time left."""
+class BarDisplay(LineDisplay):
+    """Bars for all cells, this cell and its epoch, with loss, accuracy, images/s and the time left."""
 
     def __init__(self, total: int, done: int) -> None:
         console = Console(stderr=True)
@@ -135,17 +105,15 @@ class BarDisplay:
         self._epochs = self._number = 0
         self._accuracy = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> BarDisplay:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
     def cell_started(self, cell: PlannedCell) -> None:
-        """Name the cell, and start its bars anew."""
+        """Name the cell, and reset its bars."""
         self._epochs, self._number, self._accuracy = cell.config.epochs, 0, ""
         self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name_of(cell)}")
         self._progress.reset(self._cell, total=None, visible=True, detail="starting")
@@ -153,27 +121,21 @@ class BarDisplay:
 
     def event(self, cell: PlannedCell, event: Event) -> None:
         """Move the bars of the cell and the epoch; print warnings above them."""
+        update = self._progress.update
         if isinstance(event, WarningEvent):
             self._progress.console.print(f"warning: {event.sentence}", highlight=False, markup=False)
         elif isinstance(event, EpochEvent):
             self._accuracy = f" val {event.val_accuracy:.2%}"
-            self._progress.update(self._cell, detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}")
+            update(self._cell, detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}")
         elif isinstance(event, StepEvent):
             images = event.images_total / self._epochs
             if event.epoch != self._number:
                 self._number = event.epoch
                 self._progress.reset(self._epoch, total=images, visible=True)
-            self._progress.update(
-                self._cell,
-                completed=event.images,
-                total=event.images_total,
-                detail=f"epoch {event.epoch}/{self._epochs}{self._accuracy}",
-            )
-            self._progress.update(
-                self._epoch,
-                completed=event.images - images * (event.epoch - 1),
-                detail=f"loss {event.loss:.4g} {event.images_per_second:,.0f} images/s",
-            )
+            detail = f"epoch {event.epoch}/{self._epochs}{self._accuracy}"
+            update(self._cell, completed=event.images, total=event.images_total, detail=detail)
+            detail = f"loss {event.loss:.4g} {event.images_per_second:,.0f} images/s"
+            update(self._epoch, completed=event.images - images * (event.epoch - 1), detail=detail)
 
     def cell_ended(self, result: CellResult) -> None:
         """Print the cell's line above the bars and move the first one."""

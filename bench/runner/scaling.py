@@ -1,4 +1,4 @@
-"""What one training step costs at a depth, a batch size and an image size, and an epoch at a number of images."""
+"""What a training step costs by depth, batch size and image size, and an epoch by number of images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from results.conditions import CellConfig
 from results.scale import Axis, Ceiling, Precision, ScalePoint, Timing
 
 FIXED: dict[Axis, int] = {"T": 10, "batch_size": 128, "side": 28, "images": 1024}
-"""What an axis is at while another is varied."""
+"""An axis's value while another is varied."""
 CLASSES = 10
 MATRIX = 2048
 _SEED = 0
@@ -60,20 +61,20 @@ class Growth:
         self._product = _Product(torch.device(self.device), MATRIX, amp=self.amp)
 
     def check(self, axis: Axis, value: int) -> None:
-        """Build every method that has the axis there, to see that it can be built.
+        """Build every method that has the axis at this value.
 
         Raises:
-            UserError: it cannot.
+            UserError: one cannot be built.
         """
         at = FIXED | {axis: value}
         for spec in self.having(axis):
             try:
-                spec.cls(self._shape(at), spec.cls.Options.parse(self._options(spec, at)))
+                spec.cls(self._shape(at), spec.cls.Options.parse(_options(spec, at)))
             except MethodError as error:
                 raise UserError(f"{spec.label} at {axis} = {value}: {error}") from None
 
     def points(self, axis: Axis, value: int) -> list[ScalePoint]:
-        """All methods that have the axis, at one value of it; the other axes are at `FIXED`."""
+        """Measure all methods that have the axis, at one value of it, the other axes at `FIXED`."""
         at = FIXED | {axis: value}
         images = at["images"] if axis == "images" else max(2 * at["batch_size"], 2 * CLASSES)
         data = _random_images(images, self.channels, at["side"], torch.device(self.device))
@@ -81,15 +82,14 @@ class Growth:
             _Subject(spec, self._builder(spec, at, data), data, whole_epoch=axis == "images")
             for spec in self.having(axis)
         ]
-        times: list[list[float]] = [[] for _ in subjects]
+        times: dict[_Subject, list[float]] = {subject: [] for subject in subjects}
         for subject in subjects:
             subject.warm_up()
-        order = list(range(len(subjects)))
         for _ in range(self.rounds):
-            for index in order:
+            for subject in subjects:
                 self._products.append(self._product.time())
-                times[index].append(subjects[index].time())
-            order = order[1:] + order[:1]
+                times[subject].append(subject.time())
+            subjects = subjects[1:] + subjects[:1]
         return [
             ScalePoint(
                 axis=axis,
@@ -101,23 +101,19 @@ class Growth:
                 activation_bytes=probe_activation_bytes(subject.builder.make(), data, subject.builder.config),
                 execution=subject.method.execution,
             )
-            for subject, seconds in zip(subjects, times, strict=True)
+            for subject, seconds in times.items()
         ]
 
     def ceiling(self) -> Ceiling:
-        """Of the matrix products that were timed between the points so far."""
+        """The matrix products timed between the points so far."""
         return Ceiling(seconds=timing(self._products), size=MATRIX, precision=self._product.precision)
 
     def having(self, axis: Axis) -> list[MethodSpec]:
-        """The methods that have the axis: not all have a depth."""
+        """The methods with the axis: not all have a depth."""
         return [spec for spec in self.specs if axis != "T" or "T" in spec.options]
 
     def _shape(self, at: dict[Axis, int]) -> TaskShape:
         return TaskShape(self.channels, at["side"], at["side"], CLASSES)
-
-    @staticmethod
-    def _options(spec: MethodSpec, at: dict[Axis, int]) -> dict[str, Any]:
-        return spec.options | ({"T": at["T"]} if "T" in spec.options else {})
 
     def _builder(self, spec: MethodSpec, at: dict[Axis, int], data: DeviceData) -> MethodBuilder:
         preset = PRESETS["standard"]
@@ -132,11 +128,15 @@ class Growth:
             split_seed=SPLIT_SEED,
             device=self.device,
             threads=self.threads,
-            options=self._options(spec, at),
+            options=_options(spec, at),
             amp=self.amp,
         )
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), CLASSES)
         return MethodBuilder(spec.cls.name, self._shape(at), config, _SEED, images)
+
+
+def _options(spec: MethodSpec, at: dict[Axis, int]) -> dict[str, Any]:
+    return spec.options | ({"T": at["T"]} if "T" in spec.options else {})
 
 
 class _Product:
@@ -167,23 +167,23 @@ class _Product:
 
 
 class _Subject:
-    """One method at one point: what is timed of it."""
+    """One method at one point."""
 
     def __init__(self, spec: MethodSpec, builder: MethodBuilder, data: DeviceData, *, whole_epoch: bool) -> None:
         self.spec, self.builder, self._data, self._whole_epoch = spec, builder, data, whole_epoch
         self.method = builder.make()
         self._x, self._y = first_batch(data, builder.config.batch_size)
         self.images = len(self._y)
-        """That a timed call handles."""
+        """Per timed call."""
 
     def warm_up(self) -> None:
-        """Let libraries set themselves up, and make the optimiser's state."""
+        """Let libraries and the optimiser's state be set up."""
         self.method.train()
         for _ in range(_WARM_UP_STEPS):
             self.method.train_step(self._x, self._y)
 
     def time(self) -> float:
-        """Seconds of one call."""
+        """Seconds of one step or epoch."""
         if self._whole_epoch:
             order = Generator().manual_seed(_SEED)
             epoch = train_epoch(self.method, self._data, self.builder.config.batch_size, order, lambda *told: None)
@@ -196,14 +196,10 @@ class _Subject:
         return time.perf_counter() - start
 
     def flops(self) -> int | None:
-        """Of one call: a step's for each image, by the number of images; None, and a word of it, if not countable."""
-
-        def warn(what: str) -> None:
-            print(f"{self.spec.label}: {what}", file=sys.stderr)
-
-        per_image: float | None = probe_flops(self.builder.make(), self._data, self.builder.config, warn)[
-            "train_flops_per_image"
-        ]
+        """Of one call, from a step's per image; None, with a warning, if they cannot be counted."""
+        warn = partial(print, f"{self.spec.label}:", file=sys.stderr)
+        flops = probe_flops(self.builder.make(), self._data, self.builder.config, warn)
+        per_image: float | None = flops["train_flops_per_image"]
         return None if per_image is None else round(per_image * self.images)
 
 

@@ -1,4 +1,4 @@
-"""What every tracker is told of a cell, under the names of the results' schema."""
+"""What every tracker is told about a cell, under the names of the results' schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from results.schema import CellResult
 
-_OF_AN_EPOCH = ("train_loss", "val_accuracy", "test_accuracy", "train_seconds", "eval_seconds")
+_PER_EPOCH = ("train_loss", "val_accuracy", "test_accuracy", "train_seconds", "eval_seconds")
 _AT_THE_END = (
     "test_accuracy",
     "val_accuracy",
@@ -28,25 +28,25 @@ def title(result: CellResult) -> str:
 
 
 def settings(result: CellResult) -> dict[str, Any]:
-    """What names the cell, and its whole configuration; what has parts as `options.T`, `tuning.trials`."""
-    key = {"dataset": result.dataset, "method": result.method, "method_name": result.method_name, "seed": result.seed}
-    return key | dict(_flat(result.config.model_dump()))
+    """What names the cell, and its whole configuration, nested fields as `options.T`, `tuning.trials`."""
+    names = ("dataset", "method", "method_name", "seed")
+    return {name: getattr(result, name) for name in names} | dict(_flat(result.config.model_dump()))
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield before + name, value
+            yield prefix + name, value
 
 
 def history(result: CellResult) -> dict[int, dict[str, float]]:
-    """The figures after each epoch, by its number."""
-    return {epoch.epoch: {name: getattr(epoch, name) for name in _OF_AN_EPOCH} for epoch in result.epochs}
+    """The measures after each epoch, by its number."""
+    return {epoch.epoch: {name: getattr(epoch, name) for name in _PER_EPOCH} for epoch in result.epochs}
 
 
 def ending(result: CellResult) -> dict[str, float]:
-    """The figures of the whole cell that it has: accuracy, time and memory."""
+    """The measures of the whole cell that it has: accuracy, time and memory."""
     values = {name: getattr(result, name) for name in _AT_THE_END}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,8 +1,4 @@
-"""The trackers there are, by name.
-
-Every module of `trackers/` is imported at the first look-up; other people's packages add theirs through the entry-point
-group `noprop_bench.trackers`.
-"""
+"""Trackers by name: every module of `trackers/`, and those that other packages add by an entry point."""
 
 from __future__ import annotations
 
@@ -20,25 +16,25 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "noprop_bench.trackers"
 EXTRA = "track"
-"""What pip calls the optional packages of our own."""
+"""pip's name for what our own trackers need."""
 
 
 class Tracker(Protocol):
-    """Hands one finished cell on. It is called in a process of its own, without a terminal."""
+    """Logs one finished cell. It is called in its own process, without a terminal."""
 
     package: str
-    """What has to be importable."""
+    """Has to be importable."""
 
     def log(self, run: Path, result: CellResult) -> str | None:
-        """Write down the cell: its settings, every epoch and how it ended.
+        """Log the cell's settings, every epoch and how it ended.
 
         Args:
-            run: the run's folder.
-            result: the cell's last row, failed or not.
+            run: The run's folder.
+            result: The cell's last row, failed or not.
 
         Returns:
-            A sentence on where it is to be found, which the user is told once; None: nothing to say. Whatever is
-            raised is told in one line, and no more cells are logged.
+            A sentence on where to find it, which the user is told once; None: nothing to say. Whatever is raised is
+            told in one line, and no more cells are logged.
         """
 
 
@@ -47,7 +43,7 @@ _trackers: dict[str, type[Tracker]] = {}
 
 
 def register(name: str) -> Callable[[_T], _T]:
-    """Class decorator: make a `Tracker` available to `--track` under that name.
+    """Class decorator: make a `Tracker` available to `--track` as `name`.
 
     Raises:
         ValueError: the name is taken.
@@ -63,7 +59,7 @@ def register(name: str) -> Callable[[_T], _T]:
 
 
 def names() -> list[str]:
-    """What `--track` accepts beside `none`, sorted."""
+    """What `--track` accepts besides `none`, sorted."""
     _discover()
     return sorted(_trackers)
 
@@ -79,7 +75,7 @@ def get(name: str) -> Tracker:
         raise UserError(f"unknown tracker {name!r}: the trackers are {', '.join(names())}")
     package = _trackers[name].package
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:  # the latter: only a folder of that name, which W&B leaves where it works
+    if spec is None or spec.origin is None:  # the latter: a mere folder of that name, as W&B leaves
         raise UserError(
             f"--track {name} needs the package {package}, which is not installed: install it (pip install "
             f"'noprop-bench[{EXTRA}]' has what our own trackers need), or leave --track out"

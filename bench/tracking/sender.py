@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from bench.runner.worker import describe, leave_with_the_harness
+from bench.errors import describe
+from bench.processes import claim_stdout, exit_with_parent
 from results.schema import CellResult
 
 
 class Task(BaseModel):
-    """What is to be logged, where and by which tracker."""
+    """What to log, and with which tracker."""
 
     tracker: str
     run: Path
@@ -31,13 +30,12 @@ class Answer(BaseModel):
 
 
 def main() -> int:
-    """Do the task and answer; 0 whether it went well or not, since the answer says so."""
+    """Do the task and answer; 0 in any case, since the answer says how it went."""
     from bench.tracking.registry import get
 
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into the answer
+    answers = claim_stdout()
     task = Task.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=leave_with_the_harness, daemon=True).start()
+    exit_with_parent()
     try:
         answer = Answer(said=get(task.tracker).log(task.run, task.result))
     except Exception as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.runner.isolation import ended_with_cells, time_limit
+from bench.processes import owned, time_limit
 from bench.tracking.sender import Answer, Task
 from results.schema import CellResult, name_of
 
@@ -28,7 +28,7 @@ class Tracking:
         self._lock = threading.Lock()
 
     def log(self, result: CellResult) -> None:
-        """Log a cell, in a process of its own. Comes back when that has ended; never raises for a fault of it."""
+        """Log a cell in its own process and wait for its end; no fault of the tracker is raised."""
         if self._failed:
             return
         try:
@@ -41,15 +41,10 @@ class Tracking:
                 print(f"note: {answer.said}", file=sys.stderr, flush=True)
             if answer.error is not None and not self._failed:
                 self._failed = True
-                print(
-                    f"warning: {self._tracker} could not log {name_of(result)} ({answer.error}), and is given no more "
-                    "cells; the run goes on",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                what = f"{self._tracker} could not log {name_of(result)} ({answer.error})"
+                print(f"warning: {what}, and is given no more cells; the run goes on", file=sys.stderr, flush=True)
 
     def _ask(self, task: Task) -> Answer:
-        late = threading.Event()
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bench.tracking.sender"],
@@ -61,7 +56,7 @@ class Tracking:
             )
             assert process.stdin is not None
             assert process.stdout is not None
-            with process, ended_with_cells(process), time_limit(process, self._limit, late):
+            with owned(process), time_limit(process, self._limit) as late:
                 process.stdin.write(task.model_dump_json() + "\n")
                 process.stdin.flush()
                 out = process.stdout.read()

@@ -1,7 +1,7 @@
-"""Augmentation: training images shifted and mirrored at random, anew in each epoch, the same for every method.
+"""Augmentation: training images shifted and flipped at random, anew in each epoch, the same for every method.
 
-All of an epoch's changes are drawn at its start, from a stream of their own: whatever a method draws, in however many
-passes it goes through the batches, and on however many processes, it is given the same images at the same seed.
+All of an epoch's changes are drawn at its start, from their own stream: at the same seed every method gets the same
+images, whatever it draws itself, in however many passes and processes it trains.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from bench.training.rng import Stream, seed_of
 from results.conditions import Augment, AugmentationRecord
 
 _SHIFT = 8
-"""An image is shifted by up to this part of its side."""
+"""Shifts are up to one such part of the image's side."""
 
 
 def record_of(augment: Augment, shape: tuple[int, int, int], *, flip: bool) -> AugmentationRecord | None:
-    """What an augmentation comes to on images of a shape.
+    """What an augmentation does to images of shape (channels, height, width).
 
-    Args:
-        augment: `standard` shifts an image by up to an eighth of its height and width, in whole pixels, every shift as
-            likely as another, and mirrors half of the images left to right where the classes allow it.
-        shape: (channels, height, width).
-        flip: Whether they do, as `Dataset.flip`.
+    `standard` shifts an image by up to an eighth of its height and width, in whole pixels, uniformly, and mirrors half
+    of the images left to right where the classes allow it (`Dataset.flip`).
     """
     if augment == "none":
         return None
@@ -36,7 +33,7 @@ def record_of(augment: Augment, shape: tuple[int, int, int], *, flip: bool) -> A
 
 @dataclass(frozen=True)
 class Changes:
-    """What becomes of each image of a part in one epoch; all tensors (N,), on the images' device."""
+    """The change of each image of a part in one epoch; all tensors (N,), on the images' device."""
 
     down: Tensor
     """Pixels, int64; negative is up."""
@@ -46,11 +43,7 @@ class Changes:
     """bool."""
 
     def cut(self, x: Tensor, index: Tensor) -> Tensor:
-        """The images of a batch, changed: mirrored first, then shifted. What comes in from outside is 0.
-
-        Args:
-            x: All images of the part, (N, C, H, W), stored values.
-            index: Which of them, (batch,).
+        """The images `index`, (batch,), of all images `x`, (N, C, H, W): mirrored, then shifted, filled with 0.
 
         Returns:
             (batch, C, H, W), of the same type.
@@ -71,13 +64,7 @@ Augmentation = Callable[[int], Changes]
 
 
 def augmentation(record: AugmentationRecord | None, seed: int, device: torch.device) -> Augmentation | None:
-    """Start the stream of a cell's changes.
-
-    Args:
-        record: What is done; None: nothing.
-        seed: The cell's.
-        device: Where its images are.
-    """
+    """Start the stream of a cell's changes; None where images stay as they are."""
     if record is None:
         return None
     (most_down, most_right), flip = record.shift, record.flip

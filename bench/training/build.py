@@ -1,18 +1,37 @@
-"""Building a method as a cell trains it: from the cell's configuration, seeded, set up and on its device."""
+"""A cell's data and method as its configuration says: loaded, seeded, set up and on the device."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
 import methods
+from bench import datasets
+from bench.training.augment import record_of
 from bench.training.loop import DeviceData, optimizer_factory
-from bench.training.precision import use_mixed_precision
 from bench.training.rng import Stream, seed_of
 from methods.core.method import Method, TaskShape
 from methods.core.training_images import TrainingImages
-from results.schema import CellConfig, DataRecord
+from results.schema import CellConfig, DataRecord, PlannedCell
+
+_AUTOCAST = ("train_step", "loss", "predict", "diagnose")
+"""Calls with mixed precision; `loss` is called by itself where a method is replicated."""
+
+
+def load_data(cell: PlannedCell, data_dir: Path | None) -> tuple[DeviceData, DataRecord]:
+    """The cell's data on its device, and what they are."""
+    dataset, config = datasets.get(cell.dataset), cell.config
+    splits = datasets.make_splits(
+        dataset.load(data_dir),
+        num_classes=dataset.num_classes,
+        train_size=config.train_size,
+        split_seed=config.split_seed,
+    )
+    augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
+    data = DeviceData.place(splits, torch.device(config.device))
+    return data, splits.record.model_copy(update={"augmentation": augmented})
 
 
 @dataclass(frozen=True)
@@ -27,7 +46,7 @@ class MethodBuilder:
 
     @classmethod
     def on(cls, data: DeviceData, record: DataRecord, name: str, config: CellConfig, seed: int) -> MethodBuilder:
-        """For the method that the registry has as `name`, to be trained on these data, which `record` describes."""
+        """For the registered method `name`, trained on these data, which `record` describes."""
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), record.num_classes)
         return cls(name, TaskShape(*record.shape, record.num_classes), config, seed, images)
 
@@ -52,3 +71,15 @@ class MethodBuilder:
         """The same with T blocks."""
         options = self.config.options | {"T": T}
         return replace(self, config=self.config.model_copy(update={"options": options}))
+
+
+def use_mixed_precision(method: Method, device: torch.device) -> None:
+    """Let the method's forward passes compute in bfloat16 what PyTorch deems safe in it.
+
+    bfloat16 has the range of float32, so gradients need no scaling. `methods.core.end_to_end` keeps it out of the
+    backward pass.
+    """
+    for name in _AUTOCAST:
+        if hasattr(method, name):
+            call = torch.autocast(device.type, dtype=torch.bfloat16)(getattr(method, name))
+            setattr(method, name, call)

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ from torch import Generator
 
 import methods
 from bench import datasets, meters
+from bench.errors import describe
 from bench.models import ModelCard, model_path, save_model
-from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
-from bench.runner.worker import describe, row_of
-from bench.training.augment import Augmentation, augmentation, record_of
-from bench.training.build import MethodBuilder
-from bench.training.loop import (
-    DeviceData,
-    batch_count,
-    evaluate,
-    first_batch,
-    labelled_images,
-    train_epoch,
-)
+from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
+from bench.training.augment import Augmentation, augmentation
+from bench.training.build import MethodBuilder, load_data
+from bench.training.loop import DeviceData, batch_count, evaluate, first_batch, labelled_images, train_epoch
 from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
@@ -45,40 +37,34 @@ from results.schema import (
 )
 
 DIAGNOSED_IMAGES = 2_000
-"""Validation images, at most, on which blocks are looked at after each epoch."""
+"""Validation images, at most, on which blocks are diagnosed after each epoch."""
 _WARM_UP_STEPS = 2
 
+Emit = Callable[[Event], None]
 
-def run_cell(job: Job, emit: Callable[[Event], None]) -> CellResult:
-    """Run the cell and return its result, `status` ok. Whatever goes wrong is raised.
 
-    Where several processes train the cell, only rank 0's result says more than what this process needed and sent.
+def run_cell(job: Job, emit: Emit) -> CellResult:
+    """Run the cell and return its row, `status` ok. Whatever goes wrong is raised.
+
+    Where several processes train the cell, only rank 0's row says more than what this process needed and sent.
     """
     with joined(job.group, torch.device(job.cell.config.device)) as ranks:
         return _run(job, emit, ranks)
 
 
-def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
+def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     """The cell, or this process's part of it.
 
     The order matters for memory: the baseline is read when the data are in place and what the warm-up left is given
     back, and the probes, which build further models, come after the peak is read.
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
+    row = RowBuilder(job)
     cell, config = job.cell, job.cell.config
     device = torch.device(config.device)
     torch.set_num_threads(config.threads)
 
-    dataset = datasets.get(cell.dataset)
-    raw = dataset.load(Path(job.data_dir) if job.data_dir else None)
-    splits = datasets.make_splits(
-        raw, num_classes=dataset.num_classes, train_size=config.train_size, split_seed=config.split_seed
-    )
-    data = DeviceData.place(splits, device)
-    augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
-    record = splits.record.model_copy(update={"augmentation": augmented})
-    del raw, splits
-    data_seconds = time.perf_counter() - clock
+    data, record = load_data(cell, Path(job.data_dir) if job.data_dir else None)
+    data_seconds = row.seconds
     builder = MethodBuilder.on(data, record, cell.method_name, config, cell.seed)
 
     warm_up(builder.make(), data, config, ranks)
@@ -87,12 +73,10 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         meter.start()
 
     method = builder.make()
-    augmented_by = augmentation(augmented, cell.seed, device)
-    epochs, images = _train(method, data, job, emit, ranks, augmented_by)
+    epochs, images = _train(method, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device))
+    train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
-        seconds = sum(epoch.train_seconds for epoch in epochs)
-        found = {"val_accuracy": epochs[-1].val_accuracy, "train_seconds": seconds, "data": record.model_dump()}
-        return row_of(job, status="ok", wall_seconds=time.perf_counter() - clock, **found)
+        return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
     emit(PhaseEvent(phase="probes"))
     for meter in reversed(inside):
         meter.stop()
@@ -104,28 +88,19 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         "bytes_exchanged_evaluation": ranks.bytes_for_evaluation,
     }
     if not ranks.leads:
-        return row_of(job, status="ok", wall_seconds=0.0, **needed)
-    train_seconds = sum(epoch.train_seconds for epoch in epochs)
-    summary: dict[str, Any] = {
+        return row.build(**needed)
+    of_method: dict[str, Any] = {
         "parameters": method.parameter_count,
         "stack_parameters": method.stack_parameter_count,
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
         "execution": method.execution,
+        "model_file": _save(method, job, record, epochs[-1], emit) if job.save_in else None,
     }
-    model_file = _save(method, job, dataset, record, epochs[-1], emit) if job.save_in else None
     del method
     flops = probe_flops(
         builder.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
     )
-
-    return CellResult(
-        run_id=job.run_id,
-        dataset=cell.dataset,
-        method=cell.method,
-        method_name=cell.method_name,
-        seed=cell.seed,
-        status="ok",
-        started_at=started.isoformat(timespec="seconds"),
+    return row.build(
         val_accuracy=epochs[-1].val_accuracy,
         test_accuracy=epochs[-1].test_accuracy,
         train_seconds=train_seconds,
@@ -138,25 +113,16 @@ def _run(job: Job, emit: Callable[[Event], None], ranks: Ranks) -> CellResult:
         activation_bytes_by_T=probe_depths(builder, data),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         credit=methods.get(cell.method_name).credit,
-        model_file=model_file,
         epochs=epochs,
-        config=config,
         data=record,
-        environment=job.environment,
-        wall_seconds=time.perf_counter() - clock,
         **flops,
-        **summary,
+        **of_method,
         **needed,
     )
 
 
 def _train(
-    method: Method,
-    data: DeviceData,
-    job: Job,
-    emit: Callable[[Event], None],
-    ranks: Ranks,
-    augmented: Augmentation | None,
+    method: Method, data: DeviceData, job: Job, emit: Emit, ranks: Ranks, augmented: Augmentation | None
 ) -> tuple[list[EpochRecord], int]:
     """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
     config, seed = job.cell.config, job.cell.seed
@@ -185,7 +151,6 @@ def _train(
         val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
         test_accuracy = None if job.trial else evaluate(method, data, data.test, config.batch_size, noise)
         eval_seconds = time.perf_counter() - start
-        diagnostics = None if job.trial else _diagnose(method, data, config, seed)
         epochs.append(
             EpochRecord(
                 epoch=number,
@@ -194,7 +159,7 @@ def _train(
                 test_accuracy=test_accuracy,
                 train_seconds=seconds,
                 eval_seconds=eval_seconds,
-                diagnostics=diagnostics,
+                diagnostics=None if job.trial else _diagnose(method, data, config, seed),
             )
         )
         seconds = 0.0
@@ -206,8 +171,8 @@ def _train(
 def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:
     """What the method can say of its blocks, on validation images."""
     method.eval()
-    looked_at = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
-    found = method.diagnose(looked_at, Generator(data.val.y.device).manual_seed(seed_of(seed, Stream.DIAGNOSTICS)))
+    images = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
+    found = method.diagnose(images, Generator(data.val.y.device).manual_seed(seed_of(seed, Stream.DIAGNOSTICS)))
     if found is None:
         return None
     return DiagnosticsRecord(
@@ -218,15 +183,8 @@ def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -
     )
 
 
-def _save(
-    method: Method,
-    job: Job,
-    dataset: datasets.Dataset,
-    record: DataRecord,
-    last: EpochRecord,
-    emit: Callable[[Event], None],
-) -> str | None:
-    """Keep the trained model; where that fails, say so and go on, since the measurements are worth more."""
+def _save(method: Method, job: Job, record: DataRecord, last: EpochRecord, emit: Emit) -> str | None:
+    """Save the trained model; where that fails, warn and go on, since the measurements are worth more."""
     assert job.save_in is not None
     cell = job.cell
     path = model_path(cell.dataset, cell.method, cell.seed)
@@ -236,7 +194,7 @@ def _save(
                 "method_name": cell.method_name,
                 "options": cell.config.options,
                 "shape": asdict(method.shape),
-                "class_names": dataset.class_names,
+                "class_names": datasets.get(cell.dataset).class_names,
                 "mean": record.mean,
                 "std": record.std,
                 "dataset": cell.dataset,
@@ -248,14 +206,14 @@ def _save(
             }
         )
         save_model(Path(job.save_in) / path, method, card)
-    except Exception as error:  # whatever it is (a full disk, a state that is no tensors), training must not be lost
+    except Exception as error:  # a full disk, a state that is no tensors: training must not be lost for it
         emit(WarningEvent(sentence=f"the model of {name_of(cell)} is not kept: {describe(error)}"))
         return None
     return path.as_posix()
 
 
 def warm_up(method: Method, data: DeviceData, config: CellConfig, ranks: Ranks) -> None:
-    """Train a throw-away copy for a few steps, and predict, so that libraries set themselves up outside the clock."""
+    """Train a throw-away copy for a few steps, and predict: libraries set themselves up outside the clock."""
     learner = ranks.share(method)
     learner.train()
     for _ in range(_WARM_UP_STEPS):

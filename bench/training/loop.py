@@ -1,8 +1,8 @@
 """The one training loop and the one evaluation, for every method.
 
-Data live on the device as uint8 tensors; batches are cut by an order drawn from a seeded generator, so that every
-method sees the same images, augmented alike, in the same batches at the same seed. A last incomplete batch is left out
-of its epoch (the order is new each epoch), since batch norm cannot use a batch of one.
+Data live on the device as uint8 tensors. The order of images is drawn from a seeded generator, so at the same seed
+every method sees the same images, augmented alike, in the same batches. A last incomplete batch is left out of its
+epoch (the order is new each epoch), since batch norm cannot use a batch of one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A data set's three parts on the device, and what its images are normalised with."""
+    """A data set's three parts on the device, and the mean and SD that normalise its images."""
 
     train: Part
     val: Part
@@ -71,7 +71,7 @@ class DeviceData:
 
 
 def per_channel(values: Sequence[float], device: torch.device) -> Tensor:
-    """A mean or deviation in [0, 1] pixel units as `normalised` takes it: (1, C, 1, 1), in units of stored pixels."""
+    """A mean or deviation in [0, 1] pixel units for `normalised`: (1, C, 1, 1), in units of stored pixels."""
     return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
 
 
@@ -102,7 +102,7 @@ def draw_order(part: Part, generator: Generator) -> Tensor:
 def batches(
     part: Part, batch_size: int, order: Tensor, changes: Changes | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch's batches in that order: images as they are stored, or changed, and labels.
+    """One epoch's batches in that order: stored images, changed if asked for, and labels.
 
     With fewer images than `batch_size` there is one batch, of all of them.
     """
@@ -112,7 +112,7 @@ def batches(
 
 
 def first_batch(data: DeviceData, batch_size: int) -> tuple[Tensor, Tensor]:
-    """One training batch, ready for a network, always the same: for whatever comes before or after training."""
+    """One training batch, ready for a network, always the same: for what comes before or after training."""
     x, y = next(batches(data.train, batch_size, draw_order(data.train, Generator().manual_seed(0))))
     return data.images(x), y
 
@@ -139,7 +139,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class TrainedEpoch:
-    """What an epoch of training came to."""
+    """Mean loss, images and seconds of an epoch of training."""
 
     loss: float
     images: int
@@ -154,16 +154,16 @@ def train_epoch(
     on_progress: Callable[[int, float, float], None],
     augmentation: Augmentation | None = None,
 ) -> TrainedEpoch:
-    """Train for one epoch; the clock covers the batches' preparation, the steps, and reports of progress four a second.
+    """Train for one epoch; the clock covers making batches, the steps, and at most four reports of progress a second.
 
     Args:
         learner: The method, set up.
         data: Its data.
-        batch_size: Images a batch.
+        batch_size: Images per batch.
         generator: Draws the order of the images.
-        on_progress: Called now and then with the images seen, the loss and the images a second so far in this epoch;
-            of a method that goes through the batches several times, an image counts in parts.
-        augmentation: Draws what becomes of the images, once for all passes; None: they stay as they are.
+        on_progress: Called with the images seen, the loss and the images per second so far in this epoch; where a
+            method goes through the batches several times, an image counts in parts.
+        augmentation: Draws the images' changes, once for all passes; None: they stay as they are.
 
     Raises:
         TrainingError: the loss is not a finite number.
@@ -197,26 +197,28 @@ def train_epoch(
 def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
     """Accuracy on a part, a fraction in [0, 1].
 
-    The noise that a method starts from is drawn from a generator of its own, the same at every call. Batches have the
-    training's size, so that it is training that sets the peak of memory.
+    The method's initial noise comes from its own generator, the same at every call. Batches have the training's size,
+    so that training sets the peak of memory.
     """
     method.eval()
     device = part.y.device
     generator = Generator(device).manual_seed(seed)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     with torch.no_grad():
-        for x, y in zip(torch.split(part.x, batch_size), torch.split(part.y, batch_size), strict=True):
-            correct += (method.predict(data.images(x), generator).argmax(dim=1) == y).sum()
+        for x, y in labelled_images(data, part, batch_size):
+            correct += (method.predict(x, generator).argmax(dim=1) == y).sum()
     return int(correct) / len(part)
 
 
-def labelled_images(data: DeviceData, part: Part, batch_size: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The first `limit` images of a part, ready for a network, and their labels, in batches."""
+def labelled_images(
+    data: DeviceData, part: Part, batch_size: int, limit: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images of a part, or the first `limit`, ready for a network, and their labels, in batches."""
     for x, y in zip(torch.split(part.x[:limit], batch_size), torch.split(part.y[:limit], batch_size), strict=True):
         yield data.images(x), y
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for the device, so that a clock read next covers the work given to it."""
+    """Wait for the device, so that the clock covers its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""What is counted on one full batch, on models of their own, when the measured one is gone."""
+"""What is counted on one full batch, on fresh models, when the measured one is gone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import Generator
 
 import methods
+from bench.errors import describe
 from bench.meters.activations import ActivationMeter
 from bench.meters.flops import FlopMeter
-from bench.runner.worker import describe
 from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, first_batch
 from methods.core.method import Method
@@ -46,11 +46,7 @@ def probe_depths(builder: MethodBuilder, data: DeviceData) -> dict[str, int]:
 def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]) -> dict[str, Any]:
     """Operations of one training step on a full batch, and of predicting the same images: fields of `CellResult`.
 
-    Args:
-        method: a fresh one.
-        data: its data.
-        config: the cell's.
-        warn: told in a few words of anything that cannot be counted; the cell must not be lost for it.
+    `warn` is told of anything that cannot be counted: the cell must not be lost for it.
     """
     x, y = first_batch(data, config.batch_size)
 

@@ -1,4 +1,4 @@
-"""The processes of one cell: what each of them trains, and what they exchange, counted."""
+"""The processes (ranks) of one cell: what each of them trains, and the bytes that they exchange."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from methods.core.end_to_end import EndToEnd
 from methods.core.method import Method
 
 _FOREVER = timedelta(days=365)
-"""A rank may evaluate for as long as it likes while the others wait; that one has failed they hear otherwise."""
+"""A rank may evaluate for as long as it likes while the others wait; `RankGroup` tells them if one fails."""
 _GRACE_SECONDS = 2.0
-"""An exchange that breaks off is the fault of the other side, which says so itself within this time."""
+"""An exchange that breaks off is the other side's fault, which says so itself within this time."""
 
 
 class Ranks:
-    """This process and those that train the same cell with it; a cell on one process is alone, and exchanges nothing.
+    """This process and those that train the same cell with it; a cell of one process exchanges nothing.
 
-    A method that has parts which train apart (`Method.divide`) is divided: no process exchanges anything while it
-    trains, and rank 0 is given the others' parts to evaluate. Any other that has one loss is replicated: each batch is
+    A method with blocks that train apart (`Method.divide`) is divided: processes exchange nothing while they train,
+    and rank 0 is sent the others' blocks to evaluate. Any other method with one loss is replicated: each batch is
     divided among the processes, and gradients are averaged (`DistributedDataParallel`).
     """
 
     def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
         self.size = size
         self.leads = rank == 0
-        """Whether this process evaluates and gives the cell's result."""
+        """Whether this process evaluates and returns the cell's result."""
         self.bytes_in_training = 0
-        """Of gradients that this process has handed over to be averaged since the method was shared."""
+        """Gradients that this process has sent to be averaged since the method was shared."""
         self.bytes_for_evaluation = 0
-        """Of parts and figures that this process has sent to rank 0."""
+        """Blocks and figures that this process has sent to rank 0."""
         self._rank = rank
         self._device = device
         self._division: list[Sequence[nn.Module]] | None = None
@@ -63,16 +63,14 @@ class Ranks:
         return _Replica(method, self, self._rank, self._device)
 
     def meet(self) -> None:
-        """Wait for the others, so that all train at the same time."""
+        """Wait for the others, to train at the same time."""
         if self.size > 1:
             dist.barrier()
 
     def collect(self, trained: TrainedEpoch, *, with_parts: bool) -> TrainedEpoch:
-        """After an epoch, on all ranks: rank 0 is given the whole loss and the slowest's seconds.
+        """After an epoch, on all ranks: rank 0 gets the whole loss and the slowest rank's seconds.
 
-        Args:
-            trained: this rank's.
-            with_parts: whether rank 0 is given the trained parts too, since it is about to evaluate.
+        With `with_parts` it also gets the trained blocks, since it is about to evaluate.
         """
         if self.size == 1:
             return trained
@@ -127,11 +125,9 @@ def share_of(method: Method, ranks: int, rank: int = 0) -> list[Sequence[nn.Modu
 
 @contextmanager
 def joined(group: str | None, device: torch.device) -> Iterator[Ranks]:
-    """Meet the other ranks of this cell through torchrun's store.
+    """Meet the other ranks of this cell through torchrun's store, under the cell's own keys; None: there are none.
 
-    Args:
-        group: the cell's own keys in the store; None: the cell is trained by this process alone.
-        device: that of this process: gloo carries tensors of a CPU, NCCL those of cards.
+    Gloo carries tensors of a CPU, NCCL those of cards.
     """
     size = int(os.environ["WORLD_SIZE"]) if group is not None else 1
     if group is None or size == 1:
@@ -157,7 +153,7 @@ def joined(group: str | None, device: torch.device) -> Iterator[Ranks]:
 
 
 class _Loss(nn.Module):
-    """The loss as a module's forward pass, which is what `DistributedDataParallel` wraps."""
+    """The loss as a module's forward pass, for `DistributedDataParallel`."""
 
     def __init__(self, method: EndToEnd) -> None:
         super().__init__()
@@ -169,7 +165,7 @@ class _Loss(nn.Module):
 
 
 class _Replica:
-    """A whole method in each process, trained on this process's part of each batch with averaged gradients."""
+    """A whole method, trained on this process's part of each batch with averaged gradients."""
 
     def __init__(self, method: EndToEnd, ranks: Ranks, rank: int, device: torch.device | None) -> None:
         self._method = method
@@ -200,7 +196,7 @@ class _Replica:
         return self._network.train()  # type: ignore[no-untyped-call]
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One update from the whole batch, of which this process sees its part; the mean over ranks is the loss."""
+        """One update from this process's part of the batch; the mean over ranks is the loss."""
         labels = y[self._mine]
         share = len(labels) * self._ranks.size / len(y)  # 1 where the batch divides evenly
         return self._method.update(share * self._network(x[self._mine], labels))

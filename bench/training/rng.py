@@ -1,4 +1,4 @@
-"""Independent streams of random numbers from one seed, so that no two uses of a seed share their numbers."""
+"""Independent streams of random numbers from one seed: no two uses of a seed share their numbers."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Stream(IntEnum):
 
 
 def seed_of(seed: int, stream: Stream) -> int:
-    """The seed of a stream's generator, below 2^63: a hash of both, so that neighbouring seeds are unrelated too."""
+    """The seed of a stream's generator, below 2^63: a hash of both, as neighbouring seeds must be unrelated too."""
     return int(np.random.SeedSequence((seed, int(stream))).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -2,9 +2,10 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -118,3 +119,45 @@ def _convert(name: str, value: object, hint: Any) -> Any:
 
 def _refusal(name: str, value: object, accepted: str) -> MethodError:
     return MethodError(f"option {name}={value!r} is not accepted: {name} must be {accepted}")
+
+
+def to_text(value: object) -> str:
+    """A value as `Options.parse` reads it: `none`, `true`, `0.5`."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def split_list(text: str) -> list[str]:
+    """Split a list at the commas outside brackets; items may be empty."""
+    return [item.strip() for item in re.split(r",(?![^\[]*\])", text)]
+
+
+def split_brackets(text: str) -> tuple[str, list[str]]:
+    """`NAME[T=20,sampler=mean]` as its name and the items in the brackets at its end, if it has any."""
+    match = re.fullmatch(r"(.+?)(?:\[([^\[\]]*)\])?", text.strip(), re.DOTALL)
+    name, inside = match.groups() if match else ("", None)
+    return name.strip(), [item for item in split_list(inside or "") if item]
+
+
+def join_brackets(name: str, items: Sequence[str]) -> str:
+    """The inverse of `split_brackets`."""
+    return f"{name}[{','.join(items)}]" if items else name
+
+
+def parse_assignments(items: Iterable[str], malformed: str, repeated: str) -> dict[str, str]:
+    """Parse `NAME=VALUE` items.
+
+    Args:
+        items: Each with another name.
+        malformed: The error for an item of another form, with `{item!r}` in it.
+        repeated: The error for a name that is given again, with `{item!r}` or `{name!r}` in it.
+
+    Raises:
+        MethodError: there is one of these.
+    """
+    values: dict[str, str] = {}
+    for item in items:
+        name, _, value = (part.strip() for part in item.partition("="))
+        if not (name and value) or name in values:
+            raise MethodError((repeated if name in values else malformed).format(item=item, name=name))
+        values[name] = value
+    return values

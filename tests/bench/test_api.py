@@ -105,8 +105,7 @@ def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command,
     assert start == ["python", "-m", "bench.run"]
     assert "--amp" in words
     assert "--no-low-memory" in words
-    words[words.index("--out") + 1] = str(tmp_path / "two")
-    assert command(*words).code == 0
+    assert command(*words, "--out", tmp_path / "two").code == 0
     again = read_run(the_run(tmp_path / "two"))
     assert again.cells == ours.cells
     assert (again.retries, again.timeout_seconds) == (ours.retries, ours.timeout_seconds) == (1, None)

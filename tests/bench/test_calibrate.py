@@ -47,10 +47,10 @@ def test_later_runs_of_the_same_machine_take_it_with_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from bench.runner import sweep
+    from bench.runner import folders
     from tests.factories import make_environment
 
-    monkeypatch.setattr(sweep, "describe_environment", lambda device: make_environment())
+    monkeypatch.setattr(folders, "describe_environment", lambda device: make_environment())
     calibration("--out", tmp_path, *GIVEN, "--pairs", "2")
     (made,) = tmp_path.iterdir()
     common = ("--out", tmp_path, "--methods", "backprop-cnn", "--seeds", "0", "--device", "cpu")

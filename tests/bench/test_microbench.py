@@ -12,7 +12,7 @@ import pytest
 
 from bench import microbench
 from bench.meters.environment import available_cores
-from bench.runner.lock import run_lock
+from bench.runner.folders import run_lock
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from tests.bench.harness import Ended, call
 from tests.factories import make_cell, make_config, make_failed_cell, write_run

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench import datasets, profile
-from bench.planning.plan import Request, make_plan
+from bench.planning.plan import make_plan
 from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, train_epoch
 from bench.training.rng import Stream, seed_of
@@ -96,7 +96,7 @@ def test_the_steps_are_those_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned() -> PlannedCell:
-    request = Request(
+    (cell,) = make_plan(
         methods="backprop-cnn",
         datasets=("digits",),
         preset="standard",
@@ -108,7 +108,6 @@ def planned() -> PlannedCell:
         threads=1,
         data_dir=None,
     )
-    (cell,) = make_plan(request)
     return cell
 
 

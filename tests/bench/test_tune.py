@@ -14,9 +14,8 @@ import tomlkit
 from bench import tune
 from bench.planning import tuned
 from bench.planning.presets import PRESETS
-from bench.protocol import Event, Job
-from bench.runner import isolation
-from bench.runner.worker import failed, row_of
+from bench.protocol import Event, Job, RowBuilder
+from bench.runner import sweep
 from results.schema import CellResult
 from results.store import read_run
 from tests.bench.conftest import Command
@@ -41,8 +40,8 @@ class FakeTrials:
             raise KeyboardInterrupt
         self.jobs.append(job)
         if self.failing(job):
-            return failed(job, "error", "loss is not finite", 1.0)
-        return row_of(job, status="ok", val_accuracy=self.accuracy(job), train_seconds=1.0, wall_seconds=2.0)
+            return RowBuilder(job).failed("error", "loss is not finite")
+        return RowBuilder(job).build(val_accuracy=self.accuracy(job), train_seconds=1.0)
 
     @property
     def tried(self) -> list[tuple[str, float, float, dict[str, Any]]]:
@@ -54,7 +53,7 @@ class FakeTrials:
 @pytest.fixture
 def trials(monkeypatch: pytest.MonkeyPatch) -> FakeTrials:
     fake = FakeTrials()
-    monkeypatch.setattr(isolation, "run_in_process", fake)
+    monkeypatch.setattr(sweep, "run_in_process", fake)
     return fake
 
 

@@ -1,7 +1,11 @@
-"""Where a run's cells are run: on this machine, or by an engine (Slurm, Ray) on machines of its choice.
+"""What runs a run's cells: this process on this machine (`local`), or an engine on machines of its choice.
 
-Whatever starts a cell, the launching process alone writes the run's rows, and a node runs a cell as this machine does.
+The launching process alone writes the run's rows, and a node runs a cell as this machine does.
 """
 
-LAUNCHERS = ("local", "slurm", "ray")
-"""Their names, the default first."""
+LAUNCHERS = {
+    "local": None,
+    "slurm": "bench.runner.launchers.slurm:SlurmLauncher",
+    "ray": "bench.runner.launchers.ray:RayLauncher",
+}
+"""By name, the default first: the class, imported when it is needed."""

@@ -1,17 +1,16 @@
-"""What an engine has to do for a run: run one cell somewhere and come back with its row, or end all that it runs."""
+"""What an engine does for a run: run one cell somewhere and return its row, or cancel all that it runs."""
 
 from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from bench.errors import UserError
 from bench.protocol import Event, Job
-from bench.runner.launchers.placement import Placement
 from methods.core.errors import MethodError
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName, PlannedCell
@@ -19,55 +18,55 @@ from results.schema import CellResult, LauncherName, PlannedCell
 _Options = TypeVar("_Options", bound=Options)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a launcher is opened for."""
+
+    folder: Path
+    """The run's; not yet made when a launcher of a new run is opened."""
+    cells: list[PlannedCell]
+    options: Mapping[str, str]
+    """What `--launcher-set` says."""
+    timeout_seconds: float | None
+    """Of a cell."""
+
+
 class Launcher(ABC):
-    """An engine that runs cells on machines of its choice."""
+    """An engine that runs cells: made of a `Work`, and entered as a context manager around the run.
+
+    Raises:
+        UserError: on either: it is not installed or not there, or refuses its options or what the cells need.
+    """
 
     name: ClassVar[LauncherName]
+    """What rows say."""
+    is_remote: ClassVar[bool] = True
+    """Whether cells may run on other machines."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:  # noqa: B027 - not every engine has something to let go of
+        """Let go of the engine."""
 
     @abstractmethod
-    def run(self, job: Job, run: Path, on_event: Callable[[Event], None]) -> CellResult:
-        """Run one cell; called from several threads at once.
+    def run(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
+        """Run one cell and wait for its end; called from several threads at once.
 
         Args:
             job: The cell.
-            run: The run's folder.
             on_event: Told where the cell was sent.
 
         Returns:
-            The cell's row; where its worker was lost or the engine refused it, a row that says so.
+            The cell's row, also where its worker was lost or the engine refused it.
         """
 
-    @abstractmethod
-    def kept(self, job: Job) -> None:
-        """Told when a cell's row is on disk, until when its result must stay where a resumed run would find it.
-
-        Args:
-            job: As in `run`.
-        """
+    def recorded(self, job: Job) -> None:  # noqa: B027 - nor leaves something behind
+        """The cell's row is on disk; until now its result had to stay where a resumed run would find it."""
 
     @abstractmethod
-    def end_all(self) -> None:
-        """End all cells that other threads are waiting for; each then gets a row that says so. May be called again."""
-
-
-@contextmanager
-def opened(where: Placement, cells: Sequence[PlannedCell], timeout_seconds: float | None) -> Iterator[Launcher | None]:
-    """The launcher for these cells, checked and connected; None where they are run by this process itself.
-
-    Raises:
-        UserError: it is not installed or not there, or does not accept its options or what the cells need.
-    """
-    if where.launcher == "slurm" and cells:
-        from bench.runner.launchers.slurm import SlurmLauncher
-
-        yield SlurmLauncher(where.options, timeout_seconds)
-    elif where.launcher == "ray" and cells:
-        from bench.runner.launchers.ray import RayLauncher
-
-        with RayLauncher(where.options, cells) as launcher:
-            yield launcher
-    else:
-        yield None
+    def cancel_all(self) -> None:
+        """Cancel all cells that other threads wait for; each then returns a row. May be called again."""
 
 
 def parse_options(launcher: str, cls: type[_Options], given: Mapping[str, str]) -> _Options:

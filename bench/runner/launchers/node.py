@@ -1,24 +1,22 @@
-"""What a launcher runs on the machine that its engine has chosen: one cell, in a process of its own, as anywhere."""
+"""What a launcher runs on the machine that its engine has chosen: one cell, in its own process, as anywhere."""
 
 from __future__ import annotations
 
 import platform
-import time
 
 from bench.errors import UserError
 from bench.meters.environment import describe_environment
 from bench.planning.plan import resolve_device
-from bench.protocol import Job
+from bench.protocol import Job, RowBuilder
 from bench.runner.isolation import run_in_process
-from bench.runner.worker import failed
 
 
 class Preempted(BaseException):
-    """Raised in `run_on_node` where the engine tells what it runs there to end; says why."""
+    """Raised in `run_on_node` where the engine tells it to end; says why."""
 
 
 def run_on_node(text: str) -> str:
-    """Run one cell here; told to end, it still comes back with a row.
+    """Run one cell here; when told to end, still return a row.
 
     Args:
         text: The `Job`, as JSON. Its environment is replaced by this machine's.
@@ -26,14 +24,13 @@ def run_on_node(text: str) -> str:
     Returns:
         The `CellResult`, as JSON.
     """
-    job = Job.model_validate_json(text)
-    start = time.perf_counter()
+    row = RowBuilder(Job.model_validate_json(text))
     try:
-        device = resolve_device(job.cell.config.device)
-        job = job.model_copy(update={"environment": describe_environment(device)})
-        row = run_in_process(job, lambda event: None)
+        device = resolve_device(row.job.cell.config.device)
+        row.job = row.job.model_copy(update={"environment": describe_environment(device)})
+        result = run_in_process(row.job, lambda event: None)
     except UserError as error:
-        row = failed(job, "error", str(error), 0.0)
+        result = row.failed("error", str(error))
     except Preempted as told:
-        row = failed(job, "killed", str(told), time.perf_counter() - start)
-    return row.model_copy(update={"node": platform.node()}).model_dump_json()
+        result = row.failed("killed", str(told))
+    return result.model_copy(update={"node": platform.node()}).model_dump_json()

@@ -1,4 +1,4 @@
-"""What the command line says of where cells are run, for a new run and for one that is gone on with."""
+"""Where a run's cells run, as the command line says it for a new run and for a resumed one."""
 
 from __future__ import annotations
 
@@ -10,68 +10,70 @@ from bench.runner.launchers import LAUNCHERS
 from results.schema import LauncherName, RunRecord
 from results.sharing import jobs_here
 
-MAX_AT_A_TIME = 1024
+MAX_JOBS = 1024
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A launcher, what it was told, and how many cells it is given at a time."""
+    """A launcher, its options, and how many cells it is given at a time."""
 
     launcher: LauncherName = "local"
     options: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether cells may run on other machines than this."""
+    def is_remote(self) -> bool:
+        """Whether cells may run on other machines."""
         return self.launcher != "local"
 
-    def again(self, record: RunRecord) -> list[str]:
-        """What to give a resumed run so that it goes on here again, where the run's record says something else."""
+    @property
+    def in_turn(self) -> bool:
+        """Whether this machine runs one cell after another."""
+        return not self.is_remote and self.jobs == 1
+
+    def resume_flags(self, record: RunRecord) -> list[str]:
+        """The flags with which a resumed run goes on here, as far as the run's record says something else."""
         is_as_recorded = self.launcher == record.launcher
         known = record.launcher_options if is_as_recorded else {}
         flags = [] if is_as_recorded else ["--launcher", self.launcher]
         for name, value in self.options.items():
             if known.get(name) != value:
                 flags += ["--launcher-set", f"{name}={value}"]
-        if self.elsewhere and self.jobs != (record.jobs if is_as_recorded else MAX_AT_A_TIME):
+        if self.is_remote and self.jobs != (record.jobs if is_as_recorded else MAX_JOBS):
             flags += ["--jobs", str(self.jobs)]
         return flags
 
 
-def choose(launcher: LauncherName, options: Mapping[str, str], jobs: int | None) -> Placement:
-    """Where a new run's cells are run.
-
-    Args:
-        launcher: Its name.
-        options: What was given for it.
-        jobs: How many cells at a time; None: one here, and all at once elsewhere.
+def choose_placement(launcher: LauncherName, options: Mapping[str, str], jobs: int | None) -> Placement:
+    """Where a new run's cells run: one at a time here, or all at once elsewhere, where `jobs` is None.
 
     Raises:
         UserError: options for the launcher that has none.
     """
     if launcher == "local" and options:
-        others = " and ".join(LAUNCHERS[1:])
+        others = " and ".join([*LAUNCHERS][1:])
         raise UserError(
             f"--launcher-set {next(iter(options))} is not accepted with --launcher local: only {others} have options"
         )
-    return Placement(launcher, options, jobs or (1 if launcher == "local" else MAX_AT_A_TIME))
+    return Placement(launcher, options, jobs or (1 if launcher == "local" else MAX_JOBS))
 
 
-def go_on(record: RunRecord, launcher: LauncherName | None, options: Mapping[str, str], jobs: int | None) -> Placement:
-    """Where the rest of a run's cells are run: as before, unless something else is given.
+def resume_placement(
+    record: RunRecord, launcher: LauncherName | None, options: Mapping[str, str], jobs: int | None
+) -> Placement:
+    """Where the rest of a run's cells run: as before, unless something else is given.
 
-    The launcher says where a cell is run and not what it computes, so a resumed run may have another. Cells that this
-    machine runs side by side share it, so here their number stays what it was.
+    The launcher decides where a cell runs, not what it computes, so a resumed run may have another. Cells that run
+    side by side here share the machine, so here their number stays what it was.
 
     Raises:
-        UserError: as `choose`; or the run is a calibration, which is of one machine.
+        UserError: as `choose_placement`; or the run is a calibration, which is of one machine.
     """
     launcher = launcher or record.launcher
     if record.purpose == "calibration" and launcher != "local":
         raise UserError(f"--launcher {launcher} is not accepted with a calibration: it says how steady this machine is")
-    is_as_before = launcher == record.launcher
     if launcher == "local":
-        return choose(launcher, options, jobs_here(record))
+        return choose_placement(launcher, options, jobs_here(record))
+    is_as_before = launcher == record.launcher
     before = record.launcher_options if is_as_before else {}
-    return choose(launcher, {**before, **options}, jobs or (record.jobs if is_as_before else None))
+    return choose_placement(launcher, {**before, **options}, jobs or (record.jobs if is_as_before else None))

@@ -1,7 +1,7 @@
 """Cells as tasks of a Ray cluster: a task runs one cell on its node and returns the row.
 
-The launching process is the only one that writes the run's rows. A worker that is lost becomes a row that says so; Ray
-itself starts no task twice, and ends the tasks of a launching process that is gone.
+A lost worker becomes a row that says so. Ray never restarts a task, and ends the tasks of a launching process that is
+gone.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from bench.errors import UserError
-from bench.protocol import Event, Job, SentEvent
-from bench.runner.launchers.base import Launcher, import_extra, parse_options
+from bench.errors import UserError, describe
+from bench.protocol import Event, Job, RowBuilder, SentEvent
+from bench.runner.launchers.base import Launcher, Work, import_extra, parse_options
 from bench.runner.launchers.node import run_on_node
-from bench.runner.worker import describe, failed
 from methods.core.options import Options
-from results.schema import CellResult, LauncherName, PlannedCell, name_of
+from results.schema import CellResult, LauncherName, name_of
 
 _ANSWER_SECONDS = 10.0
 """How long a cluster may take to answer."""
@@ -34,21 +31,21 @@ class RayOptions(Options):
     """What `--launcher-set` accepts with Ray."""
 
     address: str | None = None
-    """Of a cluster, or `local` for a new one on this machine; none: the one that Ray finds, or else a new one here."""
+    """Of a cluster, or `local` for a new one on this machine; none: the one that Ray finds, or a new one here."""
 
 
 class RayLauncher(Launcher):
-    """Sends cells to Ray, one task a cell; to be used as a context manager."""
+    """Sends each cell to Ray as one task."""
 
     name: ClassVar[LauncherName] = "ray"
 
-    def __init__(self, options: Mapping[str, str], cells: Sequence[PlannedCell]) -> None:
-        self._address = parse_options(self.name, RayOptions, options).address
-        self._cells = cells
+    def __init__(self, work: Work) -> None:
+        self._address = parse_options(self.name, RayOptions, work.options).address
+        self._cells = work.cells
         self._ray = import_extra("ray", self.name)
         self._lock = threading.Lock()
         self._remote = self._ray.remote(max_retries=0)(run_on_node)
-        self._sent: set[Any] = set()
+        self._tasks: set[Any] = set()
 
     def __enter__(self) -> Self:
         on_terminate = signal.getsignal(signal.SIGTERM)
@@ -73,40 +70,33 @@ class RayLauncher(Launcher):
     def __exit__(self, *error: object) -> None:
         self._ray.shutdown()
 
-    def run(self, job: Job, run: Path, on_event: Callable[[Event], None]) -> CellResult:
+    def run(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
         """Send the cell as a task and wait for its end."""
-        start = time.perf_counter()
+        row = RowBuilder(job)
         exceptions = self._ray.exceptions
-        cell = job.cell
-        needed = {"num_cpus": cell.config.threads, "num_gpus": int(cell.config.device != "cpu")}
-        sent = self._remote.options(name=name_of(cell), **needed).remote(job.model_dump_json())
+        needs = {"num_cpus": job.cell.config.threads, "num_gpus": int(job.cell.config.device != "cpu")}
+        task = self._remote.options(name=name_of(job.cell), **needs).remote(job.model_dump_json())
         with self._lock:
-            self._sent.add(sent)
+            self._tasks.add(task)
         on_event(SentEvent(where="a task of Ray"))
         try:
-            return CellResult.model_validate_json(self._ray.get(sent))
+            return CellResult.model_validate_json(self._ray.get(task))
         except exceptions.RayTaskError as error:
-            status, why = "error", "the task of Ray failed before the cell had started"
-            trace = str(error)
+            return row.failed("error", "the task of Ray failed before the cell had started", str(error)[-4000:])
         except exceptions.RayError as error:
-            status, why = "killed", f"Ray lost the cell's worker ({type(error).__name__})"
-            trace = str(error)
+            return row.failed("killed", f"Ray lost the cell's worker ({type(error).__name__})", str(error)[-4000:])
         finally:
             with self._lock:
-                self._sent.discard(sent)
-        return failed(job, status, why, time.perf_counter() - start, trace[-4000:])
+                self._tasks.discard(task)
 
-    def kept(self, job: Job) -> None:
-        """A task leaves nothing but its row."""
-
-    def end_all(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel every task that is waited for."""
         with self._lock:
-            for sent in self._sent:
-                self._ray.cancel(sent, force=True)
+            for task in self._tasks:
+                self._ray.cancel(task, force=True)
 
     def _check(self) -> None:
-        """Check that some machine can run each cell, since Ray would wait for one for ever.
+        """Check that some machine can run each cell, since Ray would otherwise wait for ever.
 
         Raises:
             UserError: none can.
@@ -127,7 +117,7 @@ class RayLauncher(Launcher):
 
 
 def _knock(address: str) -> None:
-    """See whether anything answers at `HOST:PORT`: Ray itself would try for minutes.
+    """See whether anything answers at `HOST:PORT`, since Ray would try for minutes.
 
     Raises:
         OSError: nothing does.

@@ -1,1 +1,1 @@
-"""One file a tracker. They must be cheap to import: libraries are imported where they are used."""
+"""One file per tracker. They must be cheap to import: libraries are imported where they are used."""

@@ -1,4 +1,4 @@
-"""TensorBoard: event files in RUN/tensorboard, a folder a cell."""
+"""TensorBoard: event files in RUN/tensorboard, one folder per cell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "tensorboard"
 
 @register("tensorboard")
 class TensorBoard:
-    """Scalars by epoch, and settings with final figures for the tab HPARAMS."""
+    """Scalars by epoch, and settings with final measures for the tab HPARAMS."""
 
     package = "tensorboard"
 

@@ -1,4 +1,4 @@
-"""Weights & Biases: a run a cell, grouped by our run; offline where there is no account or no way to the server."""
+"""Weights & Biases: one W&B run per cell, grouped by run; offline without an account or a connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INIT_SECONDS = 30.0
 
 @register("wandb")
 class WeightsAndBiases:
-    """W&B's own variables hold: `WANDB_MODE`, `WANDB_PROJECT`, `WANDB_ENTITY`, `WANDB_DIR`, ..."""
+    """W&B's own variables apply: `WANDB_MODE`, `WANDB_PROJECT`, `WANDB_ENTITY`, `WANDB_DIR`, ..."""
 
     package = "wandb"
 
@@ -56,7 +56,7 @@ class WeightsAndBiases:
                 init_timeout=_INIT_SECONDS,
                 silent=True,
                 console="off",
-                # They would be those of this process, which has trained nothing.
+                # These would be about this process, which has trained nothing.
                 x_disable_stats=True,
                 disable_git=True,
                 disable_code=True,
@@ -76,7 +76,7 @@ def _why_offline() -> str | None:
     import wandb
 
     try:
-        # There is no terminal here, so that it cannot ask for a key.
+        # It cannot ask for a key, since there is no terminal.
         if not wandb.login(verify=False):
             return "not logged in"
     except wandb.Error as error:
@@ -92,7 +92,7 @@ def _why_offline() -> str | None:
 
 
 def _words(error: Exception) -> str:
-    """What it says, on one line; a server's answer may be a whole page."""
+    """Its message on one line; a server's answer may be a whole page."""
     return " ".join(str(error).split())[:200]
 
 

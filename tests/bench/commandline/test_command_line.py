@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
+import threading
+import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +17,7 @@ from reports.formats.choice import Forms
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
+from tests.bench.harness import PROJECT
 
 DOCUMENTED = [
     "--methods",
@@ -78,10 +84,39 @@ def test_run_is_named_after_what_is_in_it(command: Command, cells: FakeCells, tm
     record = read_run(run)
     assert record.run_id == run.name
     assert "-digits-paper-" in run.name
-    assert shlex.split(record.command)[3:] == [
-        *("--out", str(tmp_path / "out")),
-        *("--methods", "backprop", "--preset", "paper"),
-    ]
+    assert shlex.split(record.command)[3:] == ["--methods", "backprop", "--preset", "paper"]
+
+
+@pytest.mark.parametrize("given", [("--out", "{}"), ("--out={}",)])
+def test_the_command_on_record_does_not_say_where_the_run_s_folder_was(
+    command: Command, cells: FakeCells, tmp_path: Path, given: tuple[str, ...]
+) -> None:
+    words = [word.format(tmp_path / "out") for word in given]
+    command("--methods", "backprop", *words, "--seeds", "0")
+    record = read_run(the_run(tmp_path / "out"))
+    assert record.command == "python -m bench.run --methods backprop --seeds 0"
+
+
+def test_few_frames_from_the_command_to_a_cell_s_process(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most six functions of ours are on the stacks of the main thread and of the one that starts the process."""
+    ours: list[str] = []
+    popen = subprocess.Popen
+
+    def start(words: list[str], **how: Any) -> object:
+        if "bench.runner.worker" not in words:
+            return popen(words, **how)
+        main_thread = sys._current_frames()[threading.main_thread().ident or 0]
+        for frame, _ in [*traceback.walk_stack(main_thread), *traceback.walk_stack(sys._getframe())]:
+            if Path(frame.f_code.co_filename).is_relative_to(PROJECT / "bench"):
+                ours.append(frame.f_code.co_name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert command("--out", tmp_path, "--methods", "backprop", "--seeds", "0").code == 130
+    assert {"main", "run_in_process"} <= set(ours)
+    assert len(ours) <= 6, ours
 
 
 def test_same_command_twice_makes_two_runs(command: Command, cells: FakeCells, tmp_path: Path) -> None:
@@ -185,10 +220,10 @@ def test_stopped_in_the_report(command: Command, cells: FakeCells, tmp_path: Pat
 def test_stopped_before_there_is_a_run(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int
 ) -> None:
-    def stopped(*_: object) -> None:
+    def stopped(**_: object) -> None:
         raise stop
 
-    monkeypatch.setattr("bench.runner.execute.make_plan", stopped)
+    monkeypatch.setattr("bench.runner.prepare.make_plan", stopped)
     ended = command("--out", tmp_path / "out")
     assert ended.code == code
     assert ended.lines[-1] == "stopped before the first cell"
@@ -198,6 +233,6 @@ def test_stopped_before_there_is_a_run(
 def test_threads_default_to_the_cores_that_may_be_used(
     command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.runner.execute.available_cores", lambda: 7)
+    monkeypatch.setattr("bench.runner.prepare.available_cores", lambda: 7)
     command("--out", tmp_path / "out", "--methods", "backprop")
     assert {job.cell.config.threads for job in cells.jobs} == {7}

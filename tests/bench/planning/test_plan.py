@@ -13,7 +13,7 @@ from bench import datasets
 from bench.datasets import Dataset
 from bench.errors import UserError
 from bench.planning import plan
-from bench.planning.plan import Request, check_cells, make_plan
+from bench.planning.plan import check_cells, make_plan
 from bench.planning.presets import PRESETS
 from methods.core.method import Method, TaskShape
 from methods.core.options import Options
@@ -21,7 +21,7 @@ from results.schema import PlannedCell
 from tests.bench.datasets.files import arrays, write_folders
 
 
-def request(**changes: Any) -> Request:
+def request(**changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "methods": "noprop,backprop,backprop-cnn",
         "datasets": ("digits",),
@@ -37,7 +37,7 @@ def request(**changes: Any) -> Request:
         "settings": {"T": "1"},
         "data_dir": None,
     }
-    return Request(**(values | changes))
+    return values | changes
 
 
 def methods_by_seed(cells: list[PlannedCell]) -> list[list[str]]:
@@ -48,7 +48,7 @@ def methods_by_seed(cells: list[PlannedCell]) -> list[list[str]]:
 
 
 def test_every_combination_once(second_dataset: str) -> None:
-    cells = make_plan(request(datasets=("digits", second_dataset)))
+    cells = make_plan(**request(datasets=("digits", second_dataset)))
     assert Counter(cell.key for cell in cells) == Counter(
         (dataset, method, seed)
         for dataset in ("digits", "other")
@@ -67,7 +67,7 @@ def folders(tmp_path: Path) -> Path:
 
 def test_a_path_is_planned_so_that_it_holds_from_everywhere(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folders.parent)
-    cells = make_plan(request(datasets=("folder:photos[size=9]", "digits")))
+    cells = make_plan(**request(datasets=("folder:photos[size=9]", "digits")))
     assert list(dict.fromkeys(cell.dataset for cell in cells)) == [f"folder:{folders}[size=9]", "digits"]
     monkeypatch.chdir("/")
     check_cells(cells, None)
@@ -76,29 +76,29 @@ def test_a_path_is_planned_so_that_it_holds_from_everywhere(folders: Path, monke
 def test_two_spellings_of_a_path_are_one_data_set(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folders.parent)
     with pytest.raises(UserError, match=rf"data set 'folder:{folders}' is given more than once"):
-        make_plan(request(datasets=("folder:photos", f"folder:{folders}")))
+        make_plan(**request(datasets=("folder:photos", f"folder:{folders}")))
 
 
 def test_each_seed_begins_with_another_method() -> None:
     a, b, c = "noprop", "backprop", "backprop-cnn"
-    cells = make_plan(request(seeds=(5, 2, 9, 0)))
+    cells = make_plan(**request(seeds=(5, 2, 9, 0)))
     assert [cell.seed for cell in cells] == [5] * 3 + [2] * 3 + [9] * 3 + [0] * 3
     assert methods_by_seed(cells) == [[a, b, c], [b, c, a], [c, a, b], [a, b, c]]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_gives_what_the_user_does_not(name: str) -> None:
-    (cell, *_), preset = make_plan(request(preset=name, seeds=None)), PRESETS[name]
+    (cell, *_), preset = make_plan(**request(preset=name, seeds=None)), PRESETS[name]
     config = cell.config
     assert config.epochs == datasets.get("digits").epochs[name]
     assert (config.batch_size, config.lr, config.weight_decay) == (preset.batch_size, preset.lr, preset.weight_decay)
-    seeds = {cell.seed for cell in make_plan(request(preset=name, seeds=None))}
+    seeds = {cell.seed for cell in make_plan(**request(preset=name, seeds=None))}
     assert seeds == set(preset.seeds)
 
 
 def test_user_wins_over_the_preset() -> None:
     (cell, *_) = make_plan(
-        request(epochs=3, batch_size=17, lr=0.5, weight_decay=0.0, train_size=50, preset="paper", threads=6)
+        **request(epochs=3, batch_size=17, lr=0.5, weight_decay=0.0, train_size=50, preset="paper", threads=6)
     )
     config = cell.config
     assert (config.epochs, config.batch_size, config.lr, config.weight_decay) == (3, 17, 0.5, 0.0)
@@ -107,13 +107,13 @@ def test_user_wins_over_the_preset() -> None:
 
 @pytest.mark.parametrize("augment", ["none", "standard"])
 def test_augmentation_is_the_same_for_all_methods(augment: str) -> None:
-    assert {cell.config.augment for cell in make_plan(request(augment=augment, methods="all"))} == {augment}
-    assert make_plan(request())[0].config.augment == "none"
+    assert {cell.config.augment for cell in make_plan(**request(augment=augment, methods="all"))} == {augment}
+    assert make_plan(**request())[0].config.augment == "none"
 
 
 def test_conditions_are_equal_for_all_methods() -> None:
     """Fairness: nothing but a method's own options differs inside a data set."""
-    cells = make_plan(request(methods="all", seeds=(0, 1)))
+    cells = make_plan(**request(methods="all", seeds=(0, 1)))
     assert len({cell.config.model_copy(update={"options": {}}).model_dump_json() for cell in cells}) == 1
 
 
@@ -125,7 +125,7 @@ def test_the_paper_trains_each_method_in_its_own_way(monkeypatch: pytest.MonkeyP
     asked = {"datasets": ("cifar10",), "preset": "paper", "seeds": (0,), "methods": "noprop,backprop,noprop-ct,adjoint"}
     found = {
         cell.method_name: (cell.config.optimizer, cell.config.epochs, cell.config.options.get("steps"))
-        for cell in make_plan(request(**asked))
+        for cell in make_plan(**request(**asked))
     }
     assert found == {
         "noprop": ("AdamW", 150, None),
@@ -133,13 +133,13 @@ def test_the_paper_trains_each_method_in_its_own_way(monkeypatch: pytest.MonkeyP
         "noprop-ct": ("Adam", 500, 1000),
         "adjoint": ("AdamW", 4, 1000),
     }
-    cells = make_plan(request(**asked | {"settings": {"steps": "7"}, "epochs": 3}))
+    cells = make_plan(**request(**asked | {"settings": {"steps": "7"}, "epochs": 3}))
     assert {(cell.config.epochs, cell.config.options.get("steps", 7)) for cell in cells} == {(3, 7)}
 
 
 def test_same_seed_and_method_on_another_seed_s_data() -> None:
     """Seeds differ in initialisation, batches and noise, never in the split."""
-    assert len({cell.config.split_seed for cell in make_plan(request())}) == 1
+    assert len({cell.config.split_seed for cell in make_plan(**request())}) == 1
 
 
 @pytest.mark.parametrize(("name", "cards", "device"), [
@@ -177,17 +177,17 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> type[_Raises]:
 def test_method_that_does_not_fit_the_data(raising: type[_Raises]) -> None:
     raising.error = methods.MethodError("images of 8x8 pixels are too small")
     with pytest.raises(UserError, match="backprop-cnn on digits: images of 8x8 pixels are too small"):
-        make_plan(request())
+        make_plan(**request())
 
 
 def test_method_with_a_bug_is_left_to_its_cells(raising: type[_Raises]) -> None:
     """A fault in one method's code must not keep the others from running: its row will say what it raised."""
     raising.error = KeyError("oops")
-    assert len(make_plan(request())) == 12
+    assert len(make_plan(**request())) == 12
 
 
 def test_plan_can_be_checked_again() -> None:
-    cells = make_plan(request())
+    cells = make_plan(**request())
     check_cells(cells, None)
     check_cells([], None)
     with pytest.raises(UserError, match="'cuda:3'"):

@@ -11,7 +11,7 @@ import pytest
 
 from bench.protocol import Job
 from bench.runner import sweep
-from bench.runner.lock import run_lock
+from bench.runner.folders import run_lock
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,13 @@ def test_no_result(run: Run, script: str, status: str, error: str) -> None:
     assert result.traceback == "a last word\n"
     assert (result.key, result.config, result.run_id) == (CELL.key, JOB.cell.config, JOB.run_id)
     assert result.test_accuracy is None
+
+
+def test_the_row_of_a_failed_cell_says_when_it_started(run: Run) -> None:
+    before = datetime.now(UTC)
+    result = run("read job; sleep 2.1; exit 3")
+    assert datetime.fromisoformat(result.started_at) <= before + timedelta(seconds=1)
+    assert result.wall_seconds >= 2.1
 
 
 def test_only_the_end_of_a_long_complaint_is_kept(run: Run) -> None:

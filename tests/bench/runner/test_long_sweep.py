@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ from bench.protocol import PhaseEvent, ResultEvent
 from bench.runner import sweep
 from bench.runner.progress import LineDisplay
 from results.schema import PlannedCell
-from results.store import create_run, read_cells
+from results.store import append_cell, create_run, read_cells
 from tests.factories import make_cell, make_environment, make_run
 
 CELLS = 200
@@ -61,7 +62,7 @@ def test_memory_stays_flat_and_nothing_is_left(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("SWEEP", str(tmp_path))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     sizes = Sizes()
-    sweep.run_cells(tmp_path / "run", record.cells, None, sizes)
+    sweep.run_cells(record.cells, partial(append_cell, tmp_path / "run"), sizes, run_id=record.run_id, data_dir=None)
 
     assert sorted(row.seed for row in read_cells(tmp_path / "run")) == list(range(CELLS))
     early, late = sizes.resident[CELLS // 4], sizes.resident[-1]

@@ -59,7 +59,7 @@ def test_a_failed_cell_costs_no_other(command, cells: FakeCells, tmp_path: Path)
 
 
 def test_threads_are_shared_among_the_cells(command, cells: FakeCells, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("bench.runner.execute.available_cores", lambda: 8)
+    monkeypatch.setattr("bench.runner.prepare.available_cores", lambda: 8)
     command("--out", tmp_path, *METHODS, "--jobs", "3")
     assert {job.cell.config.threads for job in cells.jobs} == {2}
 

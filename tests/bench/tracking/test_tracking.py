@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.runner import conduct
+from bench.runner import execute
 from bench.tracking import registry
 from bench.tracking.tracking import Tracking
 from results.schema import CellResult
@@ -135,7 +135,7 @@ class Given:
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> type[Given]:
     Given.made, Given.logged = [], []
-    monkeypatch.setattr(conduct, "Tracking", Given)
+    monkeypatch.setattr(execute, "Tracking", Given)
     return Given
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.planning.plan import Request, make_plan
+from bench.planning.plan import make_plan
 from bench.protocol import Job
 from bench.training.cell import run_cell
 from reports.build import build_report
@@ -18,27 +18,27 @@ from results.conditions import AugmentationRecord
 from results.schema import CellResult
 from tests.factories import make_environment, make_run, write_run
 
-REQUEST = Request(
-    methods="noprop,noprop[execution=together],backprop",
-    datasets=("digits",),
-    preset="quick",
-    seeds=(0,),
-    epochs=2,
-    batch_size=20,
-    train_size=60,
-    device="cpu",
-    threads=torch.get_num_threads(),
-    settings={"T": "2"},
-    data_dir=None,
-    low_memory=True,
-    augment="standard",
-)
+REQUEST: dict[str, Any] = {
+    "methods": "noprop,noprop[execution=together],backprop",
+    "datasets": ("digits",),
+    "preset": "quick",
+    "seeds": (0,),
+    "epochs": 2,
+    "batch_size": 20,
+    "train_size": 60,
+    "device": "cpu",
+    "threads": torch.get_num_threads(),
+    "settings": {"T": "2"},
+    "data_dir": None,
+    "low_memory": True,
+    "augment": "standard",
+}
 
 
-def rows_of(request: Request, folder: Path) -> dict[str, CellResult]:
+def rows_of(request: dict[str, Any], folder: Path) -> dict[str, CellResult]:
     """Run the cells here, models kept in a folder; by label."""
     found = {}
-    for cell in make_plan(request):
+    for cell in make_plan(**request):
         job = Job(run_id="run", cell=cell, data_dir=None, save_in=str(folder), environment=make_environment())
         row = run_cell(job, lambda event: None)
         found[row.method] = row.model_copy(update={"model_file": str(folder / (row.model_file or ""))})
@@ -98,7 +98,7 @@ def test_augmentation_is_in_the_row_and_in_the_report_and_makes_a_difference(
 ) -> None:
     augmented = {label: row.data.augmentation for label, row in rows.items() if row.data}
     assert augmented == dict.fromkeys(rows, AugmentationRecord(shift=(1, 1), flip=False))
-    (plain,) = rows_of(replace(REQUEST, methods="backprop", low_memory=False, augment="none"), tmp_path).values()
+    (plain,) = rows_of(REQUEST | {"methods": "backprop", "low_memory": False, "augment": "none"}, tmp_path).values()
     assert plain.data is not None
     assert plain.data.augmentation is None
     ours = rows["backprop[T=2]"]

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import methods
-from bench.training.precision import use_mixed_precision
+from bench.training.build import use_mixed_precision
 from methods.core.method import Method
 from tests.methods.helpers import accuracy, batch, build, plain_sgd, real_digits, train
 

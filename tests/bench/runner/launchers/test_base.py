@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,12 +19,12 @@ from bench.errors import UserError
 from bench.protocol import Event, Job
 from bench.runner import sweep
 from bench.runner.launchers import node, slurm
-from bench.runner.launchers.base import Launcher
+from bench.runner.launchers.base import Launcher, Work
 from bench.runner.launchers.placement import Placement
 from bench.runner.launchers.ray import RayLauncher
 from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName
-from results.store import ResultsError, read_cells
+from results.store import ResultsError, append_cell, read_cells, read_run
 from tests.bench.runner.launchers.test_launchers import needs
 from tests.factories import make_cell, make_config, make_environment, make_run, write_run
 
@@ -38,16 +40,16 @@ class Engine(Launcher):
         self.fails: BaseException | None = None
         self.ended = 0
 
-    def run(self, job: Job, run: Path, on_event: Callable[[Event], None]) -> CellResult:
+    def run(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
         if self.fails is not None:
             raise self.fails
         cell = job.cell
         return make_cell(cell.method, cell.dataset, cell.seed, config=cell.config, run_id=job.run_id)
 
-    def kept(self, job: Job) -> None:
+    def recorded(self, job: Job) -> None:
         self.rows_then.append(len(read_cells(self._run)))
 
-    def end_all(self) -> None:
+    def cancel_all(self) -> None:
         self.ended += 1
 
 
@@ -56,9 +58,19 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", [], make_run([make_cell(seed=seed) for seed in range(2)], launcher="slurm"))
 
 
-def conduct(run: Path, engine: Engine) -> list[CellResult]:
-    cells = sweep.read_run(run).cells
-    return sweep.run_cells(run, cells, None, LineDisplay(len(cells), 0), launcher=engine)
+def conduct(
+    run: Path, engine: Engine, keep: Callable[[Path, CellResult], None] = append_cell, jobs: int = 1
+) -> list[CellResult]:
+    record = read_run(run)
+    return sweep.run_cells(
+        record.cells,
+        partial(keep, run),
+        LineDisplay(len(record.cells), 0),
+        jobs=jobs,
+        launcher=engine,
+        run_id=record.run_id,
+        data_dir=None,
+    )
 
 
 def test_a_launcher_is_told_of_a_row_when_that_is_on_disk(run: Path) -> None:
@@ -67,23 +79,30 @@ def test_a_launcher_is_told_of_a_row_when_that_is_on_disk(run: Path) -> None:
     assert engine.rows_then == [1, 2]
 
 
-def test_a_row_that_cannot_be_written_is_not_kept(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_cannot_be_written_is_not_kept(run: Path) -> None:
     def full(folder: Path, row: CellResult) -> None:
         raise ResultsError("no space left")
 
-    monkeypatch.setattr(sweep, "append_cell", full)
     engine = Engine(run)
     with pytest.raises(ResultsError):
-        conduct(run, engine)
+        conduct(run, engine, full)
     assert engine.rows_then == []
 
 
 def test_stopping_ends_what_the_launcher_runs_and_what_runs_here(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracker is a process of this machine, whatever runs the cells."""
     here = threading.Event()
-    monkeypatch.setattr(sweep, "end_all", here.set)
+    monkeypatch.setattr(sweep, "kill_all", here.set)
     monkeypatch.setattr(Engine, "run", lambda *_: here.wait(20))
-    monkeypatch.setattr(sweep, "as_completed", interrupted)
+    calls: list[object] = []
+
+    def interrupted(running: object, **how: Any) -> object:
+        calls.append(running)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return wait(running, **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(sweep, "wait", interrupted)
     engine = Engine(run)
     with pytest.raises(KeyboardInterrupt):
         conduct(run, engine)
@@ -97,25 +116,20 @@ def test_stopping_while_cells_are_still_being_sent_ends_those_that_were(
     here, sent = threading.Event(), []
     submit = sweep.ThreadPoolExecutor.submit
 
-    def interrupted_at_the_second(pool: object, function: object, cell: object) -> object:
+    def interrupted_at_the_second(pool: object, function: object, *given: object) -> object:
         if sent:
             raise KeyboardInterrupt
-        sent.append(cell)
-        return submit(pool, function, cell)  # type: ignore[arg-type]
+        sent.append(given)
+        return submit(pool, function, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sweep.ThreadPoolExecutor, "submit", interrupted_at_the_second)
-    monkeypatch.setattr(sweep, "end_all", here.set)
+    monkeypatch.setattr(sweep, "kill_all", here.set)
     monkeypatch.setattr(Engine, "run", lambda *_: here.wait(20))
     engine = Engine(run)
     with pytest.raises(KeyboardInterrupt):
-        conduct(run, engine)
+        conduct(run, engine, jobs=2)
     assert here.is_set()
     assert engine.ended > 0
-
-
-def interrupted(waiting: object) -> Iterator[object]:
-    raise KeyboardInterrupt
-    yield
 
 
 def a_job(tmp_path: Path, state: str, *, done: bool, result: bool = False) -> SimpleNamespace:
@@ -150,7 +164,7 @@ def test_a_disk_that_fails_for_a_moment_is_looked_at_again(tmp_path: Path) -> No
     def stale(force_check: bool) -> bool:
         raise OSError(116, "Stale file handle")
 
-    launcher = slurm.SlurmLauncher({"cluster": "local"}, None)
+    launcher = slurm.SlurmLauncher(Work(tmp_path, [], {"cluster": "local"}, None))
     job = a_job(tmp_path, "RUNNING", done=True)
     job.done = stale
     assert launcher._end_of(job) == ""
@@ -203,11 +217,11 @@ def test_one_machine_of_ray_s_has_all_that_a_cell_needs(device: str, threads: in
 def test_going_on_needs_to_be_told_what_the_record_does_not_say() -> None:
     record = make_run([make_cell()], jobs=24, launcher="slurm", launcher_options={"partition": "a", "mem": "1G"})
     options = {"partition": "a", "mem": "1G"}
-    assert Placement("slurm", options, 24).again(record) == []
-    assert Placement("local", {}, 1).again(record) == ["--launcher", "local"]
+    assert Placement("slurm", options, 24).resume_flags(record) == []
+    assert Placement("local", {}, 1).resume_flags(record) == ["--launcher", "local"]
     changed = Placement("slurm", options | {"partition": "b"}, 3)
-    assert changed.again(record) == ["--launcher-set", "partition=b", "--jobs", "3"]
-    assert Placement("ray", {"address": "x"}, 1024).again(record) == [
+    assert changed.resume_flags(record) == ["--launcher-set", "partition=b", "--jobs", "3"]
+    assert Placement("ray", {"address": "x"}, 1024).resume_flags(record) == [
         "--launcher",
         "ray",
         "--launcher-set",

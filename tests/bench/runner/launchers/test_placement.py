@@ -14,7 +14,7 @@ from bench.meters import environment
 from bench.planning.plan import resolve_device
 from bench.protocol import Job
 from bench.runner.launchers import node
-from bench.runner.launchers.placement import Placement, choose, go_on
+from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
 from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
@@ -110,10 +110,10 @@ def test_the_run_says_what_was_to_start_its_cells(
 
 
 def test_one_at_a_time_here_and_all_at_once_elsewhere() -> None:
-    assert choose("local", {}, None) == Placement("local", {}, 1)
-    assert choose("local", {}, 3) == Placement("local", {}, 3)
-    assert choose("ray", {}, None).jobs >= 1000
-    assert choose("ray", {}, 4) == Placement("ray", {}, 4)
+    assert choose_placement("local", {}, None) == Placement("local", {}, 1)
+    assert choose_placement("local", {}, 3) == Placement("local", {}, 3)
+    assert choose_placement("ray", {}, None).jobs >= 1000
+    assert choose_placement("ray", {}, 4) == Placement("ray", {}, 4)
 
 
 RECORDS = {
@@ -123,7 +123,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize(
-    ("before", "launcher", "options", "jobs", "where"),
+    ("before", "launcher", "options", "jobs", "placement"),
     [
         ("local", None, {}, None, Placement("local", {}, 2)),
         ("local", "ray", {}, 5, Placement("ray", {}, 5)),
@@ -134,9 +134,9 @@ RECORDS = {
     ],
 )
 def test_a_resumed_run_goes_on_as_before_or_elsewhere(
-    before: str, launcher: str | None, options: dict[str, str], jobs: int | None, where: Placement
+    before: str, launcher: str | None, options: dict[str, str], jobs: int | None, placement: Placement
 ) -> None:
-    assert go_on(RECORDS[before], launcher, options, jobs) == where  # type: ignore[arg-type]
+    assert resume_placement(RECORDS[before], launcher, options, jobs) == placement  # type: ignore[arg-type]
 
 
 def test_a_run_of_another_launcher_is_gone_on_with_here_one_cell_at_a_time(
@@ -167,14 +167,14 @@ def test_stopped_it_says_how_to_go_on_as_it_was_told_this_time(
 
 def test_a_calibration_stays_on_its_machine() -> None:
     with pytest.raises(UserError, match="calibration"):
-        go_on(make_run([make_cell()], purpose="calibration"), "slurm", {}, None)
+        resume_placement(make_run([make_cell()], purpose="calibration"), "slurm", {}, None)
 
 
 @pytest.mark.parametrize(
     ("name", "device"), [("auto", "cpu"), ("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0")]
 )
 def test_a_card_need_not_be_here_if_cells_run_elsewhere(name: str, device: str) -> None:
-    assert resolve_device(name, elsewhere=True) == device
+    assert resolve_device(name, is_remote=True) == device
 
 
 def sent(monkeypatch: pytest.MonkeyPatch, **config: object) -> CellResult:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.runner.torchrun.launch import Place
-from bench.runner.torchrun.team import merged
+from bench.runner.torchrun.rank_group import merged
+from bench.runner.torchrun.rank_info import RankInfo
 from bench.training.ranks import share_of
 from methods import MethodError
 from results.schema import CellResult
@@ -180,7 +180,7 @@ def test_a_run_is_not_gone_on_with_by_other_ranks(
 
 
 def test_a_rank_has_its_own_card() -> None:
-    place = Place(rank=5, ranks=8, local_rank=1, local_ranks=4)
+    place = RankInfo(rank=5, ranks=8, local_rank=1, local_ranks=4)
     assert (place.device("cpu"), place.device("cuda:0")) == ("cpu", "cuda:1")
 
 

@@ -1,4 +1,4 @@
-"""What torchrun tells a process of its place among the others, and what is refused because of it."""
+"""Which rank this process is under torchrun, and what that rules out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from bench.errors import UserError
 from bench.runner.launchers.placement import Placement
-from results.schema import CellConfig, CellResult
+from results.schema import CellResult, PlannedCell
 
 
 @dataclass(frozen=True)
-class Place:
+class RankInfo:
     """One of the processes that torchrun has started."""
 
     rank: int
@@ -26,47 +26,48 @@ class Place:
         return f"cuda:{self.local_rank}" if planned.startswith("cuda") else planned
 
 
-def find_place() -> Place | None:
-    """This process's place; None where torchrun has not started it."""
+def find_rank_info() -> RankInfo | None:
+    """This process's rank; None where torchrun has not started it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    return Place(*(int(os.environ[name]) for name in names))
+    return RankInfo(*(int(os.environ[name]) for name in names))
 
 
-def command_start(place: Place | None) -> list[str]:
-    """How the command line is to begin that does this again on as many ranks."""
-    if place is None:
+def command_start(rank_info: RankInfo | None) -> list[str]:
+    """How a command line begins that does this again on as many ranks."""
+    if rank_info is None:
         return ["python", "-m", "bench.run"]
-    return ["torchrun", "--nproc-per-node", str(place.local_ranks), "-m", "bench.run"]
+    return ["torchrun", "--nproc-per-node", str(rank_info.local_ranks), "-m", "bench.run"]
 
 
-def check_launch(place: Place | None, configs: Iterable[CellConfig], where: Placement) -> None:
-    """Check that cells with these configurations can be run by what was started.
+def check_launch(rank_info: RankInfo | None, cells: Iterable[PlannedCell], placement: Placement) -> None:
+    """Check that these cells can be run by what was started.
 
     Raises:
         UserError: one process where several are asked for, or the other way round, or too few cards for the ranks.
     """
-    configs = list(configs)
+    configs = [cell.config for cell in cells]
     if not any(config.parallel for config in configs):
-        if place is not None:
+        if rank_info is not None:
             raise UserError(
-                f"torchrun has started {place.ranks} processes, and each would do the whole run: add --parallel "
+                f"torchrun has started {rank_info.ranks} processes, and each would do the whole run: add --parallel "
                 "blocks, or start it with python -m bench.run"
             )
         return
-    if where.elsewhere:
+    if placement.is_remote:
         raise UserError(
-            f"--launcher {where.launcher} is not accepted with --parallel blocks: torchrun starts its processes itself"
+            f"--launcher {placement.launcher} is not accepted with --parallel blocks: torchrun starts its processes "
+            "itself"
         )
-    if place is None:
+    if rank_info is None:
         raise UserError(
             "--parallel blocks needs the processes that torchrun starts, and there are none: start it with "
             "torchrun --nproc-per-node N -m bench.run"
         )
-    if where.jobs > 1:
+    if placement.jobs > 1:
         raise UserError(
-            f"--jobs {where.jobs} is not accepted with --parallel blocks: all ranks work on one cell at a time"
+            f"--jobs {placement.jobs} is not accepted with --parallel blocks: all ranks work on one cell at a time"
         )
     if cards := {config.device for config in configs if config.device != "cpu"}:
         import torch
@@ -76,20 +77,20 @@ def check_launch(place: Place | None, configs: Iterable[CellConfig], where: Plac
                 f"device {', '.join(sorted(cards))} is not accepted with --parallel blocks: each rank takes a card of "
                 "its own, so give cuda, cpu or auto"
             )
-        if torch.cuda.device_count() < place.local_ranks:
+        if torch.cuda.device_count() < rank_info.local_ranks:
             raise UserError(
-                f"{place.local_ranks} ranks need a card each, and here are only {torch.cuda.device_count()}: start "
+                f"{rank_info.local_ranks} ranks need a card each, and here are only {torch.cuda.device_count()}: start "
                 "fewer, or give --device cpu"
             )
 
 
-def check_ranks(place: Place | None, finished: Iterable[CellResult]) -> None:
-    """Check that a run is gone on with by as many ranks as it had.
+def check_ranks(rank_info: RankInfo | None, finished: Iterable[CellResult]) -> None:
+    """Check that a run is resumed with as many ranks as it had.
 
     Raises:
         UserError: a finished cell had another number.
     """
-    ranks = place.ranks if place else 1
+    ranks = rank_info.ranks if rank_info else 1
     for cell in finished:
         if cell.status == "ok" and cell.world_size != ranks:
             raise UserError(
