@@ -13,7 +13,7 @@ from bench.commandline.exit_codes import stop_code
 from bench.planning.resume import unfinished
 from bench.runner.folders import run_lock
 from bench.runner.launchers import LAUNCHERS
-from bench.runner.launchers.base import Launcher, Work
+from bench.runner.launchers.base import Launcher
 from bench.runner.prepare import Run
 from bench.runner.progress import make_display
 from bench.runner.sweep import run_cells
@@ -76,8 +76,7 @@ def _open_launcher(run: Run) -> AbstractContextManager[Launcher | None]:
     if not (path := LAUNCHERS[run.placement.launcher]) or not run.cells:
         return nullcontext()
     module, _, name = path.partition(":")
-    work = Work(run.folder, run.cells, run.placement.options, run.record.timeout_seconds)
-    launcher: Launcher = getattr(import_module(module), name)(work)
+    launcher: Launcher = getattr(import_module(module), name)(run)
     return launcher
 
 

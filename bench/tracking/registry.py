@@ -70,8 +70,7 @@ def get(name: str) -> Tracker:
     Raises:
         UserError: there is none, or the package that it needs is not installed.
     """
-    _discover()
-    if name not in _trackers:
+    if name not in names():
         raise UserError(f"unknown tracker {name!r}: the trackers are {', '.join(names())}")
     package = _trackers[name].package
     spec = importlib.util.find_spec(package)

@@ -11,15 +11,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Adam, AdamW
 
 from bench.datasets.split import Splits
 from bench.training.augment import Augmentation, Changes
-from methods.core.method import MakeOptimizer, Method, ParameterGroups
+from methods.core.method import MakeOptimizer, Method
 from results.schema import CellConfig
 
 _PROGRESS_EVERY_SECONDS = 0.25
@@ -53,14 +54,10 @@ class DeviceData:
     @classmethod
     def place(cls, splits: Splits, device: torch.device) -> DeviceData:
         """Move the parts to the device."""
-
-        def part(x: Tensor, y: Tensor) -> Part:
-            return Part(x.to(device), y.to(device))
-
         return cls(
-            train=part(splits.x_train, splits.y_train),
-            val=part(splits.x_val, splits.y_val),
-            test=part(splits.x_test, splits.y_test),
+            train=Part(splits.x_train.to(device), splits.y_train.to(device)),
+            val=Part(splits.x_val.to(device), splits.y_val.to(device)),
+            test=Part(splits.x_test.to(device), splits.y_test.to(device)),
             mean=per_channel(splits.mean, device),
             std=per_channel(splits.std, device),
         )
@@ -86,12 +83,7 @@ OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
 
 def optimizer_factory(config: CellConfig) -> MakeOptimizer:
     """The cell's optimiser, with its learning rate and weight decay."""
-    optimizer = OPTIMIZERS[config.optimizer]
-
-    def make(parameters: ParameterGroups) -> Optimizer:
-        return optimizer(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-    return make
+    return partial(OPTIMIZERS[config.optimizer], lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def draw_order(part: Part, generator: Generator) -> Tensor:

@@ -5,34 +5,19 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from bench.errors import UserError
 from bench.protocol import Event, Job
 from methods.core.errors import MethodError
 from methods.core.options import Options
-from results.schema import CellResult, LauncherName, PlannedCell
+from results.schema import CellResult, LauncherName
 
 _Options = TypeVar("_Options", bound=Options)
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a launcher is opened for."""
-
-    folder: Path
-    """The run's; not yet made when a launcher of a new run is opened."""
-    cells: list[PlannedCell]
-    options: Mapping[str, str]
-    """What `--launcher-set` says."""
-    timeout_seconds: float | None
-    """Of a cell."""
-
-
 class Launcher(ABC):
-    """An engine that runs cells: made of a `Work`, and entered as a context manager around the run.
+    """An engine that runs a run's cells: made for a `Run` whose folder need not exist yet, and entered around it.
 
     Raises:
         UserError: on either: it is not installed or not there, or refuses its options or what the cells need.

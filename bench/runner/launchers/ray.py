@@ -13,14 +13,17 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bench.errors import UserError, describe
 from bench.protocol import Event, Job, RowBuilder, SentEvent
-from bench.runner.launchers.base import Launcher, Work, import_extra, parse_options
+from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import run_on_node
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName, name_of
+
+if TYPE_CHECKING:
+    from bench.runner.prepare import Run
 
 _ANSWER_SECONDS = 10.0
 """How long a cluster may take to answer."""
@@ -39,9 +42,9 @@ class RayLauncher(Launcher):
 
     name: ClassVar[LauncherName] = "ray"
 
-    def __init__(self, work: Work) -> None:
-        self._address = parse_options(self.name, RayOptions, work.options).address
-        self._cells = work.cells
+    def __init__(self, run: Run) -> None:
+        self._address = parse_options(self.name, RayOptions, run.placement.options).address
+        self._cells = run.cells
         self._ray = import_extra("ray", self.name)
         self._lock = threading.Lock()
         self._remote = self._ray.remote(max_retries=0)(run_on_node)

@@ -13,16 +13,19 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import psutil
 
 from bench.errors import UserError, describe
 from bench.protocol import Event, Job, RowBuilder, SentEvent
-from bench.runner.launchers.base import Launcher, Work, import_extra, parse_options
+from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import Preempted, run_on_node
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName, name_of
+
+if TYPE_CHECKING:
+    from bench.runner.prepare import Run
 
 _POLL_SECONDS = 0.5
 _MORE_MINUTES = 10
@@ -64,9 +67,9 @@ class SlurmLauncher(Launcher):
 
     name: ClassVar[LauncherName] = "slurm"
 
-    def __init__(self, work: Work) -> None:
-        self._options = parse_options(self.name, SlurmOptions, work.options)
-        self._minutes = _minutes(self._options, work.timeout_seconds)
+    def __init__(self, run: Run) -> None:
+        self._options = parse_options(self.name, SlurmOptions, run.placement.options)
+        self._minutes = _minutes(self._options, run.record.timeout_seconds)
         self._submitit = import_extra("submitit", self.name)
         self._is_local = self._options.cluster == "local"
         if not self._is_local and not (shutil.which("sbatch") and shutil.which("srun")):
@@ -74,7 +77,7 @@ class SlurmLauncher(Launcher):
                 "--launcher slurm needs Slurm's sbatch and srun, and they are not on the PATH here: start it on a "
                 "machine from which jobs are submitted, or try it out with --launcher-set cluster=local"
             )
-        self._folder = work.folder.resolve() / ("slurm-local" if self._is_local else "slurm")
+        self._folder = run.folder.resolve() / ("slurm-local" if self._is_local else "slurm")
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._left: dict[str, Any] | None = None

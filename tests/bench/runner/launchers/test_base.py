@@ -19,9 +19,10 @@ from bench.errors import UserError
 from bench.protocol import Event, Job
 from bench.runner import sweep
 from bench.runner.launchers import node, slurm
-from bench.runner.launchers.base import Launcher, Work
+from bench.runner.launchers.base import Launcher
 from bench.runner.launchers.placement import Placement
 from bench.runner.launchers.ray import RayLauncher
+from bench.runner.prepare import Run
 from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName
 from results.store import ResultsError, append_cell, read_cells, read_run
@@ -132,6 +133,12 @@ def test_stopping_while_cells_are_still_being_sent_ends_those_that_were(
     assert engine.ended > 0
 
 
+def a_run(folder: Path, options: dict[str, str]) -> Run:
+    record = make_run([make_cell()])
+    placement = Placement("slurm", options)
+    return Run(folder=folder, record=record, cells=record.cells, is_new=True, data_dir=None, placement=placement)
+
+
 def a_job(tmp_path: Path, state: str, *, done: bool, result: bool = False) -> SimpleNamespace:
     """As submitit shows one."""
     file = tmp_path / "1_0_result.pkl"
@@ -164,7 +171,7 @@ def test_a_disk_that_fails_for_a_moment_is_looked_at_again(tmp_path: Path) -> No
     def stale(force_check: bool) -> bool:
         raise OSError(116, "Stale file handle")
 
-    launcher = slurm.SlurmLauncher(Work(tmp_path, [], {"cluster": "local"}, None))
+    launcher = slurm.SlurmLauncher(a_run(tmp_path, {"cluster": "local"}))
     job = a_job(tmp_path, "RUNNING", done=True)
     job.done = stale
     assert launcher._end_of(job) == ""
