@@ -18,7 +18,8 @@ from results.conditions import untuned
 from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
 
-_OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
+OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
+"""Flags of a run as a whole, and the fields of `RunRecord` that they set."""
 
 _WHAT_METHODS = ("methods", "settings", "low_memory")
 """Together they decide what the methods are."""
@@ -83,8 +84,8 @@ def _compared(
     """Each setting given: its flag, the run's value and the given one. Lists as sets: their order decides nothing."""
     cells = record.cells
     for name, value in given.items():
-        if name in _OF_THE_RUN:
-            yield name, getattr(record, _OF_THE_RUN[name]), value
+        if name in OF_THE_RUN:
+            yield name, getattr(record, OF_THE_RUN[name]), value
         elif name == "jobs":
             if not is_remote:
                 yield name, jobs_here(record), value

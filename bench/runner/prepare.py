@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
 from bench.planning.plan import check_cells, make_plan
-from bench.planning.resume import check_settings, unfinished
+from bench.planning.resume import OF_THE_RUN, check_settings, unfinished
 from bench.planning.tuned import Winners, find_winners
 from bench.runner.folders import find_run, new_run
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
@@ -82,48 +82,32 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
         cells = unfinished(folder, record, rows)
         check_cells(cells, data_dir, ranks, is_remote=placement.is_remote)
         track = _usable(record.track if track is None else track)
-        return Run(
-            folder=folder,
-            record=record,
-            cells=cells,
-            is_new=False,
-            data_dir=data_dir,
-            placement=placement,
-            track=track,
-            forms=forms,
-        )
-
-    placement = choose_placement(launcher or "local", options, jobs)
-    how = {"save_models": given.pop("save"), "timeout_seconds": given.pop("timeout"), "retries": given.pop("retries")}
-    winners = find_winners(config, given["datasets"])
-    if given["threads"] is None:
-        sharing = (1 if placement.is_remote else placement.jobs) * (rank_info.local_ranks if rank_info else 1)
-        given["threads"] = max(1, available_cores() // sharing)
-        if placement.is_remote and not print_config:
-            print(
-                f"note: each cell asks for {given['threads']} CPUs, as many as are here: see --threads", file=sys.stderr
-            )
-    given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(data_dir=data_dir, ranks=ranks, winners=winners, is_remote=placement.is_remote, **given)
-    if not print_config:
-        check_launch(rank_info, cells, placement)
-        track = _usable(track)
-    record = new_run(
-        out,
-        cells,
-        shlex.join([*command_start(rank_info), *_without_out(arguments)]),
-        jobs=min(placement.jobs, len(cells)) if placement.is_remote else placement.jobs,
-        launcher=placement.launcher,
-        launcher_options=placement.options,
-        track=track,
-        **how,
-    )
-    placement = Placement(placement.launcher, placement.options, record.jobs)
+    else:
+        placement = choose_placement(launcher or "local", options, jobs)
+        how = {name: given.pop(flag) for flag, name in OF_THE_RUN.items()}
+        winners = find_winners(config, given["datasets"])
+        if given["threads"] is None:
+            sharing = (1 if placement.is_remote else placement.jobs) * (rank_info.local_ranks if rank_info else 1)
+            given["threads"] = max(1, available_cores() // sharing)
+            if placement.is_remote and not print_config:
+                what = f"each cell asks for {given['threads']} CPUs, as many as are here"
+                print(f"note: {what}: see --threads", file=sys.stderr)
+        given["settings"] = parse_settings(given["settings"])
+        cells = make_plan(data_dir=data_dir, ranks=ranks, winners=winners, is_remote=placement.is_remote, **given)
+        if not print_config:
+            check_launch(rank_info, cells, placement)
+            track = _usable(track)
+        if placement.is_remote:
+            placement = replace(placement, jobs=min(placement.jobs, len(cells)))
+        command = shlex.join([*command_start(rank_info), *_without_out(arguments)])
+        where = {"launcher": placement.launcher, "launcher_options": placement.options, "jobs": placement.jobs}
+        record = new_run(out, cells, command, track=track, **where, **how)
+        folder = out / record.run_id
     return Run(
-        folder=out / record.run_id,
+        folder=folder,
         record=record,
         cells=cells,
-        is_new=True,
+        is_new=resume is None,
         data_dir=data_dir,
         placement=placement,
         track=track,
