@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +20,7 @@ from bench.commandline.help import Command
 from bench.run import DEFAULT_OUT
 
 AGAIN = "again"
-"""What the second name has in it; the two are otherwise the same."""
+"""Marks the second cell of a pair, which is otherwise the same."""
 
 
 @click.command(cls=Command)
@@ -33,18 +34,7 @@ AGAIN = "again"
 @flags.device
 @flags.threads
 @flags.out(DEFAULT_OUT, "Parent folder for runs.")
-def cli(
-    method: str,
-    dataset: str,
-    pairs: int,
-    preset: str,
-    epochs: int | None,
-    train_size: int | None,
-    device: str,
-    threads: int | None,
-    data_dir: Path | None,
-    out: Path,
-) -> int:
+def cli(method: str, dataset: str, pairs: int, data_dir: Path | None, out: Path, **given: Any) -> int:
     """Run a method against itself and report how much time and memory vary on this machine.
 
     The two cells of a pair do the same work one after the other; which goes first alternates. Continue a stopped
@@ -58,20 +48,10 @@ def cli(
     from bench.runner.prepare import Run
 
     data_dir = datasets.data_root(data_dir)
-    planned = plan_one_method(
-        method,
-        "a calibration runs one against itself",
-        datasets=(dataset,),
-        preset=preset,
-        seeds=range(pairs),
-        epochs=epochs,
-        train_size=train_size,
-        device=device,
-        threads=threads or available_cores(),
-        data_dir=data_dir,
-    )
+    given["threads"] = given["threads"] or available_cores()
+    given |= {"datasets": (dataset,), "seeds": range(pairs), "data_dir": data_dir}
     cells = []
-    for cell in planned:
+    for cell in plan_one_method(method, "a calibration runs one against itself", **given):
         pair = [cell, cell.model_copy(update={"method": f"{cell.method} ({AGAIN})"})]
         cells += pair if cell.seed % 2 == 0 else pair[::-1]
     command = shlex.join(["python", "-m", "bench.calibrate", *sys.argv[1:]])

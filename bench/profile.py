@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,18 +44,7 @@ _NAME_WIDTH = 48
 @flags.device
 @flags.threads
 @flags.out(DEFAULT_OUT, "Parent folder for profiles.")
-def cli(
-    method: str,
-    dataset: str,
-    steps: int,
-    preset: str,
-    batch_size: int | None,
-    train_size: int | None,
-    device: str,
-    threads: int | None,
-    data_dir: Path | None,
-    out: Path,
-) -> None:
+def cli(method: str, dataset: str, steps: int, data_dir: Path | None, out: Path, **given: Any) -> None:
     """Profile a few training steps of a method and one evaluation on the validation images.
 
     Prints the slowest operations, and writes the whole table (table.txt) and a trace (trace.json) for ui.perfetto.dev.
@@ -66,19 +55,9 @@ def cli(
     from results.files import file_stem
 
     data_dir = datasets.data_root(data_dir)
-    (cell,) = plan_one_method(
-        method,
-        "a profile is of one",
-        datasets=(dataset,),
-        preset=preset,
-        seeds=(0,),
-        epochs=1,
-        batch_size=batch_size,
-        train_size=train_size,
-        device=device,
-        threads=threads or available_cores(),
-        data_dir=data_dir,
-    )
+    given["threads"] = given["threads"] or available_cores()
+    given |= {"datasets": (dataset,), "seeds": (0,), "epochs": 1, "data_dir": data_dir}
+    (cell,) = plan_one_method(method, "a profile is of one", **given)
     folder = new_folder(out, f"{file_stem(cell.dataset)}-{cell.method}")
     profiled = profile_cell(cell, steps, data_dir)
     by = f"self_{'cuda' if cell.config.device.startswith('cuda') else 'cpu'}_time_total"

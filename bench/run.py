@@ -134,16 +134,13 @@ def _list() -> None:
     import methods
     from bench import datasets
 
-    _print_list("methods", {name: method.summary for name, method in methods.available().items()})
     own = {scheme.usage: scheme.summary for scheme in datasets.schemes().values()}
-    _print_list("data sets", {name: dataset.summary for name, dataset in datasets.available().items()} | own)
-
-
-def _print_list(title: str, summaries: dict[str, str]) -> None:
-    width = max(map(len, summaries)) + 2
-    print(f"{title}:")
-    for name, summary in summaries.items():
-        print(f"  {name:<{width}}{summary}")
+    for title, listed in (
+        ("methods", {name: method.summary for name, method in methods.available().items()}),
+        ("data sets", {name: dataset.summary for name, dataset in datasets.available().items()} | own),
+    ):
+        width = max(map(len, listed)) + 2
+        print(f"{title}:", *(f"  {name:<{width}}{summary}" for name, summary in listed.items()), sep="\n")
 
 
 main = exits(cli, "python -m bench.run", runs_cells=True)
