@@ -70,13 +70,7 @@ def cli(method: str, dataset: str, steps: int, data_dir: Path | None, out: Path,
 
 
 def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profile:
-    """Train the cell's method for some steps and evaluate it, both profiled, after the warm-up that a cell has.
-
-    Args:
-        cell: A planned one.
-        steps: Training steps; an epoch's where it has fewer.
-        data_dir: The user's data folder, if any.
-    """
+    """Profile training steps of the cell's method, at most one epoch, and an evaluation, after a cell's warm-up."""
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
 

@@ -104,8 +104,8 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
         except KeyboardInterrupt as stop:
             ended = sum(min(len(search.ended), trials) for search in searches)
             print(
-                f"stopped: {ended} of {trials * len(searches)} trials have ended and are kept in {folder}; go on with "
-                "the same command",
+                f"stopped: {ended} of {trials * len(searches)} trials have ended and are kept in {folder}; continue "
+                "with the same command",
                 file=sys.stderr,
             )
             return stop_code(stop)
@@ -114,8 +114,8 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
         most = max(len(search.ended) for search in searches)
         if most > trials:
             print(
-                f"note: {folder} has {most} trials of a method, of which the first {trials} count here, and the "
-                f"winners are theirs: give --trials {most} to count all",
+                f"note: {folder} has {most} trials of a method, of which the first {trials} count here; give "
+                f"--trials {most} to count all",
                 file=sys.stderr,
             )
         return _conclude(folder, {search: search.winner(trials) for search in searches})
@@ -123,7 +123,7 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
 
 def _folder(out: Path, name: str) -> Path:
     if Path(name).name != name or name in ("", ".", ".."):
-        raise UserError(f"{name!r} cannot name a study's folder: give a name without slashes, such as digits")
+        raise UserError(f"{name!r} cannot name a search's folder; give a name without slashes, such as digits")
     folder = out / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,14 +133,14 @@ def _folder(out: Path, name: str) -> Path:
 
 
 def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout: float | None) -> None:
-    """Do the trials that are missing; methods take turns, another one first each time."""
+    """Run the missing trials. Methods take turns, and each round starts with another one."""
     from bench.runner.progress import make_display
     from bench.runner.sweep import run_cells
 
     asked: list[Search] = []
 
     def cells() -> Iterator[PlannedCell]:
-        """Each asked for when the one before has ended, since it depends on what that found."""
+        """Each is proposed only when the previous one has ended, because it depends on that result."""
         for place in range(trials):
             first = place % len(searches)
             for search in (*searches[first:], *searches[:first]):
@@ -160,7 +160,7 @@ def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout
 
 
 def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
-    """Write the winners, and print them beside the defaults."""
+    """Write the winners and print them next to the defaults."""
     import tomlkit
     from tabulate import tabulate
 
@@ -191,7 +191,7 @@ def _conclude(folder: Path, winners: Mapping[Search, Winner | None]) -> int:
         replace_file(path, tomlkit.dumps(document).encode())
     headers = ["data set", "method", "trials", "validation: defaults", "best", "hyperparameters of the best"]
     print(tabulate(rows, headers, disable_numparse=True))
-    print(path if found else f"no trial ended well, so there are no winners; what went wrong is in {folder}")
+    print(path if found else f"no trial succeeded, so there are no winners; the errors are in {folder}")
     return 1 if None in winners.values() else 0
 
 
