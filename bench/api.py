@@ -6,12 +6,12 @@ Importing this module is cheap.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from methods.core.errors import did_you_mean
 from methods.core.options import to_text
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ def _as_typed(command: click.Command, flags: Mapping[str, Any]) -> Iterator[str]
     known = [name for name in options if name not in _NO_ARGUMENTS]
     for name, value in flags.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            hint = did_you_mean(name, known)
             raise UserError(f"run_cells has no argument {name!r}{hint}: the arguments are {', '.join(known)}")
         if value is not None:
             yield from _words(options[name], name, value)

@@ -4,8 +4,6 @@ Later runs on the same machine take the latest calibration along, and their repo
 "within noise".
 """
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path

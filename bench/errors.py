@@ -1,7 +1,5 @@
 """The exception that the command line turns into one sentence and exit code 2, and one line on any other."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """Something the user gave cannot be used. The message is one sentence: what was wrong and what is accepted."""

@@ -1,7 +1,5 @@
 """Trained models on disk: safetensors with a header that says how to build and feed the model. Nothing is unpickled."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -3,8 +3,6 @@
 A child also ends by itself when the harness does, however that ends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """What goes between the harness and a cell's process: a job in, events out, each a JSON line."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal

@@ -141,10 +141,10 @@ def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout
 
     def cells() -> Iterator[PlannedCell]:
         """Each is proposed only when the previous one has ended, because it depends on that result."""
-        for place in range(trials):
-            first = place % len(searches)
+        for number in range(trials):
+            first = number % len(searches)
             for search in (*searches[first:], *searches[:first]):
-                if len(search.ended) <= place:
+                if len(search.ended) <= number:
                     asked.append(search)
                     yield search.start_trial()
 

@@ -1,7 +1,5 @@
 """Names of files, looking at paths that a user gave, and writing a file whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

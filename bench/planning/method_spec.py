@@ -1,7 +1,5 @@
 """What a user writes for methods: `noprop,backprop`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Lay out the cells of a run, with everything checked before the first one starts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,17 +42,17 @@ def make_plan(
     """Check everything, data included, and lay out the cells in the order in which to run them.
 
     Args:
-        methods: As `parse_methods` takes them.
-        datasets: By name.
-        preset: Its name.
+        methods: As for `parse_methods`, with `settings` and `low_memory`.
+        datasets: Names.
+        preset: Name.
         seeds: None: the preset's.
         settings: Options for every method that has them.
-        low_memory: As in `parse_methods`.
+        low_memory: Whether to add rows in low memory.
         data_dir: The user's data folder, if any.
         ranks: Processes that will train a cell.
-        is_remote: Whether cells may run on other machines than this.
-        winners: What a search has found; None: every method has the same hyperparameters.
-        config: Fields of `CellConfig`, alike for all cells; None: the preset's value.
+        is_remote: Whether cells may run on other machines.
+        winners: Of a search; None: every method has the same hyperparameters.
+        config: Fields of `CellConfig`, the same for all cells; None: the preset's value.
 
     Raises:
         UserError: anything that cannot be done.

@@ -5,8 +5,6 @@ optimiser, epochs and steps differ between methods (`Method.paper`). Batch size,
 paper's in all three.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a resumed run may be given: the same settings as before, or none at all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -97,13 +95,13 @@ def _compared(
             yield name, {cell.config.device for cell in cells}, {resolve_device(value, is_remote=is_remote)}
         elif name not in _WHAT_METHODS:
             yield name, {getattr(cell.config, name) for cell in cells}, {value}
-    told = [name for name in _WHAT_METHODS if name in given]
-    if told == ["settings"]:
+    changed = [name for name in _WHAT_METHODS if name in given]
+    if changed == ["settings"]:
         yield "set", *_options(record, parse_settings(given["settings"]))
-    elif told == ["low_memory"]:
+    elif changed == ["low_memory"]:
         low = any(methods.get(cell.method_name).has_low_memory(cell.config.options) for cell in cells)
         yield "low_memory", low, given["low_memory"]
-    elif told:
+    elif changed:
         specs = parse_methods(
             given.get("methods", "all"),
             parse_settings(given.get("settings", ())),
@@ -111,7 +109,7 @@ def _compared(
             low_memory=given.get("low_memory", False),
             tuned=any(cell.config.tuning for cell in cells),
         )
-        flag = "set" if told[0] == "settings" else told[0]
+        flag = "set" if changed[0] == "settings" else changed[0]
         yield flag, {cell.method for cell in cells}, {spec.label for spec in specs}
     if winners is not None:
         tuned = [cell for cell in cells if cell.config.tuning is not None]

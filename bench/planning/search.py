@@ -51,10 +51,10 @@ def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str,
         begun = set(optuna.get_all_study_names(storage))
         # Those that are there first: one that is refused leaves no trace of the others.
         ordered = sorted(cells, key=lambda cell: _study_name(cell) not in begun)
-        opened = {cell.key: Search(path, storage, cell, spaces[cell.method]) for cell in ordered}
+        searches = {cell.key: Search(path, storage, cell, spaces[cell.method]) for cell in ordered}
     except (OSError, ValueError) as error:
         raise UserError(f"cannot use the study {path}: {' '.join(str(error).split())}") from None
-    return [opened[cell.key] for cell in cells]
+    return [searches[cell.key] for cell in cells]
 
 
 def _study_name(cell: PlannedCell) -> str:
@@ -97,20 +97,20 @@ class Search:
     def start_trial(self) -> PlannedCell:
         """Ask for the next trial; the cell that it trains.
 
-        Proposals depend on the seed, the trial's place and the results of those before it, so a search that was
+        Proposals depend on the seed, the trial's number and the results of those before it, so a search that was
         stopped goes on as it would have gone.
         """
-        place = len(self.ended)
-        seed = int(np.random.SeedSequence((self.cell.seed, place)).generate_state(1)[0])
+        number = len(self.ended)
+        seed = int(np.random.SeedSequence((self.cell.seed, number)).generate_state(1)[0])
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
-        if place == 0 and not self._in_state(TrialState.WAITING):
+        if number == 0 and not self._in_state(TrialState.WAITING):
             self._study.enqueue_trial(self._defaults())
         self._trial = self._study.ask(
             {name: FloatDistribution(found.low, found.high, log=found.log) for name, found in self._space.items()}
         )
         tried = self._rounded(self._trial.params)
         shown = ", ".join(f"{name}={value:g}" for name, value in tried.items())
-        what = f"trial {place + 1}: {shown}" if place else "defaults"
+        what = f"trial {number + 1}: {shown}" if number else "defaults"
         return self.cell.model_copy(
             update={"method": f"{self.cell.method} ({what})", "config": self._config_with(tried)}
         )
@@ -129,10 +129,10 @@ class Search:
     def winner(self, trials: int) -> Winner | None:
         """The best of the first `trials` trials, the earliest in a tie, which the defaults so win; None: all failed."""
         counted = self.ended[:trials]
-        accuracies = {place: trial.value for place, trial in enumerate(counted) if trial.value is not None}
+        accuracies = {number: trial.value for number, trial in enumerate(counted) if trial.value is not None}
         if not accuracies:
             return None
-        best = max(accuracies, key=lambda place: accuracies[place])  # the first of several
+        best = max(accuracies, key=lambda number: accuracies[number])  # the first of several
         config = self._config_with(self._rounded(counted[best].params))
         ended = counted[-1].datetime_complete  # local time
         assert ended is not None

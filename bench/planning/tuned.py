@@ -1,7 +1,5 @@
 """What searches have found: files of winners, and the one for a method on a data set."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

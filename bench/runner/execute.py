@@ -1,7 +1,5 @@
 """Execute a prepared run: its cells, then the report; if stopped, say what is kept and how to go on."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Sequence

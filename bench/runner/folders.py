@@ -1,7 +1,5 @@
 """A run's folder: named, found again, and locked."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 import sys

@@ -1,7 +1,5 @@
 """One cell in a fresh process of this machine: start it, follow it, and return its row whatever happens to it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Watch a cell and its machine from another process while it trains, with the meters that `bench.meters` lists."""
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """From the flags of `bench.run` to a planned run, new or resumed. Nothing is written yet."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -100,8 +98,8 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
         if placement.is_remote:
             placement = replace(placement, jobs=min(placement.jobs, len(cells)))
         command = shlex.join([*command_start(rank_info), *_without_out(arguments)])
-        where = {"launcher": placement.launcher, "launcher_options": placement.options, "jobs": placement.jobs}
-        record = new_run(out, cells, command, track=track, **where, **how)
+        how |= {"launcher": placement.launcher, "launcher_options": placement.options, "jobs": placement.jobs}
+        record = new_run(out, cells, command, track=track, **how)
         folder = out / record.run_id
     return Run(
         folder=folder,

@@ -1,7 +1,5 @@
 """What a training step costs by depth, batch size and image size, and an epoch by number of images."""
 
-from __future__ import annotations
-
 import re
 import statistics
 import sys
@@ -186,7 +184,7 @@ class _Subject:
         """Seconds of one step or epoch."""
         if self._whole_epoch:
             order = Generator().manual_seed(_SEED)
-            epoch = train_epoch(self.method, self._data, self.builder.config.batch_size, order, lambda *told: None)
+            epoch = train_epoch(self.method, self._data, self.builder.config.batch_size, order, lambda *progress: None)
             self.images = epoch.images
             return epoch.seconds
         synchronize(self._x.device)

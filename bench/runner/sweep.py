@@ -1,7 +1,5 @@
 """Run cells, one after another or side by side, and keep each one's row the moment it ends."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -47,15 +45,15 @@ def run_cells(
     run = run_in_process if launcher is None else launcher.run
     is_remote = launcher is not None and launcher.is_remote
     queue = iter(cells)
-    again: deque[tuple[Job, int]] = deque()
+    retried: deque[tuple[Job, int]] = deque()
     running: dict[Future[Any], tuple[Job, int] | None] = {}
     """The job and the number of the attempt; None while its row is handed to the tracker."""
     results: list[CellResult] = []
 
     def take() -> tuple[Job, int] | None:
         """The next job and the number of the attempt, if there is any."""
-        if again:
-            return again.popleft()
+        if retried:
+            return retried.popleft()
         cell = next(queue, None)
         if cell is None:
             return None
@@ -71,7 +69,7 @@ def run_cells(
         if result.status != "ok" and attempt <= retries:
             what = f"{name_of(result)}: {result.error}; trying again, attempt {attempt + 1} of {retries + 1}"
             display.event(job.cell, WarningEvent(sentence=what))
-            again.append((job, attempt + 1))
+            retried.append((job, attempt + 1))
             return
         results.append(result.model_copy(update={"epochs": [], "machine": None}))
         display.cell_ended(result)

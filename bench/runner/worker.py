@@ -1,7 +1,5 @@
 """The process of one cell: a job on standard input, events on standard output, nothing else."""
 
-from __future__ import annotations
-
 import sys
 import traceback
 

@@ -1,7 +1,5 @@
 """What every tracker is told about a cell, under the names of the results' schema."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

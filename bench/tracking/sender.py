@@ -1,7 +1,5 @@
 """The process that hands one cell to a tracker: a task on standard input, an answer on standard output."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

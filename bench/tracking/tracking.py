@@ -1,7 +1,5 @@
 """The harness's side of a tracker: hand over each finished cell, wait for it, and go on whatever happens."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

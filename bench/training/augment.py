@@ -4,8 +4,6 @@ All of an epoch's changes are drawn at its start, from their own stream: at the 
 images, whatever it draws itself, in however many passes and processes it trains.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

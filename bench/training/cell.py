@@ -1,7 +1,5 @@
 """One cell from start to end, inside its own process: data, warm-up, training with evaluation, probes."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What is counted on one full batch, on fresh models, when the measured one is gone."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable
 from typing import Any

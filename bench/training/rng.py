@@ -1,7 +1,5 @@
 """Independent streams of random numbers from one seed: no two uses of a seed share their numbers."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What it took to reach a validation accuracy: training seconds and training images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 

@@ -1,7 +1,5 @@
 """What an engine does for a run: run one cell somewhere and return its row, or cancel all that it runs."""
 
-from __future__ import annotations
-
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """What a launcher runs on the machine that its engine has chosen: one cell, in its own process, as anywhere."""
 
-from __future__ import annotations
-
 import platform
 
 from bench.errors import UserError
@@ -31,6 +29,6 @@ def run_on_node(text: str) -> str:
         result = run_in_process(row.job, lambda event: None)
     except UserError as error:
         result = row.failed("error", str(error))
-    except Preempted as told:
-        result = row.failed("killed", str(told))
+    except Preempted as reason:
+        result = row.failed("killed", str(reason))
     return result.model_copy(update={"node": platform.node()}).model_dump_json()

@@ -1,7 +1,5 @@
 """Where a run's cells run, as the command line says it for a new run and for a resumed one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

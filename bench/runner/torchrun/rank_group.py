@@ -4,8 +4,6 @@ They talk through torchrun's key-value store. A rank whose process fails says so
 its own, which otherwise might wait for it for ever.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator

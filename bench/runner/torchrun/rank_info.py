@@ -1,7 +1,5 @@
 """Which rank this process is under torchrun, and what that rules out."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
