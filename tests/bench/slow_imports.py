@@ -6,6 +6,7 @@ compile or solve an ODE fails at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -22,5 +23,6 @@ def stand_in(name: str, **content: object) -> None:
     sys.modules[name] = module
 
 
-stand_in("torch._dynamo", disable=disable, graph_break=lambda: None)  # which every optimizer imports
+if "TORCHELASTIC_RUN_ID" not in os.environ:  # process groups and DistributedDataParallel need the real one
+    stand_in("torch._dynamo", disable=disable, graph_break=lambda: None)  # which every optimizer imports
 stand_in("torchdiffeq", odeint=None, odeint_adjoint=None)
