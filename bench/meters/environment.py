@@ -56,16 +56,23 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with `-dirty` where tracked files differ from it; null where this is no checkout."""
+    """The checkout's commit, with `-dirty` where its files differ from it; null where this is no checkout."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607 - whichever git is used here
-            cwd=_PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        described = _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+        untracked = _git("ls-files", "--others", "--exclude-standard", "--", "*.py")  # a new method is one new file
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip() or None
+    return described + "-dirty" if untracked and not described.endswith("-dirty") else described or None
+
+
+def _git(*arguments: str) -> str:
+    """What git prints in the project's folder."""
+    done = subprocess.run(
+        ["git", *arguments],  # noqa: S607 - whichever git is used here
+        cwd=_PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    return done.stdout.strip()

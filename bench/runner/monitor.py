@@ -11,7 +11,7 @@ import torch
 from bench import meters
 from bench.meters.base import Meter
 from bench.protocol import Phase
-from results.schema import MachineRecord
+from results.schema import CellResult, MachineRecord
 
 _MIN_SECONDS = 1.0
 """Of training, for counters that move in ticks (`Meter.coarse`)."""
@@ -65,6 +65,8 @@ class Monitor:
         if found["seconds"] < _MIN_SECONDS:
             found |= {name: None for meter in self._meters for name in meter.coarse}
         machine = {name: found.pop(name) for name in found.keys() & MachineRecord.model_fields.keys()}
+        if unknown := found.keys() - CellResult.model_fields.keys():
+            raise LookupError(f"a meter gives {', '.join(sorted(unknown))}, which results/ has no field for")
         return {"machine": MachineRecord.model_validate(machine), **found}
 
     def _keep_sampling(self) -> None:

@@ -137,7 +137,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Learn from one batch: forward, backward, and the update of the parameters. Leaves no gradients.
+        """Learn from one batch by the method's own rule, and update the parameters. Leaves no gradients.
+
+        A rule without `backward` writes the parameters' `grad` itself and steps the optimiser of `set_up`, so that it
+        has the optimiser of all others.
 
         Args:
             x: images, float32, (batch, channels, height, width), normalised.
@@ -181,7 +184,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def stack(self) -> Iterable[nn.Module]:
-        """The modules that matched methods share by design (the blocks), for comparing parameter counts."""
+        """The modules that matched methods share by design (the blocks), for comparing parameter counts.
+
+        At least one: a method that shares nothing names the modules that it trains.
+        """
 
     @property
     def parameter_count(self) -> int:

@@ -21,7 +21,7 @@ TEXT = """
 {{ options }}
 
 {% if executions %}{{ executions }}. The choice affects what is in memory at once and how long it takes, not losses or
-gradients (`together` draws other random numbers). Methods without a choice compute one block after the other.
+gradients (`together` draws other random numbers).
 `in_turn`: each batch trains one block after the other. `together`: one batched computation trains all blocks and keeps
 what backward needs for all of them. `low_memory`: an epoch's batches train the first block, then the second, and so on;
 a block is on the device only while it is trained or used.{% endif %}
