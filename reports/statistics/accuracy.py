@@ -1,0 +1,144 @@
+"""Differences in accuracy with both sources of chance: the seeds, and the images that happen to be in the test set.
+
+All cells of a data set answer the same images, so seeds and images are crossed random effects. For the seeds s and
+images i that a method and the reference share, d_si is 1 where only the method is right, -1 where only the reference
+is, else 0, and d_si = mean + seed_s + image_i + rest_si. The mean over S seeds and N images varies by
+
+    Var = (V_seed + V_rest / N) / S + V_image / N,
+
+so that an interval from it is one for *a new seed and a new test set of this size*. The parts are estimated from the
+mean squares of the two-way table. Where it is not known which images were right, only the first part is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from reports.statistics.effect import LEVEL, Basis, Effect, Interval
+from reports.statistics.many_to_one import EQUAL_LOADING, critical_value
+
+CAUTION = 2.0
+"""Spread that the methods share is taken this many times as large before it stands in for a method's own: methods
+differ in spread, and a method whose few seeds happen to agree must not borrow the steadiness of others."""
+_OWN_LEVEL = 0.975
+"""What a method's own seeds must show before the shared spread may decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One method's accuracies (fractions) by seed and, where known, which test images it got right, (N,) each."""
+
+    accuracy: Mapping[int, float]
+    right: Mapping[int, NDArray[np.bool_]]
+    images: int
+    """N, the size of the test set."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A mean difference and the parts of its variance."""
+
+    mean: float
+    seeds: int
+    seed_variance: float | None
+    """Of a single seed's difference, V_seed + V_rest / N; None with one seed."""
+    image_variance: float | None
+    """V_image / N, or with one seed (V_image + V_rest) / N; None where images are not known."""
+    images: int
+
+
+def accuracy_effects(methods: Mapping[str, Answers], reference: str) -> dict[str, Effect]:
+    """Every other method's test accuracy minus the reference's, in percentage points.
+
+    A method that shares no seed with the reference is left out.
+    """
+    parts = {
+        name: found
+        for name, answers in methods.items()
+        if name != reference and (found := _parts(answers, methods[reference])) is not None
+    }
+    spreads = [(each.seed_variance, each.seeds - 1) for each in parts.values() if each.seed_variance is not None]
+    shared, shared_df = 0.0, 0.0
+    if spreads:
+        df = sum(n for _, n in spreads)
+        shared = sum(variance * n for variance, n in spreads) / df
+        # The differences share the reference, so k of them know less than k independent ones: 4 k / (k + 3) as much.
+        shared_df = df * 4 / (len(spreads) + 3)
+    return {name: _effect(each, len(parts), shared, shared_df) for name, each in parts.items()}
+
+
+def _parts(answers: Answers, reference: Answers) -> _Parts | None:
+    seeds = sorted(set(answers.accuracy) & set(reference.accuracy))
+    if not seeds:
+        return None
+    gaps = np.array([answers.accuracy[seed] - reference.accuracy[seed] for seed in seeds])
+    s, n = len(seeds), answers.images
+    # One differing answer more than there is: where all agree, a new test set need not.
+    unseen = 1 / (s * n**2) if n else 0.0
+    by_seed = float(gaps.var(ddof=1)) + unseen if s > 1 else None
+    if not all(seed in answers.right and seed in reference.right for seed in seeds):
+        return _Parts(float(gaps.mean()), s, by_seed, None, n)
+    d = np.stack([answers.right[seed].astype(np.float64) - reference.right[seed] for seed in seeds])
+    by_image = float(d.mean(axis=0).var(ddof=1)) / n
+    if s > 1:
+        rest = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
+        by_image = max(0.0, by_image - float((rest**2).sum()) / ((s - 1) * (n - 1)) / (s * n))
+    return _Parts(float(gaps.mean()), s, by_seed, by_image + unseen, n)
+
+
+def _effect(parts: _Parts, comparisons: int, shared: float, shared_df: float) -> Effect:
+    if parts.seed_variance is None:
+        if parts.image_variance is None:
+            return Effect(100 * parts.mean, parts.seeds, Basis.SEEDS, None, None)
+        half, family = (
+            stats.t.ppf(1 - (1 - LEVEL) / 2 / k, parts.images - 1) * math.sqrt(parts.image_variance)
+            for k in (1, comparisons)
+        )
+        return _points(parts, Basis.IMAGES, half, family)
+    image = parts.image_variance or 0.0
+    half, alone_enough, family = (
+        _half_width(parts, image, tail) for tail in (1 - LEVEL, 1 - _OWN_LEVEL, (1 - LEVEL) / comparisons)
+    )
+    if comparisons > 1:
+        cautious = math.sqrt(max(parts.seed_variance, CAUTION**2 * shared) / parts.seeds + image)
+        joint = critical_value((EQUAL_LOADING,) * comparisons, round(shared_df, 1), LEVEL)
+        family = min(family, max(alone_enough, joint * cautious))
+    basis = Basis.SEEDS if parts.image_variance is None else Basis.SEEDS_AND_IMAGES
+    return _points(parts, basis, half, family)
+
+
+def _points(parts: _Parts, basis: Basis, half: float, family: float) -> Effect:
+    mean = parts.mean
+    return Effect(
+        value=100 * mean,
+        seeds=parts.seeds,
+        basis=basis,
+        alone=Interval(100 * (mean - half), 100 * (mean + half)),
+        family=Interval(100 * (mean - family), 100 * (mean + family)),
+        seed_sd=None if parts.seed_variance is None else 100 * math.sqrt(parts.seed_variance),
+        fixed_variance=1e4 * (parts.image_variance or 0.0),
+    )
+
+
+def _half_width(parts: _Parts, image: float, tail: float) -> float:
+    """Of an interval whose two tails together have probability `tail`.
+
+    Few seeds that happen to agree make Satterthwaite's interval too short; Howe's (1974), which gives each part of the
+    variance the quantile of its own degrees of freedom, is too long. The mean of the two holds what it promises.
+    """
+    assert parts.seed_variance is not None
+    seed, n = parts.seed_variance / parts.seeds, max(1, parts.images - 1)
+    if image == 0:
+        return float(stats.t.isf(tail / 2, parts.seeds - 1)) * math.sqrt(seed)
+    df = (seed + image) ** 2 / (seed**2 / (parts.seeds - 1) + image**2 / n)
+    satterthwaite = stats.t.isf(tail / 2, df) * math.sqrt(seed + image)
+    howe = math.hypot(
+        stats.t.isf(tail / 2, parts.seeds - 1) * math.sqrt(seed), stats.t.isf(tail / 2, n) * math.sqrt(image)
+    )
+    return float(satterthwaite + howe) / 2
