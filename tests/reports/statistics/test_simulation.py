@@ -1,0 +1,83 @@
+"""Verdicts where the truth is known: false alarms, coverage, false equivalence and power, by simulation.
+
+Fewer runs than the table in `reports/README.md`, so the bounds allow for four standard errors of what is counted.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from reports.statistics.simulation import Case, Noise, Rates, simulate
+
+RUNS = 150
+
+
+def allowed(rate: float, runs: int = RUNS) -> float:
+    """The count that chance exceeds once in some ten thousand times."""
+    return rate * runs + 4 * math.sqrt(rate * (1 - rate) * runs)
+
+
+def holds(rates: Rates) -> None:
+    assert rates.false_alarms <= allowed(0.05, rates.runs)
+    error = 4 * float(np.std(rates.coverage_by_run)) / math.sqrt(rates.runs)
+    assert 0.93 - error <= rates.coverage <= 0.97 + error
+
+
+@pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed"])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("methods", [2, 6, 15])
+def test_costs_raise_few_false_alarms_and_their_intervals_hold(methods: int, seeds: int, noise: Noise) -> None:
+    holds(simulate(Case("cost", methods, seeds, noise, sd=0.1), RUNS))
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("methods", [6, 15])
+def test_a_disturbed_cell_changes_nothing_of_that(methods: int, seeds: int) -> None:
+    holds(simulate(Case("cost", methods, seeds, sd=0.1, disturbed=1), RUNS))
+
+
+@pytest.mark.parametrize("methods", [2, 15])
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_disturbed_cell_among_too_few_to_tell_raises_no_more_false_alarms(methods: int, seeds: int) -> None:
+    rates = simulate(Case("cost", methods, seeds, sd=0.1, disturbed=1), RUNS)
+    assert rates.false_alarms <= allowed(0.05)
+
+
+@pytest.mark.parametrize("noise", ["normal", "skewed", "heavy-tailed"])
+@pytest.mark.parametrize("unequal", [False, True])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("methods", [2, 6])
+def test_accuracies_raise_few_false_alarms_and_their_intervals_hold(
+    methods: int, seeds: int, noise: Noise, unequal: bool
+) -> None:
+    holds(simulate(Case("accuracy", methods, seeds, noise, unequal=unequal, images=400), RUNS))
+
+
+@pytest.mark.parametrize("methods", [2, 6, 15])
+def test_large_effects_are_found_at_three_seeds(methods: int) -> None:
+    runs = 60
+    ratio = simulate(Case("cost", methods, 3, sd=0.1, effect=math.log(2)), runs)
+    gap = simulate(Case("accuracy", methods, 3, effect=-5.0, images=10_000), runs)
+    missed = allowed(0.05, runs)
+    assert runs - ratio.called <= missed
+    assert runs - gap.called <= missed
+
+
+@pytest.mark.parametrize("methods", [6, 12])
+def test_a_ratio_of_1_3_is_found_at_five_seeds(methods: int) -> None:
+    rates = simulate(Case("cost", methods, 5, sd=0.1, effect=math.log(1.3)), RUNS)
+    assert RUNS - rates.called <= allowed(0.15)
+
+
+@pytest.mark.parametrize("methods", [2, 6])
+def test_a_difference_of_the_margin_is_seldom_called_equivalent(methods: int) -> None:
+    cost = simulate(Case("cost", methods, 5, sd=0.01, effect=math.log(1.05)), RUNS)
+    gap = simulate(Case("accuracy", methods, 5, effect=-0.5, sd=0.1, images=2_000), RUNS)
+    assert cost.equivalent <= allowed(0.05)
+    assert gap.equivalent <= allowed(0.05)
+
+
+def test_a_tiny_difference_is_called_equivalent_where_much_is_known() -> None:
+    rates = simulate(Case("cost", 6, 5, sd=0.005, effect=math.log(1.01)), RUNS)
+    assert rates.equivalent >= RUNS - allowed(0.05)
