@@ -130,7 +130,7 @@ def _half_width(parts: _Parts, image: float, tail: float) -> float:
     """Of an interval whose two tails together have probability `tail`.
 
     Few seeds that happen to agree make Satterthwaite's interval too short; Howe's (1974), which gives each part of the
-    variance the quantile of its own degrees of freedom, is too long. The geometric mean of the two holds what it promises.
+    variance the quantile of its own degrees of freedom, is too long. Their geometric mean holds what it promises.
     """
     assert parts.seed_variance is not None
     seed, n = parts.seed_variance / parts.seeds, max(1, parts.images - 1)
