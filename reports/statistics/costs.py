@@ -154,8 +154,8 @@ def _fit(costs: Mapping[str, Mapping[int, float]], methods: list[str], cells: li
         design[row, methods.index(method)] = 1.0
         if seeds[seed]:
             design[row, m + seeds[seed] - 1] = 1.0
-    y = np.log([costs[method][seed] for method, seed in cells])
-    inverse = np.linalg.pinv(design.T @ design)
+    y = np.log(np.array([costs[method][seed] for method, seed in cells], dtype=np.float64))
+    inverse = np.asarray(np.linalg.pinv(design.T @ design), dtype=np.float64)
     beta = inverse @ (design.T @ y)
     leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
     df = len(cells) - int(np.linalg.matrix_rank(design))

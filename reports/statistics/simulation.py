@@ -21,6 +21,7 @@ from reports.statistics.costs import cost_effects
 from reports.statistics.effect import Effect, Verdict
 
 Noise = Literal["normal", "skewed", "heavy-tailed"]
+NOISES: tuple[Noise, ...] = ("normal", "skewed", "heavy-tailed")
 MARGINS = {"accuracy": 0.5, "cost": math.log(1.05)}
 """The defaults of the command line: points, and the logarithm of a ratio."""
 _DIFFICULTY, _OWN = 0.6, 0.2
@@ -147,10 +148,10 @@ def cases() -> Iterator[tuple[str, Case]]:
     """The rows of the table, with what each shows."""
     for methods in (2, 6, 15):
         for seeds in (2, 3, 5, 10):
-            for noise in ("normal", "skewed", "heavy-tailed"):
+            for noise in NOISES:
                 yield "nothing differs", Case("cost", methods, seeds, noise, sd=0.1)
             yield "nothing differs, one cell disturbed", Case("cost", methods, seeds, sd=0.1, disturbed=1)
-            for noise in ("normal", "skewed", "heavy-tailed"):
+            for noise in NOISES:
                 yield "nothing differs", Case("accuracy", methods, seeds, noise)
             yield "nothing differs, unequal spreads", Case("accuracy", methods, seeds, unequal=True)
     for methods in (2, 6, 15):
