@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scipy import stats
+
 LEVEL = 0.95
 """Of every interval that is printed, each by itself."""
 MAX_SEEDS = 100
@@ -27,8 +29,6 @@ class Basis(StrEnum):
     SEEDS_AND_IMAGES = "seeds and test images"
     SEEDS = "seeds alone"
     IMAGES = "test images alone"
-    PAIRS = "pairs of turns"
-    NONE = "nothing that varies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,6 @@ class Effect:
             The number, or None: the test images alone leave more, the spread is not known, or it takes more than
             `MAX_SEEDS`.
         """
-        from scipy import stats
-
         if self.seed_sd is None:
             return None
         for seeds in range(max(2, self.seeds), MAX_SEEDS + 1):
