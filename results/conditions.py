@@ -163,6 +163,8 @@ class DataRecord(Record):
     std: tuple[float, ...]
     augmentation: AugmentationRecord | None = None
     """Null: none."""
+    majority_share: Fraction | None = None
+    """Share of the test images that are of the most frequent class there: what guessing it reaches. Null: not known."""
 
 
 class Environment(Record):

@@ -96,6 +96,7 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
         partial=raw.partial,
         mean=mean,
         std=std,
+        majority_share=int(np.bincount(raw.y_test).max()) / len(raw.y_test),
     )
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Splits(**tensors, mean=mean, std=std, record=record)

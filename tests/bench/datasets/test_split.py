@@ -232,3 +232,11 @@ def test_read_only_arrays_are_fine(recwarn: pytest.WarningsRecorder) -> None:
         array.flags.writeable = False
     split(raw, num_classes=10)
     assert not list(recwarn)
+
+
+def test_the_share_of_the_most_frequent_class_is_that_of_the_test_part() -> None:
+    raw = raw_data()
+    assert split(raw).record.majority_share == 1 / 3
+    lopsided = np.flatnonzero((raw.y_test == 0) | (np.arange(12) % 4 == 0))  # 4, 1 and 1 images
+    kept = dataclasses.replace(raw, x_test=raw.x_test[lopsided], y_test=raw.y_test[lopsided])
+    assert split(kept).record.majority_share == 4 / 6
