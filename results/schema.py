@@ -8,10 +8,11 @@ Units are in the names: `_seconds` (wall-clock time), `_bytes`. Accuracies are f
 not be measured (GPU memory on a CPU) or that a failed cell never reached is null, never a guess.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from results.answers import unpack
 from results.conditions import (
     SCHEMA_VERSION,
     AtLeastOne,
@@ -118,6 +119,10 @@ class CellResult(Record):
     val_accuracy: Fraction | None = None
     """After the last epoch: no epoch is chosen, so nothing is chosen by the test set."""
     test_accuracy: Fraction | None = None
+    val_correct: str | None = None
+    """Which validation images were right after the last epoch (`results.answers`); null: not recorded."""
+    test_correct: str | None = None
+    """Which test images were, in the order of the data set, the same for every cell that has the same fingerprint."""
     train_seconds: Seconds | None = None
     """Sum over epochs of the training steps alone, without evaluation, data preparation and warm-up."""
     eval_seconds: Seconds | None = None
@@ -195,6 +200,24 @@ class CellResult(Record):
     def key(self) -> tuple[str, str, int]:
         """(dataset, method, seed), unique in a run."""
         return (self.dataset, self.method, self.seed)
+
+    @model_validator(mode="after")
+    def _check_answers(self) -> Self:
+        """The bits say the accuracy that the row says."""
+        if self.data is not None:
+            for bits, accuracy, images, part in (
+                (self.val_correct, self.val_accuracy, self.data.n_val, "validation"),
+                (self.test_correct, self.test_accuracy, self.data.n_test, "test"),
+            ):
+                if bits is None:
+                    continue
+                try:
+                    right = int(unpack(bits, images).sum())
+                except ValueError as error:
+                    raise ValueError(f"the record of its {part} answers is damaged: {error}") from None
+                if accuracy is None or round(accuracy * images) != right:
+                    raise ValueError(f"the record of its {part} answers is not that of its accuracy")
+        return self
 
 
 class PlannedCell(Record):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 import methods
 from bench import datasets, meters
@@ -17,12 +17,13 @@ from bench.models import ModelCard, model_path, save_model
 from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
-from bench.training.loop import DeviceData, batch_count, evaluate, first_batch, labelled_images, train_epoch
+from bench.training.loop import DeviceData, accuracy, batch_count, evaluate, first_batch, labelled_images, train_epoch
 from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
 from bench.training.targets import images_to_targets, seconds_to_targets
 from methods.core.method import Method
+from results.answers import pack
 from results.schema import (
     BlockRecord,
     CellConfig,
@@ -71,7 +72,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         meter.start()
 
     method = builder.make()
-    epochs, images = _train(method, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device))
+    epochs, images, right = _train(method, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device))
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
         return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
@@ -101,6 +102,8 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     return row.build(
         val_accuracy=epochs[-1].val_accuracy,
         test_accuracy=epochs[-1].test_accuracy,
+        val_correct=right[0],
+        test_correct=right[1],
         train_seconds=train_seconds,
         eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
         data_seconds=data_seconds,
@@ -121,14 +124,19 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
 
 def _train(
     method: Method, data: DeviceData, job: Job, emit: Emit, ranks: Ranks, augmented: Augmentation | None
-) -> tuple[list[EpochRecord], int]:
-    """Train and, on rank 0, evaluate as often as asked for; the epochs evaluated, and the training images seen."""
+) -> tuple[list[EpochRecord], int, list[str]]:
+    """Train and, on rank 0, evaluate as often as asked for.
+
+    Returns:
+        The epochs evaluated, the training images seen, and which validation and test images were right at the end.
+    """
     config, seed = job.cell.config, job.cell.seed
     learner = ranks.share(method)
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
     noise = seed_of(seed, Stream.EVALUATION)
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
     epochs: list[EpochRecord] = []
+    right: list[Tensor] = []
     seen, seconds = 0, 0.0
     for number in range(1, config.epochs + 1):
 
@@ -146,15 +154,15 @@ def _train(
         if not (due and ranks.leads):
             continue
         start = time.perf_counter()
-        val_accuracy = evaluate(method, data, data.val, config.batch_size, noise)
-        test_accuracy = None if job.trial else evaluate(method, data, data.test, config.batch_size, noise)
+        parts = [data.val] if job.trial else [data.val, data.test]
+        right = [evaluate(method, data, part, config.batch_size, noise) for part in parts]
         eval_seconds = time.perf_counter() - start
         epochs.append(
             EpochRecord(
                 epoch=number,
                 train_loss=trained.loss,
-                val_accuracy=val_accuracy,
-                test_accuracy=test_accuracy,
+                val_accuracy=accuracy(right[0]),
+                test_accuracy=None if job.trial else accuracy(right[1]),
                 train_seconds=seconds,
                 eval_seconds=eval_seconds,
                 diagnostics=None if job.trial else _diagnose(method, data, config, seed),
@@ -162,8 +170,8 @@ def _train(
         )
         seconds = 0.0
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
-        emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=val_accuracy))
-    return epochs, seen
+        emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))
+    return epochs, seen, [pack(part.numpy()) for part in right]
 
 
 def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:

@@ -186,20 +186,22 @@ def train_epoch(
     return TrainedEpoch(loss, images, seconds)
 
 
-def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
-    """Accuracy on a part, a fraction in [0, 1].
+def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed: int) -> Tensor:
+    """Which images of a part the method gets right, bool (N,) on the CPU; `accuracy` makes a number of it.
 
     The method's initial noise comes from its own generator, the same at every call. Batches have the training's size,
     so that training sets the peak of memory.
     """
     method.eval()
-    device = part.y.device
-    generator = Generator(device).manual_seed(seed)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    generator = Generator(part.y.device).manual_seed(seed)
     with torch.no_grad():
-        for x, y in labelled_images(data, part, batch_size):
-            correct += (method.predict(x, generator).argmax(dim=1) == y).sum()
-    return int(correct) / len(part)
+        right = [method.predict(x, generator).argmax(dim=1) == y for x, y in labelled_images(data, part, batch_size)]
+    return torch.cat(right).cpu()
+
+
+def accuracy(right: Tensor) -> float:
+    """The fraction of images that are right, in [0, 1]."""
+    return int(right.sum()) / len(right)
 
 
 def labelled_images(

@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.training.loop import evaluate, train_epoch
+from bench.training.loop import accuracy, evaluate, train_epoch
 from bench.training.rng import Stream, seed_of
 from methods.noprop_dt import NoPropDT
 from results.microbenchmarks import BoundRatio, ReferenceRatio
@@ -55,7 +55,7 @@ def test_epoch(benchmark: BenchmarkFixture, subject: Subject, commit: str | None
     def epoch() -> list[float]:
         trained = train_epoch(method, data, batch_size, order, lambda *told: None)
         training.append(trained.seconds)
-        return [evaluate(method, data, part, batch_size, noise) for part in (data.val, data.test)]
+        return [accuracy(evaluate(method, data, part, batch_size, noise)) for part in (data.val, data.test)]
 
     def epoch_of_reference() -> None:
         reference.append(plain.epoch())

@@ -29,6 +29,7 @@ from bench.training.rng import Stream, seed_of
 from bench.training.targets import images_to_targets, seconds_to_targets
 from methods.core.method import TaskShape
 from methods.core.options import Options
+from results.answers import unpack
 from results.schema import CellResult, EpochRecord
 from tests.bench.stubs import Recorder
 from tests.factories import make_cell, make_config, make_environment, make_run
@@ -151,6 +152,9 @@ def test_accuracy_is_that_of_the_last_epoch_not_the_best() -> None:
     result, _ = run()
     assert [(epoch.val_accuracy, epoch.test_accuracy) for epoch in result.epochs] == [(0.5, 0.6), (0.25, 0.2)]
     assert (result.val_accuracy, result.test_accuracy) == (0.25, 0.2)
+    assert result.val_correct is not None
+    assert result.test_correct is not None
+    assert (unpack(result.val_correct, 8).mean(), unpack(result.test_correct, 10).mean()) == (0.25, 0.2)
 
 
 def test_trains_on_training_images_alone() -> None:
@@ -170,7 +174,7 @@ def test_a_trial_trains_as_a_cell_does_and_looks_at_no_test_image(monkeypatch: p
     noise = trained().noise
     looked_at: list[list[int]] = []
 
-    def evaluate(method: Any, data: DeviceData, part: Part, batch_size: int, seed: int) -> float:
+    def evaluate(method: Any, data: DeviceData, part: Part, batch_size: int, seed: int) -> Tensor:
         looked_at.append(part.x[:, 0, 0, 0].tolist())
         return loop.evaluate(method, data, part, batch_size, seed)
 
