@@ -80,6 +80,21 @@ DEFAULT_OUT = Path("results/runs")
 @form_options
 @output("--save/--no-save", help="Save the trained models for python -m bench.predict.")
 @output(
+    "--margin-accuracy",
+    type=FiniteFloat(0, 100),
+    default=0.5,
+    metavar="POINTS",
+    help="Call accuracies equivalent within this many percentage points.",
+)
+@output(
+    "--margin-time",
+    type=FiniteFloat(0),
+    default=5.0,
+    metavar="PERCENT",
+    help="Call times equivalent within this many percent of the reference's.",
+)
+@output("--margin-memory", type=FiniteFloat(0), default=5.0, metavar="PERCENT", help="The same for memory.")
+@output(
     "--track",
     type=click.Choice([*trackers.names(), "none"]),
     metavar="NAME",

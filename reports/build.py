@@ -1,7 +1,7 @@
 """Build the report of a run: `python -m reports.build [RUN] [--out DIR] [--html] [--latex]`.
 
-Reads RUN/run.json, RUN/cells.jsonl and, if there is one, RUN/microbench.json. Writes `report.md` and, in `figures/`,
-each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` on request.
+Reads RUN/run.json, RUN/cells.jsonl and, if they are there, RUN/race.json and RUN/microbench.json. Writes `report.md`
+and, in `figures/`, each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` on request.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from reports.tables import latex_tables, short_table
 from reports.view import RunView, arrange, parse_utc
 from results.files import file_stem
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
+from results.race import read_race
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
 __all__ = ["build_report", "main", "newest_run", "short_table"]
@@ -38,7 +39,7 @@ def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Pa
     an earlier report has is written again, asked for or not, so that no form is older than another.
 
     Args:
-        run: folder with `run.json` and `cells.jsonl`, and perhaps `microbench.json`.
+        run: folder with `run.json` and `cells.jsonl`, and perhaps `race.json` and `microbench.json`.
         out: folder for `report.md` and `figures/`, created if needed; by default the run's own.
         forms: what is written besides.
 
@@ -93,7 +94,8 @@ def _build(run: Path, out: Path | None, forms: Forms) -> tuple[RunView, Path]:
     was_on = gc.isenabled()
     gc.disable()
     try:
-        view = arrange(read_run(run), read_cells(run), read_microbenchmarks(run / MICROBENCH_FILE))
+        microbenchmarks = read_microbenchmarks(run / MICROBENCH_FILE)
+        view = arrange(read_run(run), read_cells(run), microbenchmarks, read_race(run))
         if not view.cells:
             raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
         return view, _write(view, out or run, forms)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from results.calibration import calibrate
 from results.microbenchmarks import Microbenchmarks
+from results.race import DatasetRace, RaceRecord
 from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
 from results.sharing import placed, sharing
 from results.store import ResultsError
@@ -38,6 +39,8 @@ class DatasetView:
     """Credit assignment of every planned method; empty if no row of the run states it."""
     sharing: str | None = None
     """Why times of the run must not be compared, as a clause; None if they may."""
+    race: DatasetRace | None = None
+    """Training steps of the methods timed against the reference's; None if that was not done, or against another."""
     figures: dict[str, str] = field(default_factory=dict)
     """Markdown of the figures by name; `build` draws them."""
 
@@ -98,6 +101,7 @@ class RunView:
     sharing: str | None
     """Why times must not be compared, as a clause; None if they may."""
     microbenchmarks: Microbenchmarks | None = None
+    race: RaceRecord | None = None
     """What one call of each method takes, if the run's folder has a session of them."""
 
     @property
@@ -111,7 +115,12 @@ class RunView:
         return [cell for dataset in self.datasets for cell in dataset.cells]
 
 
-def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Microbenchmarks | None = None) -> RunView:
+def arrange(
+    record: RunRecord,
+    cells: Iterable[CellResult],
+    microbenchmarks: Microbenchmarks | None = None,
+    race: RaceRecord | None = None,
+) -> RunView:
     """Sort a run's cells by data set, method and seed, and find what is missing."""
     results = {cell.key: cell for cell in cells}
     planned_keys = {cell.key for cell in record.cells}
@@ -137,10 +146,11 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
                 name,
                 planned[name],
                 methods,
-                _reference(methods, record),
+                reference := _reference(methods, record),
                 _calibration(methods, record),
                 {method: credit[method] for method in methods if method in credit},
                 shared,
+                _race(race, name, reference),
             )
             for name, methods in finished.items()
         ],
@@ -154,6 +164,7 @@ def arrange(record: RunRecord, cells: Iterable[CellResult], microbenchmarks: Mic
         calibration=_own_calibration(record, results.values()),
         sharing=shared,
         microbenchmarks=microbenchmarks,
+        race=race,
     )
 
 
@@ -189,6 +200,11 @@ def _calibration(methods: dict[str, list[CellResult]], record: RunRecord) -> Cal
     known = record.calibration
     cells = [cell for group in methods.values() for cell in group]
     return known if known and known.covers(cells) and placed(cells) is None else None
+
+
+def _race(race: RaceRecord | None, dataset: str, reference: str | None) -> DatasetRace | None:
+    found = race.of(dataset) if race else None
+    return found if found and found.reference == reference else None
 
 
 def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:

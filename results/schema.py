@@ -235,6 +235,16 @@ class PlannedCell(Record):
         return (self.dataset, self.method, self.seed)
 
 
+class Margins(Record):
+    """What counts as no difference in practice, declared before the run."""
+
+    accuracy_points: NotNegative = 0.5
+    """Percentage points of accuracy."""
+    time: NotNegative = 0.05
+    """A fraction of the reference's time, as that of memory is of its memory."""
+    memory: NotNegative = 0.05
+
+
 class RunRecord(Record):
     """`run.json`: what a run is to do, written before its first cell starts."""
 
@@ -261,6 +271,10 @@ class RunRecord(Record):
     """The experiment tracker for finished cells (`--track`); null: none."""
     purpose: Literal["comparison", "calibration"] = "comparison"
     """A calibration runs one method under two names, and compares the second's cells with the first's."""
+    margins: Margins = Margins()
+    """Differences from the reference up to these are equivalence (`--margin-accuracy` and the like)."""
+    race: bool = False
+    """Whether training steps of each method are timed against the reference's after the cells (`--race`)."""
     calibration: CalibrationRecord | None = None
     """The machine's latest calibration for these threads and this device when the run was made; null: none."""
     cells: Annotated[list[PlannedCell], Field(min_length=1)]

@@ -13,11 +13,14 @@ from bench.planning.presets import PAPER
 from bench.planning.tuned import Winners
 from methods.core.options import to_text
 from results.conditions import untuned
-from results.schema import CellConfig, CellResult, PlannedCell, RunRecord, name_of
+from results.schema import CellConfig, CellResult, Margins, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
 
 OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries"}
 """Flags of a run as a whole, and the fields of `RunRecord` that they set."""
+
+MARGINS = {"margin_accuracy": ("accuracy_points", 1), "margin_time": ("time", 100), "margin_memory": ("memory", 100)}
+"""Flags that set a field of `Margins`, and how many of the flag's units are one of the field's."""
 
 _WHAT_METHODS = ("methods", "settings", "low_memory")
 """Together they decide what the methods are."""
@@ -46,6 +49,11 @@ def check_settings(
             f"a resumed run keeps its settings, and these differ: {'; '.join(differing)}: leave them out, or start a "
             "new run without --resume"
         )
+
+
+def margins_of(given: Mapping[str, float]) -> Margins:
+    """The margins that the flags give: points of accuracy, percents of time and memory."""
+    return Margins(**{field: given[flag] / unit for flag, (field, unit) in MARGINS.items()})
 
 
 def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:
@@ -84,6 +92,9 @@ def _compared(
     for name, value in given.items():
         if name in OF_THE_RUN:
             yield name, getattr(record, OF_THE_RUN[name]), value
+        elif name in MARGINS:
+            field, unit = MARGINS[name]
+            yield name, getattr(record.margins, field) * unit, value / unit * unit
         elif name == "jobs":
             if not is_remote:
                 yield name, jobs_here(record), value

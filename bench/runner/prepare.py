@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
 from bench.planning.plan import check_cells, make_plan
-from bench.planning.resume import OF_THE_RUN, check_settings, unfinished
+from bench.planning.resume import MARGINS, OF_THE_RUN, check_settings, margins_of, unfinished
 from bench.planning.tuned import Winners, find_winners
 from bench.runner.folders import find_run, new_run
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
@@ -83,6 +83,7 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
     else:
         placement = choose_placement(launcher or "local", options, jobs)
         how = {name: given.pop(flag) for flag, name in OF_THE_RUN.items()}
+        how["margins"] = margins_of({flag: given.pop(flag) for flag in MARGINS})
         winners = find_winners(config, given["datasets"])
         if given["threads"] is None:
             sharing = (1 if placement.is_remote else placement.jobs) * (rank_info.local_ranks if rank_info else 1)

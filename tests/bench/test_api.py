@@ -15,7 +15,7 @@ import pytest
 
 import bench
 from bench import UserError, load_results, run_cells
-from results.schema import CellResult
+from results.schema import CellResult, Margins
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.commandline.test_help import SLOW
 from tests.bench.conftest import Command
@@ -96,6 +96,7 @@ def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command,
         low_memory=False,
         set={"T": 3, "embedding": "learned", "embedding_dim": None},
         retries=1,
+        margin_time=8,
         timeout=None,
         out=tmp_path / "one",
         **SHORT,
@@ -109,6 +110,7 @@ def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command,
     again = read_run(the_run(tmp_path / "two"))
     assert again.cells == ours.cells
     assert (again.retries, again.timeout_seconds) == (ours.retries, ours.timeout_seconds) == (1, None)
+    assert again.margins == ours.margins == Margins(accuracy_points=0.5, time=0.08, memory=0.05)
     assert ours.cells[0].config.options["T"] == 3
 
 

@@ -77,7 +77,7 @@ PLANS: dict[str, tuple[object, ...]] = {
     "everything": (
         *("--methods", "backprop,noprop[T=1,sampler=mean]", "--seeds", "3,1", "--epochs", 1, "--batch-size", 9),
         *("--lr", "1e-4", "--weight-decay", 0, "--train-size", 50, "--threads", 3, "--amp", "--jobs", 2),
-        *("--timeout", "9.5", "--retries", 2, "--save"),
+        *("--timeout", "9.5", "--retries", 2, "--save", "--margin-accuracy", 1, "--margin-memory", 7),
     ),
 }
 

@@ -102,6 +102,8 @@ OWN = [
     ("--threads", "1"),
     ("--jobs", "1"),
     ("--retries", "0"),
+    ("--margin-accuracy", "0.5"),
+    ("--margin-time", "5"),
     ("--augment", "none"),
 ]
 OTHER = [
@@ -119,6 +121,9 @@ OTHER = [
     ("--jobs", "2", "--jobs (the run has 1, given is 2)"),
     ("--timeout", "9", "--timeout (the run has none, given is 9)"),
     ("--retries", "2", "--retries (the run has 0, given is 2)"),
+    ("--margin-accuracy", "2", "--margin-accuracy (the run has 0.5, given is 2)"),
+    ("--margin-time", "7", "--margin-time (the run has 5, given is 7)"),
+    ("--margin-memory", "7", "--margin-memory (the run has 5, given is 7)"),
     ("--low-memory", "--jobs=1", "--low-memory (the run has off, given is on)"),
     ("--low-memory", "--methods=noprop", "--methods (the run has backprop-cnn, given is noprop, noprop[execution="),
     ("--augment", "standard", "--augment (the run has none, given is standard)"),
