@@ -17,7 +17,7 @@ from reports.view import RunView, moment
 
 MEASUREMENTS = ("accuracy", "memory", "work", "spread", "energy", "ranks", "calibration")
 """What was measured on a data set. Each file has `section(run: RunView, data: DatasetView) -> Markdown | None`."""
-COMPARISONS = ("ratios", "verdict", "ranking", "paper", "pareto", "targets", "curves", "depth", "diagnostics")
+COMPARISONS = ("ratios", "verdict", "paper", "pareto", "targets", "curves", "depth", "diagnostics")
 """How the methods compare on a data set; likewise. Left out where a calibration compares a method with itself."""
 CONDITIONS = (
     *("microbench", "plain_trainer", "machine", "failures", "configuration", "hyperparameters", "unmatched"),

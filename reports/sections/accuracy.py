@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reports.formats.markdown import Markdown, code
 from reports.formats.prose import prose
-from reports.sections.machine import DISTURBED_SHARE, disturbance, is_disturbed
 from reports.statistics.measures import EVAL_SECONDS, IMAGES_PER_SECOND, TEST_ACCURACY, TRAIN_SECONDS, VAL_ACCURACY
+from reports.statistics.noise import DISTURBED_SHARE, disturbance, is_disturbed
 from reports.tables import summary
 from reports.view import DatasetView, RunView
 

@@ -8,10 +8,10 @@ from reports.formats.markdown import Markdown, bullets, listed, plural, span
 from reports.formats.prose import prose
 from reports.published.paper import paper_epochs, published
 from reports.sections import hyperparameters
-from reports.sections.machine import DISTURBED_SHARE, is_disturbed
 from reports.sections.unmatched import mismatches
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import MIB, TEST_ACCURACY
+from reports.statistics.noise import DISTURBED_SHARE, is_disturbed
 from reports.view import NOT_RUN, REFERENCE, DatasetView, RunView
 from results.schema import CellResult
 from results.sharing import placed
@@ -30,8 +30,8 @@ order of the methods.{% endif %}
 Fewer than {{ enough }} seeds are too few to rank methods that are close.{% endif %}
 
 {% if several %}Intervals and verdict cover the variation between seeds only. All seeds share one split into training,
-validation and test images, so the error from the choice of test images is not included. Only the verdict and the
-ranking are corrected for comparing many methods, each separately; the intervals of the tables are not.{% endif %}
+validation and test images, so the error from the choice of test images is not included. Only the verdict is
+corrected for comparing many methods; the intervals of the tables are not.{% endif %}
 """
 DATASET = """
 {% if close %}{{ name }}: the 95% interval of test accuracy of {{ close | codes }} overlaps that of `{{ centre }}`, so

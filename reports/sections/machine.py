@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from reports.formats.markdown import MISSING, Markdown, code, markdown_table, number
 from reports.formats.prose import prose
 from reports.view import RunView
-from results.schema import CellResult, MachineRecord
+from results.schema import MachineRecord
 
-DISTURBED_SHARE = 0.05
-"""A cell is called disturbed where others took more than this share of the cores that it might have used."""
 COLUMNS: dict[str, Callable[[MachineRecord], float | None]] = {
     "other processes, cores": lambda machine: machine.foreign_cores,
     "other guests (steal), cores": lambda machine: machine.steal_cores,
@@ -62,20 +60,6 @@ def section(run: RunView) -> Markdown | None:
     if shares:
         overhead = f"on average {100 * statistics.fmean(shares):.2f}% of the CPU time that a cell's threads have"
     return prose(TEXT, table=table, overhead=overhead)
-
-
-def disturbance(cell: CellResult) -> float | None:
-    """The share of the cores that other processes and other guests took while the cell trained; None: not known."""
-    machine = cell.machine
-    if machine is None or machine.foreign_cores is None:
-        return None
-    return (machine.foreign_cores + (machine.steal_cores or 0.0)) / cell.environment.cores
-
-
-def is_disturbed(cell: CellResult) -> bool:
-    """Whether foreign load may have made the cell's times longer."""
-    share = disturbance(cell)
-    return share is not None and share > DISTURBED_SHARE
 
 
 def _figure(header: str, known: Sequence[float]) -> str:

@@ -201,12 +201,11 @@ def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
     assert "One seed per method" in text
 
 
-def test_rows_that_say_how_credit_reaches_the_weights_get_groups_and_a_ranking(tmp_path: Path) -> None:
+def test_rows_that_say_how_credit_reaches_the_weights_get_groups(tmp_path: Path) -> None:
     cells = [make_cell(credit="whole", epochs=1), make_cell("noprop", credit="inside", epochs=1)]
     text = build_report(write_run(tmp_path / "run", cells)).read_text()
     assert "| *inside*" in section(text, "### Accuracy and time")
     assert "| *inside*" not in section(text, "### Memory and size")
-    assert "| `noprop`   | inside" in section(text, "### Ranking")
 
 
 def test_a_run_without_backprop_says_so_instead_of_ratios(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports.build import build_report
-from reports.sections.machine import disturbance, is_disturbed
+from reports.statistics.noise import disturbance, is_disturbed
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_environment, make_machine, make_run, write_run
 
