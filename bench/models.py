@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,6 +21,7 @@ import methods
 from bench.errors import UserError
 from methods.core.method import Method, TaskShape
 from results.files import file_stem, is_file, write_aside
+from results.past_options import with_past_options
 from results.store import first_problem
 
 FOLDER = "models"
@@ -69,6 +70,11 @@ class ModelCard(BaseModel):
     test_accuracy: float
     commit: str | None
     """Of the project that trained it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_past(cls, record: Any) -> Any:
+        return with_past_options(record)
 
 
 @dataclass(frozen=True)

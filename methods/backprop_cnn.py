@@ -8,9 +8,9 @@ from torch import Generator, Tensor, nn
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
-from methods.core.options import Options
 from methods.core.registry import register
 from methods.networks.backbone import HIDDEN, PAPER, ImagePath
+from methods.networks.layerwise import CNNOptions
 
 
 @register("backprop-cnn")
@@ -22,9 +22,12 @@ class BackpropCNN(EndToEnd):
     epoch_definition = "one pass over the training images; each batch trains the one network once"
     credit = "gradients through the whole network"
 
-    def __init__(self, shape: TaskShape, options: Options) -> None:
+    Options = CNNOptions
+    options: CNNOptions
+
+    def __init__(self, shape: TaskShape, options: CNNOptions) -> None:
         super().__init__(shape, options)
-        self.image_path = ImagePath(shape)
+        self.image_path = ImagePath(shape, features=options.features)
         self.head = nn.Linear(HIDDEN, shape.num_classes)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:

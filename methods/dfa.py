@@ -19,13 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.core.method import TaskShape
-from methods.core.options import Options
 from methods.core.registry import register
-from methods.networks.layerwise import LayerwiseCNN, hidden_shapes
+from methods.networks.layerwise import CNNOptions, LayerwiseCNN, hidden_shapes
 
 
 @dataclass(frozen=True)
-class DFAOptions(Options):
+class DFAOptions(CNNOptions):
     """Options of direct feedback alignment."""
 
     feedback: Literal["units", "channels", "last"] = "units"

@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from methods.core.method import TaskShape
-from methods.core.options import Options, Positive, Range
+from methods.core.options import Positive, Range
 from methods.core.registry import register
 from methods.networks.backbone import ImagePath
 from methods.networks.layers import Dropout
-from methods.networks.layerwise import LocalLosses, cut, normalised
+from methods.networks.layerwise import CNNOptions, LocalLosses, cut, normalised
 
 _LABELS_AT_ONCE = 2
 """Labels tried on a batch in one pass of prediction: so prediction needs no more memory than a training step."""
@@ -32,7 +32,7 @@ _EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class ForwardForwardOptions(Options):
+class ForwardForwardOptions(CNNOptions):
     """Options of the forward-forward algorithm."""
 
     theta: Positive = 0.4
@@ -73,7 +73,7 @@ class ForwardForward(LocalLosses):
     def __init__(self, shape: TaskShape, options: ForwardForwardOptions) -> None:
         super().__init__(shape, options)
         with_label = replace(shape, channels=shape.channels + shape.num_classes)
-        self.image_path = ImagePath(with_label, batch_norm=False)
+        self.image_path = ImagePath(with_label, features=options.features, batch_norm=False)
         for module in self.image_path.modules():
             if isinstance(module, Dropout):
                 module.p = 0.0

@@ -21,18 +21,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.core.method import TaskShape
-from methods.core.options import BetweenZeroAndOne, Options, Range, count_to
+from methods.core.options import BetweenZeroAndOne, Range, count_to
 from methods.core.registry import register
 from methods.networks.backbone import MAX_DIM
 from methods.networks.layers import Conv2d
-from methods.networks.layerwise import LayerwiseCNN, hidden_shapes
+from methods.networks.layerwise import CNNOptions, LayerwiseCNN, hidden_shapes
 
 _EPSILON = 1e-8
 """Keeps the gradient of a square root finite where the features of an image are all the same."""
 
 
 @dataclass(frozen=True)
-class LocalLossOptions(Options):
+class LocalLossOptions(CNNOptions):
     """Options of training with local losses."""
 
     loss: Literal["predsim", "pred", "sim"] = "predsim"

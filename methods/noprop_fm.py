@@ -28,7 +28,7 @@ class NoPropFM(FlowMethod):
     def __init__(self, shape: TaskShape, options: ContinuousOptions) -> None:
         super().__init__(shape, options)
         # The velocity may be anything: unlike an estimate of u, it is no mean of class embeddings.
-        self.net = ContinuousNet(shape, self.embedding, outputs=self.embedding.dim)
+        self.net = ContinuousNet(shape, self.embedding, outputs=self.embedding.dim, features=options.features)
         # A fixed embedding needs no classifier: the nearest one is the class. With a learned one, the cross-entropy
         # below keeps classes apart, without which all could share one embedding. It does not bound their length:
         # embeddings may shrink, which the matching loss favours, while the classifier grows.

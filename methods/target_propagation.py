@@ -21,10 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.core.method import TaskShape
-from methods.core.options import Options
 from methods.core.registry import register
 from methods.networks.layers import Conv2d
-from methods.networks.layerwise import Layer, LayerwiseCNN, hidden_shapes, normalised
+from methods.networks.layerwise import CNNOptions, Layer, LayerwiseCNN, hidden_shapes, normalised
 
 
 class Inverse(nn.Module):
@@ -71,7 +70,9 @@ class TargetPropagation(LayerwiseCNN):
     )
     credit = "targets"
 
-    def __init__(self, shape: TaskShape, options: Options) -> None:
+    Options = CNNOptions
+
+    def __init__(self, shape: TaskShape, options: CNNOptions) -> None:
         super().__init__(shape, options, batch_norm=False)
         hidden = hidden_shapes(shape)
         self.inverses = nn.ModuleList(

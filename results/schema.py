@@ -8,7 +8,7 @@ Units are in the names: `_seconds` (wall-clock time), `_bytes`. Accuracies are f
 not be measured (GPU memory on a CPU) or that a failed cell never reached is null, never a guess.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ from results.conditions import (
     Seconds,
     Version,
 )
+from results.past_options import with_past_options
 
 Status = Literal["ok", "error", "killed"]
 LauncherName = Literal["local", "slurm", "ray"]
@@ -196,6 +197,11 @@ class CellResult(Record):
     data: DataRecord | None = None
     environment: Environment
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_past(cls, record: Any) -> Any:
+        return with_past_options(record)
+
     @property
     def key(self) -> tuple[str, str, int]:
         """(dataset, method, seed), unique in a run."""
@@ -228,6 +234,11 @@ class PlannedCell(Record):
     method_name: str
     seed: Count
     config: CellConfig
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_past(cls, record: Any) -> Any:
+        return with_past_options(record)
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -69,7 +69,7 @@ def make_config(**overrides: Any) -> CellConfig:
         "split_seed": 0,
         "device": "cpu",
         "threads": 2,
-        "options": {"T": 10},
+        "options": {"T": 10, "features": "mean"},
     }
     return CellConfig(**(values | overrides))
 
@@ -218,7 +218,7 @@ def make_cell(
         "stack_parameters": profile.stack_parameters,
         "epoch_definition": "one pass over the training images in batches; every block is updated once a batch",
         "epochs": records,
-        "config": make_config(epochs=epochs, options={"T": depth}),
+        "config": make_config(epochs=epochs, options={"T": depth, "features": "mean"}),
         "data": make_data(),
         "environment": make_environment(),
     }
@@ -269,7 +269,7 @@ def make_failed_cell(
         "traceback": f"Traceback (most recent call last):\n  ...\nRuntimeError: {error}",
         "started_at": "2026-03-01T10:00:00Z",
         "wall_seconds": 12.5,
-        "config": make_config(options={"T": _depth(method)}),
+        "config": make_config(options={"T": _depth(method), "features": "mean"}),
         "environment": make_environment(),
     }
     return CellResult(**(values | kw))

@@ -24,6 +24,7 @@ from bench.planning.resume import differing_fields
 from bench.planning.tuned import SEARCHED
 from methods.core.options import Range
 from results.conditions import TuningRecord, Winner
+from results.past_options import with_past_options
 from results.schema import CellConfig, CellResult, PlannedCell
 
 COMMON = {"lr": Range(1e-4, 1e-2, log=True), "weight_decay": Range(1e-6, 1e-1, log=True)}
@@ -186,7 +187,8 @@ class Search:
         if before is None:
             self._study.set_user_attr(_CONDITIONS, now | {"config": config.model_dump(mode="json")})
             return
-        differing = differing_fields(CellConfig.model_validate(before["config"]), config)
+        begun = with_past_options({"method_name": self.cell.method_name, "config": before["config"]})
+        differing = differing_fields(CellConfig.model_validate(begun["config"]), config)
         differing += [name for name in now if before[name] != now[name]]
         if differing:
             raise UserError(

@@ -27,6 +27,8 @@ PAPER = PaperSettings(epochs={"mnist": 100, "cifar10": 150, "cifar100": 150})
 """Table 3 on stacks of T = 10 blocks: backprop and NoProp-DT."""
 
 Decoder = Literal["none", "tanh", "relu"]
+Features = Literal["flatten", "mean"]
+"""What the linear layer of an image path reads: all positions, or each channel's mean over them."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,15 @@ class EmbeddingOptions(Options):
     """Length of a class embedding; none: the number of classes for onehot, 20 for learned, the pixels for prototype."""
     samples: Annotated[int, count_to(MAX_SAMPLES)] = 1
     """Draws of noise whose predicted probabilities are averaged."""
+    features: Features = "mean"
+    """What an image path's linear layer reads of its last feature map. mean: each channel's mean, as in public
+    implementations of the stack; flatten: every position, with more parameters on images larger than 8x8."""
 
 
 class ImagePath(nn.Module):
     """Three convolutions and a linear layer: images (batch, channels, height, width) to features (batch, 256)."""
 
-    def __init__(self, shape: TaskShape, *, batch_norm: bool = True) -> None:
+    def __init__(self, shape: TaskShape, *, features: Features = "mean", batch_norm: bool = True) -> None:
         """Build the path, with batch norm at its end or, for continuous time, without.
 
         Raises:
@@ -62,14 +67,21 @@ class ImagePath(nn.Module):
             layers += [Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
-        self.linear = nn.Linear(channels, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
+        self._features = features
+        positions = (shape.height // MIN_IMAGE_SIZE) * (shape.width // MIN_IMAGE_SIZE) if features == "flatten" else 1
+        inputs = channels * positions
+        self.linear = nn.Linear(inputs, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
         self.norm = BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to features, (batch, 256)."""
-        pooled = self.convolutions(x).mean(dim=(2, 3))  # (batch, 128)
-        return self.norm(self.linear(pooled))
+        return self.last(self.convolutions(x))
+
+    def last(self, h: Tensor) -> Tensor:
+        """The last feature map, (batch, 128, height / 8, width / 8), to features, (batch, 256)."""
+        read = h.mean(dim=(2, 3)) if self._features == "mean" else h.flatten(start_dim=1)
+        return self.norm(self.linear(read))
 
 
 def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
@@ -97,10 +109,13 @@ class LabelPath(nn.Module):
         return first + self.third(self.second(first))
 
 
-def label_path(shape: TaskShape, embedding: ClassEmbedding, *, batch_norm: bool = True) -> nn.Module:
+def label_path(
+    shape: TaskShape, embedding: ClassEmbedding, *, features: Features, batch_norm: bool = True
+) -> nn.Module:
     """The label path: noisy embeddings that are images go through a CNN like the image's (section 4)."""
     if embedding.kind == "prototype":
-        path = ImagePath(shape, batch_norm=batch_norm)  # its convolutions put their input into their own memory layout
+        # Its convolutions put their input into their own memory layout.
+        path = ImagePath(shape, features=features, batch_norm=batch_norm)
         return nn.Sequential(OrderedDict(image=nn.Unflatten(1, shape.image), path=path))
     return LabelPath(embedding.dim, batch_norm=batch_norm)
 
@@ -108,10 +123,12 @@ def label_path(shape: TaskShape, embedding: ClassEmbedding, *, batch_norm: bool 
 class Block(nn.Module):
     """One block: from the image and a noisy class embedding to an estimate of the clean one."""
 
-    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, decoder: Decoder) -> None:
+    def __init__(
+        self, shape: TaskShape, embedding: ClassEmbedding, decoder: Decoder, features: Features = "mean"
+    ) -> None:
         super().__init__()
-        self.image_path = ImagePath(shape)
-        self.label_path = label_path(shape, embedding)
+        self.image_path = ImagePath(shape, features=features)
+        self.label_path = label_path(shape, embedding, features=features)
         self.fusion = nn.Sequential(
             dense(2 * HIDDEN, batch_norm=True), dense(HIDDEN, batch_norm=True), nn.Linear(HIDDEN, shape.num_classes)
         )

@@ -37,7 +37,9 @@ class BlockStack(nn.Module):
     def __init__(self, shape: TaskShape, options: StackOptions) -> None:
         super().__init__()
         self.embedding = ClassEmbedding(options.embedding, shape.num_classes, shape.image, options.embedding_dim)
-        self.blocks = nn.ModuleList(Block(shape, self.embedding, options.decoder) for _ in range(options.T))
+        self.blocks = nn.ModuleList(
+            Block(shape, self.embedding, options.decoder, options.features) for _ in range(options.T)
+        )
         self.head = EmbeddingClassifier(self.embedding)
         self.before_block: Callable[[int], object] = lambda t: None
         """Called with t before block t is used, for a method that offloads blocks."""

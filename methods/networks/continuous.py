@@ -19,7 +19,7 @@ from methods.core.end_to_end import EndToEnd
 from methods.core.method import Batches, Diagnosis, PaperSettings, TaskShape
 from methods.core.options import count_to
 from methods.core.training_images import TrainingImages
-from methods.networks.backbone import HIDDEN, EmbeddingOptions, ImagePath, dense, label_path
+from methods.networks.backbone import HIDDEN, EmbeddingOptions, Features, ImagePath, dense, label_path
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, nearest
 from methods.networks.inference import Probe, average_predictions, diagnose
 
@@ -72,10 +72,10 @@ class TimePath(nn.Module):
 class ContinuousNet(nn.Module):
     """One network for all times: from image features, noisy embedding and time to `outputs` numbers."""
 
-    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, outputs: int) -> None:
+    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, outputs: int, features: Features = "mean") -> None:
         super().__init__()
-        self.image_path = ImagePath(shape, batch_norm=False)
-        self.label_path = label_path(shape, embedding, batch_norm=False)
+        self.image_path = ImagePath(shape, features=features, batch_norm=False)
+        self.label_path = label_path(shape, embedding, features=features, batch_norm=False)
         self.time_path = TimePath()
         self.fusion = nn.Sequential(
             dense(3 * HIDDEN, batch_norm=False), dense(HIDDEN, batch_norm=False), nn.Linear(HIDDEN, outputs)

@@ -6,6 +6,7 @@ one after another, and each frees what it holds before the next layer computes, 
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -15,10 +16,20 @@ from torch import Generator, Tensor, nn
 from methods.core.end_to_end import EndToEnd, backward
 from methods.core.method import TaskShape
 from methods.core.options import Options
-from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, ImagePath
+from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, Features, ImagePath
 from methods.networks.layers import Dropout
 
 Layer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class CNNOptions(Options):
+    """Options of `backprop-cnn` and of all rivals on its network, so that matched methods take the same ones."""
+
+    features: Features = "flatten"
+    """What the linear layer reads of the last feature map. flatten: every position; mean: each channel's mean over all
+    positions. The mean costs backpropagation little and local rules much, since a channel's gradient is then the same
+    at every position."""
 
 
 class LocalLosses(EndToEnd):
@@ -56,9 +67,11 @@ class LocalLosses(EndToEnd):
 class LayerwiseCNN(LocalLosses):
     """Base of such methods with `backprop-cnn`'s head; with batch norm, initialised like it at the same seed."""
 
-    def __init__(self, shape: TaskShape, options: Options, *, batch_norm: bool = True) -> None:
+    options: CNNOptions
+
+    def __init__(self, shape: TaskShape, options: CNNOptions, *, batch_norm: bool = True) -> None:
         super().__init__(shape, options)
-        self.image_path = ImagePath(shape, batch_norm=batch_norm)
+        self.image_path = ImagePath(shape, features=options.features, batch_norm=batch_norm)
         self.head = nn.Linear(HIDDEN, shape.num_classes)
 
     @property
@@ -92,15 +105,15 @@ class LayerwiseCNN(LocalLosses):
 def cut(path: ImagePath) -> list[Layer]:
     """The hidden layers of an image path: each from images, or the previous layer's output, to its own output.
 
-    Layers 1 to 3 are a convolution with its pooling and ReLU, layer 4 the mean over positions, the linear layer, batch
-    norm if there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
+    Layers 1 to 3 are a convolution with its pooling and ReLU, layer 4 all positions or their mean (`Features`), the
+    linear layer, batch norm if there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
     """
     modules = list(path.convolutions)
     cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
     dropout = modules[cuts[-1]]
 
     def last(h: Tensor) -> Tensor:
-        return path.norm(path.linear(dropout(h).mean(dim=(2, 3)))).relu()
+        return path.last(dropout(h)).relu()
 
     return [*(nn.Sequential(*modules[start:end]) for start, end in pairwise(cuts)), last]
 

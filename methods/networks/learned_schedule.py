@@ -126,7 +126,7 @@ class DenoisingFlow(FlowMethod):
 
     def __init__(self, shape: TaskShape, options: DenoisingOptions) -> None:
         super().__init__(shape, options)
-        self.net = ContinuousNet(shape, self.embedding, outputs=shape.num_classes)
+        self.net = ContinuousNet(shape, self.embedding, outputs=shape.num_classes, features=options.features)
         self.gamma = LearnedSchedule(options.alpha_bar_min, options.alpha_bar_max)
         self.head = EmbeddingClassifier(self.embedding)
 

@@ -84,6 +84,20 @@ def test_pooling_before_relu_is_the_same_function() -> None:
     torch.testing.assert_close(path(x), expected)
 
 
+def test_flattened_features_keep_positions_and_averaged_ones_do_not() -> None:
+    """Moving what the last map sees changes the one and not the other; on a map of one pixel they are the same."""
+    h = torch.randn(4, 128, 4, 3)
+    for features, inputs in (("mean", 128), ("flatten", 128 * 12)):
+        path = ImagePath(TaskShape(3, 32, 24, 10), features=features).eval()
+        assert path.linear.in_features == inputs
+        assert torch.allclose(path.last(h), path.last(h.flip(3)), atol=1e-5) == (features == "mean")
+    x = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(
+        build("backprop-cnn", features="flatten", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
+        build("backprop-cnn", features="mean", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
+    )
+
+
 def test_an_estimate_is_a_mean_of_class_embeddings() -> None:
     method = build("noprop", T=1)
     method.eval()

@@ -40,7 +40,7 @@ VALUES = [
     ("--methods", "noprop[T=1,T=2]", "'T'", "once"),
     ("--methods", "noprop[depth=1]", "'depth'", "T, alpha_bar_max"),
     ("--methods", "noprop[sampler=best]", "'best'", "ancestral, mean, replace"),
-    ("--methods", "backprop-cnn[T=3]", "'T'", "no options"),
+    ("--methods", "backprop-cnn[T=3]", "'T'", "the options are features"),
     ("--set", "T=0", "T=0", "from 1 to 1,000"),
     ("--set", "T", "'T'", "NAME=VALUE"),
     ("--set", "depth=3", "'depth'", "T, alpha_bar_max"),

@@ -1,0 +1,30 @@
+"""Options of methods that older results do not have, with the values that were then built in.
+
+A row, a planned cell or a saved model from before an option existed is read as if it had that value, so that it is
+shown, compared, resumed and rebuilt as what it was, whatever the default is now.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_STACK = ("noprop", "noprop-attached", "noprop-ct", "noprop-fm", "backprop", "backprop-checkpoint", "adjoint")
+_CNN = ("backprop-cnn", "local-loss", "forward-forward", "dfa", "difference-target-propagation")
+
+PAST: dict[str, dict[str, Any]] = {name: {"features": "mean"} for name in (*_STACK, *_CNN)}
+"""By the registry's name of the method."""
+
+
+def with_past_options(record: Any) -> Any:
+    """A record as read from JSON with the options that it lacks: at `options`, or `config.options`, by `method_name`.
+
+    Anything else is returned as it is, for validation to refuse.
+    """
+    if not isinstance(record, dict):
+        return record
+    past = PAST.get(record.get("method_name", ""), {})
+    if isinstance(options := record.get("options"), Mapping):
+        return record | {"options": past | dict(options)}
+    config = record.get("config")
+    if past and isinstance(config, dict) and isinstance(options := config.get("options"), Mapping):
+        return record | {"config": config | {"options": past | dict(options)}}
+    return record
