@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from reports.statistics.many_to_one import EQUAL_LOADING, critical_value
@@ -26,8 +26,6 @@ from reports.statistics.many_to_one import EQUAL_LOADING, critical_value
 CAUTION = 2.0
 """Spread that the methods share is taken this many times as large before it stands in for a method's own: methods
 differ in spread, and a method whose few seeds happen to agree must not borrow the steadiness of others."""
-_OWN_LEVEL = 0.975
-"""What a method's own seeds must show before the shared spread may decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class _Parts:
 
     mean: float
     seeds: int
+    df: int
+    """Of the seed variance."""
     seed_variance: float | None
     """Of a single seed's difference, V_seed + V_rest / N; None with one seed."""
     image_variance: float | None
@@ -63,51 +63,74 @@ def accuracy_effects(methods: Mapping[str, Answers], reference: str) -> dict[str
         for name, answers in methods.items()
         if name != reference and (found := _parts(answers, methods[reference])) is not None
     }
-    spreads = [(each.seed_variance, each.seeds - 1) for each in parts.values() if each.seed_variance is not None]
+    return _effects(parts, EQUAL_LOADING, LEVEL)
+
+
+def accuracy_changes(methods: Mapping[str, tuple[Answers, Answers]]) -> dict[str, Effect]:
+    """How every method's test accuracy changed from one run to another, (old, new), in percentage points.
+
+    The two runs are taken for two samples: cells of the same seed can only be closer, and two samples of 3 seeds have 4
+    degrees of freedom where 3 pairs have 2.
+
+    Returns:
+        The upper ends of all family intervals together are 95% bounds, and so are the lower ends.
+    """
+    parts = {name: found for name, (old, new) in methods.items() if (found := _parts(new, old, paired=False))}
+    return _effects(parts, 0.0, 1 - 2 * (1 - LEVEL))
+
+
+def _effects(parts: Mapping[str, _Parts], loading: float, family_level: float) -> dict[str, Effect]:
+    spreads = [(each.seed_variance, each.df) for each in parts.values() if each.seed_variance is not None]
     shared, shared_df = 0.0, 0.0
     if spreads:
         df = sum(n for _, n in spreads)
         shared = sum(variance * n for variance, n in spreads) / df
-        # The differences share the reference, so k of them know less than k independent ones: 4 k / (k + 3) as much.
-        shared_df = df * 4 / (len(spreads) + 3)
-    return {name: _effect(each, len(parts), shared, shared_df) for name, each in parts.items()}
+        # Differences that share the reference know less than independent ones: k of them 4 k / (k + 3) as much as one.
+        shared_df = df * 4 / (len(spreads) + 3) if loading else df
+    joint = critical_value((loading,) * len(parts), round(shared_df, 1), family_level) if spreads else 0.0
+    return {name: _effect(each, len(parts), shared, joint, family_level) for name, each in parts.items()}
 
 
-def _parts(answers: Answers, reference: Answers) -> _Parts | None:
+def _parts(answers: Answers, reference: Answers, *, paired: bool = True) -> _Parts | None:
     seeds = sorted(set(answers.accuracy) & set(reference.accuracy))
     if not seeds:
         return None
-    gaps = np.array([answers.accuracy[seed] - reference.accuracy[seed] for seed in seeds])
+    ours, theirs = (np.array([each.accuracy[seed] for seed in seeds]) for each in (answers, reference))
+    gaps = ours - theirs
     s, n = len(seeds), answers.images
+    df = (s - 1) * (1 if paired else 2)
     # One differing answer more than there is: where all agree, a new test set need not.
     unseen = 1 / (s * n**2) if n else 0.0
-    by_seed = float(gaps.var(ddof=1)) + unseen if s > 1 else None
+    by_seed = None
+    if s > 1:
+        by_seed = unseen + float(gaps.var(ddof=1) if paired else ours.var(ddof=1) + theirs.var(ddof=1))
     if not all(seed in answers.right and seed in reference.right for seed in seeds):
-        return _Parts(float(gaps.mean()), s, by_seed, None, n)
+        return _Parts(float(gaps.mean()), s, df, by_seed, None, n)
     d = np.stack([answers.right[seed].astype(np.float64) - reference.right[seed] for seed in seeds])
     by_image = float(d.mean(axis=0).var(ddof=1)) / n
     if s > 1:
         rest = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
         by_image = max(0.0, by_image - float((rest**2).sum()) / ((s - 1) * (n - 1)) / (s * n))
-    return _Parts(float(gaps.mean()), s, by_seed, by_image + unseen, n)
+    return _Parts(float(gaps.mean()), s, df, by_seed, by_image + unseen, n)
 
 
-def _effect(parts: _Parts, comparisons: int, shared: float, shared_df: float) -> Effect:
+def _effect(parts: _Parts, comparisons: int, shared: float, joint: float, family_level: float) -> Effect:
     if parts.seed_variance is None:
         if parts.image_variance is None:
             return Effect(100 * parts.mean, parts.seeds, Basis.SEEDS, None, None)
         half, family = (
-            stats.t.ppf(1 - (1 - LEVEL) / 2 / k, parts.images - 1) * math.sqrt(parts.image_variance)
-            for k in (1, comparisons)
+            _t(tail, parts.images - 1) * math.sqrt(parts.image_variance)
+            for tail in (1 - LEVEL, (1 - family_level) / comparisons)
         )
         return _points(parts, Basis.IMAGES, half, family)
     image = parts.image_variance or 0.0
+    # Its own seeds, at a level of their own, must show a difference before the shared spread may decide.
     half, alone_enough, family = (
-        _half_width(parts, image, tail) for tail in (1 - LEVEL, 1 - _OWN_LEVEL, (1 - LEVEL) / comparisons)
+        _half_width(parts, image, tail)
+        for tail in (1 - LEVEL, (1 - family_level) / 2, (1 - family_level) / comparisons)
     )
     if comparisons > 1:
         cautious = math.sqrt(max(parts.seed_variance, CAUTION**2 * shared) / parts.seeds + image)
-        joint = critical_value((EQUAL_LOADING,) * comparisons, round(shared_df, 1), LEVEL)
         family = min(family, max(alone_enough, joint * cautious))
     basis = Basis.SEEDS if parts.image_variance is None else Basis.SEEDS_AND_IMAGES
     return _points(parts, basis, half, family)
@@ -135,10 +158,13 @@ def _half_width(parts: _Parts, image: float, tail: float) -> float:
     assert parts.seed_variance is not None
     seed, n = parts.seed_variance / parts.seeds, max(1, parts.images - 1)
     if image == 0:
-        return float(stats.t.isf(tail / 2, parts.seeds - 1)) * math.sqrt(seed)
-    df = (seed + image) ** 2 / (seed**2 / (parts.seeds - 1) + image**2 / n)
-    satterthwaite = stats.t.isf(tail / 2, df) * math.sqrt(seed + image)
-    howe = math.hypot(
-        stats.t.isf(tail / 2, parts.seeds - 1) * math.sqrt(seed), stats.t.isf(tail / 2, n) * math.sqrt(image)
-    )
-    return math.sqrt(float(satterthwaite) * float(howe))
+        return _t(tail, parts.df) * math.sqrt(seed)
+    df = (seed + image) ** 2 / (seed**2 / parts.df + image**2 / n)
+    satterthwaite = _t(tail, df) * math.sqrt(seed + image)
+    howe = math.hypot(_t(tail, parts.df) * math.sqrt(seed), _t(tail, n) * math.sqrt(image))
+    return math.sqrt(satterthwaite * howe)
+
+
+def _t(tail: float, df: float) -> float:
+    """What |T| exceeds with probability `tail`."""
+    return float(-special.stdtrit(df, tail / 2))

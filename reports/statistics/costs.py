@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from reports.statistics.many_to_one import critical_value
 
 FAMILY_LEVEL = 0.96
 """Of the family's interval if noise were normal; 95% is then left where it is skewed or heavy-tailed."""
+CHANGE_LEVEL = 1 - 2 * (1 - FAMILY_LEVEL)
+"""The same where only one end of the interval is used: a regression has a direction."""
 _OUTLIER_LEVEL = 0.001
 _MAX_LEFT_OUT = 0.2
 """Part of the cells that may be left out for their residuals."""
@@ -45,7 +47,7 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Each method against the reference."""
+    """Each method against the reference, or against itself in an older run."""
 
     effects: dict[str, Effect]
     """Of the logarithm of the ratio."""
@@ -58,7 +60,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """The least-squares fit of the two-way layout to the cells that count."""
+    """The least-squares fit of the layout to the cells that count."""
 
     effects: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -83,54 +85,96 @@ def cost_effects(
         disturbed: Cells that the monitor says were disturbed. They do not count unless a method has no other.
         prior: What a calibration knows.
     """
-    methods = [reference, *(method for method in costs if method != reference and costs[method])]
+    if min(costs[reference].values(), default=0) <= 0:
+        return Costs({}, None, 0, ())
+    return _estimate(costs, reference, disturbed, prior, FAMILY_LEVEL)
+
+
+def cost_changes(
+    ratios: Mapping[str, Mapping[int, float]],
+    disturbed: Collection[Key] = (),
+    prior: Prior | None = None,
+) -> Costs:
+    """How every method's cost changed from one run to another, as the logarithm of new / old.
+
+    Each method is compared with itself, so what is tested is its own mean: log ratio = method + noise, a one-way layout
+    with M (S - 1) degrees of freedom for the noise of all methods together. Seeds are no blocks here. A block takes out
+    what the methods of a seed share, which is right where they are compared with one another; here it is part of the
+    question, and a change of all methods alike must stand out from it. Where an hour was slow for all methods of a
+    seed, their noise is correlated. Then the spread is known from fewer degrees of freedom than is said, but the
+    methods are also fewer than they seem in the correction for many.
+
+    Args:
+        ratios: New over old by method and seed, all above 0.
+        disturbed: Cells of which either run's was disturbed. They do not count unless a method has no other.
+        prior: What a calibration knows of one cell's spread.
+
+    Returns:
+        The lower ends of all family intervals together are 95% bounds, and so are the upper ends.
+    """
+    known = prior and Prior(prior.sd * math.sqrt(2), prior.df)
+    found = _estimate(ratios, None, disturbed, known, CHANGE_LEVEL)
+    return replace(found, sd=found.sd and found.sd / math.sqrt(2))
+
+
+def _estimate(
+    costs: Mapping[str, Mapping[int, float]],
+    reference: str | None,
+    disturbed: Collection[Key],
+    prior: Prior | None,
+    family_level: float,
+) -> Costs:
+    """Each method against the reference, or against 0 where there is none."""
+    first = [] if reference is None else [reference]
+    methods = [*first, *(method for method in costs if method != reference and costs[method])]
     cells = [(method, seed) for method in methods for seed in sorted(costs[method])]
     kept = [key for key in cells if key not in disturbed]
     for method in {method for method, _ in cells} - {method for method, _ in kept}:
         kept += [key for key in cells if key[0] == method]
-    if min(costs[reference].values(), default=0) <= 0:
-        return Costs({}, None, 0, ())
-    kept = _without_outliers(costs, methods, kept)
-    fit = _fit(costs, methods, kept)
+    kept = _without_outliers(costs, methods, kept, blocks=bool(first))
+    fit = _fit(costs, methods, kept, blocks=bool(first))
     df, variance = fit.df, float(fit.residuals @ fit.residuals)
     if prior is not None:
         df, variance = df + prior.df, variance + prior.df * prior.sd**2
     sd = math.sqrt(variance / df) if df else None
-    left_out = tuple(key for key in cells if key not in kept)
-    return Costs(_effects(methods, kept, fit, sd, df), sd, df, left_out)
 
-
-def _effects(methods: list[str], kept: list[Key], fit: _Fit, sd: float | None, df: int) -> dict[str, Effect]:
-    count = {method: sum(key[0] == method for key in kept) for method in methods}
-    n = np.array([count[method] for method in methods])
-    loadings = tuple(float(round(value, 6)) for value in np.sqrt(n[1:] / (n[1:] + n[0])))
+    n = np.array([sum(key[0] == method for key in kept) for method in methods])
+    others = range(len(first), len(methods))
+    contrasts = np.eye(len(methods))[len(first) :]
+    loadings = (0.0,) * len(others)
+    if first:
+        contrasts[:, 0] = -1.0
+        loadings = tuple(float(round(value, 6)) for value in np.sqrt(n[1:] / (n[1:] + n[0])))
+    values = contrasts @ fit.effects
+    units = np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)
+    bounds = (0.0, 0.0)
+    if sd is not None and methods[len(first) :]:
+        level = LEVEL if first and len(loadings) == 1 else family_level
+        bounds = float(special.stdtrit(df, (1 + LEVEL) / 2)), critical_value(loadings, df, level)
     found = {}
-    for k, method in enumerate(methods[1:], start=1):
-        value = float(fit.effects[k] - fit.effects[0])
-        if sd is None:
-            found[method] = Effect(value, int(n[k]), Basis.SEEDS, None, None)
-            continue
-        unit = float(fit.covariance[k, k] + fit.covariance[0, 0] - 2 * fit.covariance[0, k])
-        half = stats.t.ppf((1 + LEVEL) / 2, df) * sd * math.sqrt(unit)
-        single = len(loadings) == 1
-        family = critical_value(loadings, df, LEVEL if single else FAMILY_LEVEL) * sd * math.sqrt(unit)
-        found[method] = Effect(
-            value,
-            int(n[k]),
-            Basis.SEEDS,
-            Interval(value - half, value + half),
-            Interval(value - family, value + family),
-            seed_sd=sd * math.sqrt(2),
-            df_per_seed=len(loadings),
-        )
-    return found
+    for k, value, unit in zip(others, values.tolist(), units.tolist(), strict=True):
+        effect = Effect(value, int(n[k]), Basis.SEEDS, None, None)
+        if sd is not None:
+            error = sd * math.sqrt(unit)
+            half, family = bounds[0] * error, bounds[1] * error
+            effect = replace(
+                effect,
+                alone=Interval(value - half, value + half),
+                family=Interval(value - family, value + family),
+                seed_sd=sd * math.sqrt(2 if first else 1),
+                df_per_seed=len(loadings),
+            )
+        found[methods[k]] = effect
+    return Costs(found, sd, df, tuple(key for key in cells if key not in kept))
 
 
-def _without_outliers(costs: Mapping[str, Mapping[int, float]], methods: list[str], kept: list[Key]) -> list[Key]:
+def _without_outliers(
+    costs: Mapping[str, Mapping[int, float]], methods: list[str], kept: list[Key], *, blocks: bool
+) -> list[Key]:
     """The cells without those whose residual is too far out, one at a time."""
     allowed = int(_MAX_LEFT_OUT * len(kept))
     for _ in range(allowed):
-        fit = _fit(costs, methods, kept)
+        fit = _fit(costs, methods, kept, blocks=blocks)
         if fit.df < _MIN_DF_FOR_OUTLIERS:
             break
         free = fit.freedom > 1e-9
@@ -140,16 +184,16 @@ def _without_outliers(costs: Mapping[str, Mapping[int, float]], methods: list[st
         if rest <= 1e-18 or sum(key[0] == kept[worst][0] for key in kept) == 1:
             break
         t = math.sqrt(normed[worst] * (fit.df - 1) / rest)
-        if 2 * stats.t.sf(t, fit.df - 1) * len(kept) >= _OUTLIER_LEVEL:
+        if 2 * special.stdtr(fit.df - 1, -t) * len(kept) >= _OUTLIER_LEVEL:
             break
         kept = [key for index, key in enumerate(kept) if index != worst]
     return kept
 
 
-def _fit(costs: Mapping[str, Mapping[int, float]], methods: list[str], cells: list[Key]) -> _Fit:
-    seeds = {seed: index for index, seed in enumerate(sorted({seed for _, seed in cells}))}
+def _fit(costs: Mapping[str, Mapping[int, float]], methods: list[str], cells: list[Key], *, blocks: bool) -> _Fit:
+    seeds = {seed: index if blocks else 0 for index, seed in enumerate(sorted({seed for _, seed in cells}))}
     m = len(methods)
-    design = np.zeros((len(cells), m + len(seeds) - 1))
+    design = np.zeros((len(cells), m + max(seeds.values())))
     for row, (method, seed) in enumerate(cells):
         design[row, methods.index(method)] = 1.0
         if seeds[seed]:
