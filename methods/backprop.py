@@ -37,7 +37,14 @@ class Backprop(StackMethod, EndToEnd):
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of the whole stack's output."""
-        z = torch.randn(len(x), self.net.embedding.dim, device=x.device)
+        return self.loss_from(self.noise(x), x, y)
+
+    def noise(self, x: Tensor) -> Tensor:
+        """z_0 ~ N(0, I) for a batch of images: (batch, embedding_dim)."""
+        return torch.randn(len(x), self.net.embedding.dim, device=x.device)
+
+    def loss_from(self, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of a batch that starts from the given z_0."""
         for t in range(1, self.options.T + 1):
             z = self._apply_block(t, x, z)
         return F.cross_entropy(self.net.head(z), y)

@@ -48,8 +48,10 @@ class EmbeddingOptions(Options):
 class ImagePath(nn.Module):
     """Three convolutions and a linear layer: images (batch, channels, height, width) to features (batch, 256)."""
 
-    def __init__(self, shape: TaskShape, *, features: Features = "mean", batch_norm: bool = True) -> None:
-        """Build the path, with batch norm at its end or, for continuous time, without.
+    def __init__(
+        self, shape: TaskShape, *, features: Features = "mean", batch_norm: bool = True, width: float = 1.0
+    ) -> None:
+        """Build the path, with batch norm at its end or, for continuous time, without; `width` scales all its widths.
 
         Raises:
             MethodError: images too small for three poolings.
@@ -62,16 +64,16 @@ class ImagePath(nn.Module):
             )
         layers: list[nn.Module] = []
         channels = shape.channels
-        for out_channels in CONV_CHANNELS:
+        for out_channels in (round(width * count) for count in CONV_CHANNELS):
             # Pooling before ReLU is the same function (both keep the order of numbers) on a quarter of the pixels.
             layers += [Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
         self._features = features
         positions = (shape.height // MIN_IMAGE_SIZE) * (shape.width // MIN_IMAGE_SIZE) if features == "flatten" else 1
-        inputs = channels * positions
-        self.linear = nn.Linear(inputs, HIDDEN, bias=not batch_norm)  # a batch norm that follows has the bias
-        self.norm = BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
+        inputs, hidden = channels * positions, round(width * HIDDEN)
+        self.linear = nn.Linear(inputs, hidden, bias=not batch_norm)  # a batch norm that follows has the bias
+        self.norm = BatchNorm1d(hidden) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
