@@ -28,6 +28,7 @@ AGAIN = "again"
 @flags.preset()
 @flags.epochs
 @flags.train_size
+@flags.duplicates
 @flags.data_dir
 @flags.device
 @flags.threads

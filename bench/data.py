@@ -42,6 +42,7 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     from bench.errors import UserError
     from bench.planning.plan import SPLIT_SEED
     from reports.figures.samples import draw_samples
+    from results.data_warnings import data_warnings
     from results.files import file_stem
 
     found = datasets.get(dataset)
@@ -49,8 +50,12 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     if path.suffix.lower() != ".png":
         raise UserError(f"{path} is not accepted: the name of the picture must end in .png")
     loaded = found.load(datasets.data_root(data_dir))
-    splits = datasets.make_splits(loaded, num_classes=found.num_classes, train_size=None, split_seed=SPLIT_SEED)
+    splits = datasets.make_splits(
+        loaded, num_classes=found.num_classes, train_size=None, split_seed=SPLIT_SEED, allow_duplicates=True
+    )
     print(_facts(found, splits), _sizes(found, splits), _channels(splits), sep="\n\n")
+    if warnings := data_warnings(splits.record):
+        print("\nworth knowing:", *warnings, sep="\n- ")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_samples(splits.x_train.numpy(), splits.y_train.numpy(), found.class_names, path, title=found.name)

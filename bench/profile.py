@@ -40,6 +40,7 @@ _NAME_WIDTH = 48
 @flags.preset("standard")
 @flags.batch_size
 @flags.train_size
+@flags.duplicates
 @flags.data_dir
 @flags.device
 @flags.threads

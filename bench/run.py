@@ -51,6 +51,7 @@ DEFAULT_OUT = Path("results/runs")
 @train("--low-memory/--no-low-memory", help="Also run supported methods one block at a time, as an extra row.")
 @flags.train_size
 @flags.augment
+@flags.duplicates
 @flags.data_dir
 @flags.device
 @flags.threads

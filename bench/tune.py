@@ -67,6 +67,7 @@ search = group("How to search")
 @flags.amp
 @flags.train_size
 @flags.augment
+@flags.duplicates
 @flags.data_dir
 @flags.device
 @flags.threads

@@ -135,6 +135,8 @@ class CellConfig(Record):
     """Epochs from one evaluation to the next. The last epoch is always evaluated."""
     augment: Augment = "none"
     """Augmentation of the training images; `DataRecord.augmentation` has the details."""
+    duplicates: bool = False
+    """Whether any share of the test images may be among the training images, too."""
     tuning: TuningRecord | None = None
     """The search that found the learning rate, the weight decay and the options it names; null: defaults, or given."""
 
@@ -163,6 +165,12 @@ class DataRecord(Record):
     std: tuple[float, ...]
     augmentation: AugmentationRecord | None = None
     """Null: none."""
+    passed_over: tuple[tuple[str, Count], ...] = ()
+    """Files in the folders of the data that were not used, by what they are: `((".heic files", 3),)`."""
+    test_duplicates: Count | None = None
+    """Test images that are in the training or validation part too, pixel for pixel. Null: not counted."""
+    smallest_class: Count | None = None
+    """Of `n_train_available`, those of the class that has fewest. Null: not counted."""
     majority_share: Fraction | None = None
     """Share of the test images that are of the most frequent class there: what guessing it reaches. Null: not known."""
 

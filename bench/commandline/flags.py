@@ -64,6 +64,7 @@ augment = data(
     default="none",
     help="standard: random shifts, and flips if the data set allows them, for every method.",
 )
+duplicates = data("--duplicates/--no-duplicates", help="Accept data with many test images among the training images.")
 data_dir = data("--data-dir", type=Folder(), help="Folder with data files; the variable NOPROP_DATA works too.")
 
 device = where("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
@@ -79,7 +80,7 @@ timeout = where(
 
 def one_method(default: str) -> Callable[[Any], Any]:
     """`--method`."""
-    return what("--method", default=default, help="One method; options in brackets: noprop[T=20].")
+    return what("--method", default=default, help="One method, such as noprop[T=20].")
 
 
 def preset(default: str = "quick") -> Callable[[Any], Any]:

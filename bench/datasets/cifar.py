@@ -62,7 +62,7 @@ class Family:
 
         data = path.read_bytes()
         try:
-            batch = load_arrays(data)
+            batch = {_text(key): value for key, value in load_arrays(data).items()}
             images, labels = batch["data"], np.asarray(batch[self.label_key])
         except RefusedPickleError as error:
             raise UserError(
@@ -133,6 +133,11 @@ class Family:
         for y, name in ((labels, "training"), (test[1], "test")):
             check_every_class(y, num_classes=self.num_classes, where=f"the {name} part in {paths[0].parent}")
         return (images, labels), test
+
+
+def _text(key: object) -> object:
+    """A key that is bytes as text: so does Python 3 read the published batches with `encoding="bytes"`."""
+    return key.decode("latin1") if isinstance(key, bytes) else key
 
 
 def _published(family: Family, python_folder: str, binary_folder: str, *archives: str) -> Published:

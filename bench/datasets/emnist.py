@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.registry import register
-from bench.datasets.sources import Form, Part, Published, md5_of
+from bench.datasets.sources import Form, Part, Published, md5_of, spellings
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ PUBLISHED = Published(
     images=(112_800, 18_800),
     forms=(
         Form(f"archive {{folder}}/{_ARCHIVE}", (_ARCHIVE,), _read_archive, _FOLDERS),
-        Form("IDX files in {folder}", _FILES, _read_files, _FOLDERS, (".gz", "")),
+        Form("IDX files in {folder}", _FILES, _read_files, _FOLDERS, (".gz", ""), spellings),
     ),
     fetch=_fetch,
     folder=_FOLDERS[0],

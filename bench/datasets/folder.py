@@ -1,13 +1,18 @@
-"""`folder:PATH`: any pictures, in torchvision's ImageFolder layout: PATH/train/CLASS/*.png, PATH/test/CLASS/*.png."""
+"""`folder:PATH`: any pictures, in torchvision's ImageFolder layout: PATH/train/CLASS/*.png, PATH/test/CLASS/*.png.
+
+With a third part, PATH/val/CLASS/*.png, beside these, that is the validation part.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets.located import EPOCHS, locate
+from bench.datasets.formats.pictures import SUFFIXES, Walker, class_folders
+from bench.datasets.located import EPOCHS, check_text, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
 from methods.core.options import Options
@@ -16,7 +21,8 @@ from results.files import is_dir
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TRAIN, TESTS = "train", ("test", "val")
+VALIDATION = "val"
+TRAIN, TESTS = "train", ("test", VALIDATION)
 """Names of the folders of the two parts; of the test part's, the first that is there."""
 MAX_SIDE = 1024
 _KINDS = {"L": "grey", "RGB": "in colour"}
@@ -51,11 +57,17 @@ def open_folder(text: str) -> Dataset:
     """
     place = locate("folder", text, FolderOptions)
     test = next((name for name in TESTS if is_dir(place.path / name)), TESTS[0])
-    parts = (place.path / TRAIN, place.path / test)
-    class_names, others = map(_classes, parts)
-    for name in sorted({*class_names} ^ {*others}):
-        here, missing = parts if name in class_names else parts[::-1]
-        raise UserError(f"{here} has a class {name!r} and {missing} has not; expected the same classes in both parts")
+    parts = [place.path / TRAIN, place.path / test]
+    if test != VALIDATION and is_dir(place.path / VALIDATION):
+        parts.append(place.path / VALIDATION)
+    listed = [_classes(part) for part in parts]
+    class_names = tuple(listed[0])
+    for part, others in zip(parts[1:], listed[1:], strict=True):
+        for name in sorted({*class_names} ^ {*others}):
+            here, missing = (parts[0], part) if name in class_names else (part, parts[0])
+            raise UserError(
+                f"{here} has a class {name!r} and {missing} has not; expected the same classes in both parts"
+            )
     if len(class_names) < 2:
         raise UserError(f"{parts[0]} has one class, {class_names[0]!r}; expected at least 2")
 
@@ -65,22 +77,24 @@ def open_folder(text: str) -> Dataset:
     return Dataset(place.name, f"the pictures in {place.path}", class_names, load, EPOCHS, place.options.flip)
 
 
-def _classes(part: Path) -> tuple[str, ...]:
-    """The names of the folders of one part, sorted; those that begin with a dot are left out."""
+def _classes(part: Path) -> dict[str, list[Path]]:
+    """The folders of one part by class name, sorted."""
     try:
-        names = sorted(entry.name for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        found = class_folders(part)
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror or error})"
         raise UserError(
             f"{part} {reason}; expected pictures in {TRAIN}/CLASS/ and {' or '.join(TESTS)}/CLASS/"
         ) from None
-    if not names:
+    if not found:
         raise UserError(f"{part} has no folders; expected one for each class, with its pictures in it")
-    return tuple(names)
+    for name in found:
+        check_text(name, f"the name of a class in {part},")
+    return found
 
 
 def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOptions) -> RawData:
-    """Read all pictures of both parts, in the order of their names.
+    """Read all pictures of the parts, in the order of their names.
 
     Raises:
         UserError: a picture cannot be read, a class has none, or pictures differ in size or kind.
@@ -90,8 +104,10 @@ def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOpti
     from bench.datasets.formats.image_file import read_picture, stretched
 
     first: tuple[Path, Image] | None = None
-    arrays = []
-    for listed in [_list(part, class_names) for part in parts]:
+    arrays, passed_over = [], Counter[str]()
+    for part in parts:
+        listed, left = _list(part, class_names)
+        passed_over += left
         images = []
         for path, _ in listed:
             picture = read_picture(path, options.channels)
@@ -101,22 +117,37 @@ def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOpti
             _check_alike(path, picture, *first)
             images.append(np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1))
         arrays += [np.stack(images), np.array([number for _, number in listed], dtype=np.int64)]
-    x_train, y_train, x_test, y_test = arrays
-    return RawData(x_train, y_train, x_test, y_test, "folders of pictures", verified=None, partial=False)
+    x_train, y_train, x_test, y_test, *validation = arrays
+    x_val, y_val = validation or (None, None)
+    return RawData(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        "folders of pictures",
+        verified=None,
+        partial=False,
+        x_val=x_val,
+        y_val=y_val,
+        passed_over=dict(passed_over),
+    )
 
 
-def _list(part: Path, class_names: Sequence[str]) -> list[tuple[Path, int]]:
-    """The pictures of a part and their classes."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
-
-    numbers = {name: number for number, name in enumerate(class_names)}
-    found = make_dataset(part, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
-    for number in sorted(set(numbers.values()) - {number for _, number in found}):
-        raise UserError(
-            f"{part / class_names[number]} has no picture; expected files whose names end in one of "
-            f"{', '.join(IMG_EXTENSIONS)}"
-        )
-    return [(Path(path), number) for path, number in found]
+def _list(part: Path, class_names: Sequence[str]) -> tuple[list[tuple[Path, int]], Counter[str]]:
+    """The pictures of a part and their classes; and how many files were passed over, by what they are."""
+    walker = Walker()
+    folders = _classes(part)
+    try:
+        walker.outside(part)
+        found = walker.walk([folders.get(name, []) for name in class_names])
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or part}: {error.strerror or error}") from None
+    for name, paths in zip(class_names, found, strict=True):
+        if not paths:
+            raise UserError(
+                f"{part / name} has no picture; expected files whose names end in one of {', '.join(SUFFIXES)}"
+            )
+    return [(path, number) for number, paths in enumerate(found) for path in paths], walker.passed_over
 
 
 def _check_alike(path: Path, picture: Image, first_path: Path, first: Image) -> None:

@@ -31,13 +31,16 @@ class Located(Generic[_O]):
 def locate(scheme: str, text: str, kind: type[_O]) -> Located[_O]:
     """Read `PATH` or `PATH[OPTION=VALUE,...]`; a relative path starts in the working directory, `~` is the user's home.
 
+    A path that itself ends in brackets is written with empty ones after it: `photos[v2][]`.
+
     Args:
         scheme: Its name.
         text: What follows the scheme's colon.
         kind: The options there are.
 
     Raises:
-        UserError: there is no path, or an option is unknown, given twice or has a value that is not accepted.
+        UserError: there is no path or it is not UTF-8, or an option is unknown, given twice or has a value that is not
+            accepted.
     """
     name, items = split_brackets(text)
     if not name:
@@ -46,8 +49,30 @@ def locate(scheme: str, text: str, kind: type[_O]) -> Located[_O]:
         refusal = "{item!r} is not accepted: give each option once, as NAME=VALUE"
         options = kind.parse(parse_assignments(items, refusal, refusal))
     except MethodError as error:
-        raise UserError(f"{scheme}:{text}: {error}") from None
+        raise UserError(f"{scheme}:{text}: {error}{_hint(scheme, text)}") from None
     path = Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111  (as it is, links and all)
     changed = [field.name for field in fields(options) if getattr(options, field.name) != field.default]
     shown = [f"{name}={to_text(getattr(options, name))}" for name in changed]
-    return Located(join_brackets(f"{scheme}:{path}", shown), path, options)
+    check_text(str(path), "the path")
+    own = "[]" if not shown and str(path).endswith("]") else ""  # else its end would be read as options
+    return Located(join_brackets(f"{scheme}:{path}", shown) + own, path, options)
+
+
+def _hint(scheme: str, text: str) -> str:
+    """How to write a path that was taken for options, if there is one."""
+    if os.path.lexists(os.path.expanduser(text)):  # noqa: PTH111
+        return f"; if {text!r} is the path, write {scheme}:{text}[]"
+    return "; a path that ends in brackets has [] after it"
+
+
+def check_text(name: str, what: str) -> None:
+    """Check that a name of the file system is text, which results and models are written in.
+
+    Raises:
+        UserError: its bytes are not UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise UserError(f"{what} {shown!r} is not UTF-8: rename it") from None

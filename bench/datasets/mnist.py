@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.registry import register
-from bench.datasets.sources import Form, Part, Published, by_class, md5_of
+from bench.datasets.sources import Form, Part, Published, by_class, md5_of, spellings
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _read(title: str, paths: Sequence[Path]) -> tuple[Part, Part, bool | None]:
 
 def _is_published(title: str, file: IdxFile) -> bool | None:
     """Whether this is the data set's file of that name; None if nothing is published for this form of it."""
-    name = file.path.name.removesuffix(".gz")
+    name = file.path.name.removesuffix(".gz").replace(".idx", "-idx")
     if title in SHA256:
         return file.sha256 == SHA256[title][name]
     return md5_of(file.path) == GZIP_MD5[title][name] if file.path.suffix == ".gz" else None
@@ -76,7 +76,7 @@ def _published(title: str, *folders: str, or_else: str = "") -> Published:
     return Published(
         title=title,
         images=(60_000, 10_000),
-        forms=(Form("IDX files in {folder}", FILES, functools.partial(_read, title), folders, (".gz", "")),),
+        forms=(Form("IDX files in {folder}", FILES, functools.partial(_read, title), folders, (".gz", ""), spellings),),
         fetch=by_class(folders[0]),
         folder=folders[0],
         advice=(

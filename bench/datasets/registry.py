@@ -13,7 +13,7 @@ import difflib
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,17 +56,26 @@ class RawData:
     """True: the files match the published checksums; False: they do not; None: none are published for this form."""
     partial: bool
     """Whether the files have less than the published data set."""
+    x_val: NDArray[np.uint8] | None = None
+    """(L, C, H, W): the data's own validation part; None: it is held out from the training part."""
+    y_val: NDArray[np.int64] | None = None
+    """(L,)."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """How many files were not used, by what they are: `{".heic files": 3}`."""
 
     def __post_init__(self) -> None:
-        for part, images, labels in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
+        parts = [("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)]
+        if self.x_val is not None and self.y_val is not None:
+            parts.append(("val", self.x_val, self.y_val))
+        for part, images, labels in parts:
             if images.dtype.name != "uint8" or images.ndim != 4 or 0 in images.shape:
                 raise ValueError(
                     f"x_{part} is {images.dtype} {images.shape}; expected uint8 (N, C, H, W), none of them 0"
                 )
             if labels.dtype.name != "int64" or labels.shape != images.shape[:1]:
                 raise ValueError(f"y_{part} is {labels.dtype} {labels.shape}; expected int64 ({len(images)},)")
-        if self.x_train.shape[1:] != self.x_test.shape[1:]:
-            raise ValueError(f"training images are {self.x_train.shape[1:]}, test images {self.x_test.shape[1:]}")
+            if images.shape[1:] != self.x_train.shape[1:]:
+                raise ValueError(f"training images are {self.x_train.shape[1:]}, {part} images {images.shape[1:]}")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Data sets that are published as files: how they are recognised, and where they come from.
 
-They are looked for in the user's folder, the cache and the system's folder, in this order; otherwise they are
-downloaded into the cache. A place without the data set is passed over, but one with a damaged copy is an error.
+They are looked for in the user's folder if one is given, and it is an error if they are not there. Otherwise they are
+looked for in the cache and the system's folder, in this order, and else downloaded. A damaged copy is an error.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Form:
     """Names of the folder that holds the files, as in `folders_named`; without any, it is the data folder itself."""
     suffixes: tuple[str, ...] = ("",)
     """What the files' names may end in, first choice first."""
+    spellings: Callable[[str], tuple[str, ...]] = lambda name: (name,)
+    """How a file's name may be spelt, first choice first."""
 
     def find(self, root: Path, title: str) -> tuple[list[Path], str] | None:
         """The files under a data folder and the short name of the folder they are in; None if there is not even one.
@@ -59,7 +61,10 @@ class Form:
             UserError: some of them are missing.
         """
         for folder, label in folders_named(root, self.folders) if self.folders else ((root, ""),):
-            choices = [[folder / f"{name}{suffix}" for suffix in self.suffixes] for name in self.files]
+            choices = [
+                [folder / f"{spelt}{suffix}" for spelt in self.spellings(name) for suffix in self.suffixes]
+                for name in self.files
+            ]
             paths = [next(filter(Path.is_file, choice), None) for choice in choices]
             found = [path for path in paths if path is not None]
             if found and None in paths:
@@ -88,15 +93,15 @@ class Published:
     """What a user without it can do, before `and name ... with --data-dir`: `put gzip.zip into a folder`."""
 
     def load(self, data_dir: Path | None) -> RawData:
-        """Load it from the first place that has it, and download it if none does.
+        """Load it from the user's data folder, if there is one; else from the first place that has it, or download it.
 
         Raises:
-            UserError: the user's data folder cannot be used, a place has a damaged copy, or no place has the data set
-                and it cannot be downloaded.
+            UserError: the user's data folder cannot be used or does not have it, a place has a damaged copy, or no
+                place has the data set and it cannot be downloaded.
         """
         cache, user_root = cache_root(), data_root(data_dir)
-        places = {"data folder": user_root} if user_root is not None else {}
-        places |= {"user cache": cache, "system": SYSTEM_ROOT}
+        given = {} if user_root is None else {"data folder": user_root}
+        places = given or {"user cache": cache, "system": SYSTEM_ROOT}
         for place, root in places.items():
             if not os.access(root, os.R_OK | os.X_OK):
                 continue
@@ -106,6 +111,12 @@ class Published:
                 raise UserError(f"cannot read {error.filename or root}: {error.strerror or error}") from None
             if raw is not None:
                 return dataclasses.replace(raw, source=f"{raw.source} ({place})")
+        if given:  # another copy, from elsewhere, is not what was asked for
+            raise UserError(
+                f"{self.title} is not in {user_root} (data folder): {self.advice} with --data-dir or the environment "
+                f"variable {DATA_VARIABLE}; without either, it is looked for in {cache} and {SYSTEM_ROOT}, and else "
+                "downloaded"
+            )
         try:
             raw = self._download(cache)
         except Exception as error:  # urllib, http, tarfile, torchvision: each has its own ways to say no
@@ -178,6 +189,11 @@ def by_class(name: str) -> Callable[[Path], None]:
         getattr(torchvision.datasets, name)(folder, train=False, download=True)
 
     return fetch_into
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """An IDX file's name as published, and as some programs unpack it: `train-images.idx3-ubyte`."""
+    return name, name.replace("-idx", ".idx")
 
 
 def data_root(data_dir: Path | None) -> Path | None:

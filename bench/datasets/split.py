@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
 _ONE_IN = 10
 """One training image in ten is held out for validation."""
+MAX_DUPLICATE_SHARE = 0.1
+"""Of the test images that may be among the training images, too, unless told otherwise."""
 _MIN_STD = 1 / 255
 """One grey level: the floor of the standard deviation, so that a constant channel is not divided by 0."""
+
+_CONSTANT = (
+    "black ink on a transparent background, which is read as black on black, or numbers from 0 to 1 that were turned "
+    "into whole numbers"
+)
+"""Where images that are all black come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +49,14 @@ class Splits:
     record: DataRecord
 
 
-def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split_seed: int) -> Splits:
+def make_splits(
+    raw: RawData, *, num_classes: int, train_size: int | None, split_seed: int, allow_duplicates: bool = False
+) -> Splits:
     """Hold out a validation part, then take a class-balanced training subset from the rest.
 
-    The validation part is a tenth of the training images of every class (at least one) and depends on `split_seed`
-    alone. Of the rest, a smaller `train_size` is a subset of a larger one. The test part is passed through untouched.
+    The validation part is the data set's own, or else a tenth of the training images of every class (at least one),
+    which depends on `split_seed` alone. Of the rest, a smaller `train_size` is a subset of a larger one. The test part
+    is passed through untouched.
 
     Args:
         raw: The data set as published.
@@ -53,10 +64,12 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
         train_size: Training images to take, with the counts of any two classes differing by at most 1; None takes all
             that are left, balanced or not.
         split_seed: 0 or more. The same seed gives the same split on every machine and library version.
+        allow_duplicates: Whether more than `MAX_DUPLICATE_SHARE` of the test images may be training images, too.
 
     Raises:
         UserError: `train_size` is below the number of classes, above what is left, or more than can be balanced; the
-            seed is negative; or a class has fewer than two training images or no test image.
+            seed is negative; a class has fewer than two training images or no test image; all images of a part are the
+            same; or too many test images are training images, too.
     """
     import numpy as np
     import torch
@@ -66,7 +79,12 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
     if split_seed < 0:
         raise UserError(f"split seed {split_seed} cannot be used; expected 0 or more")
     _check_classes(raw, num_classes)
-    held, rest = hold_out(raw.y_train, one_in=_ONE_IN, seed=split_seed, purpose="validation")
+    duplicates = _check_images(raw, allow_duplicates)
+    if raw.y_val is None:
+        held, rest = hold_out(raw.y_train, one_in=_ONE_IN, seed=split_seed, purpose="validation")
+    else:
+        rest = np.concatenate(hold_out(raw.y_train, one_in=_ONE_IN, seed=split_seed, purpose="validation")[::-1])
+        held = rest[:0]
     chosen = rest
     if train_size is not None:
         _check_train_size(train_size, np.bincount(raw.y_train[rest], minlength=num_classes).tolist())
@@ -76,8 +94,8 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
     arrays: dict[str, NDArray[Any]] = {
         "x_train": raw.x_train[train],
         "y_train": raw.y_train[train],
-        "x_val": raw.x_train[val],
-        "y_val": raw.y_train[val],
+        "x_val": raw.x_train[val] if raw.x_val is None else raw.x_val.copy(),
+        "y_val": raw.y_train[val] if raw.y_val is None else raw.y_val.copy(),
         "x_test": raw.x_test.copy(),  # a tensor shares its array's memory, and this array is the caller's
         "y_test": raw.y_test.copy(),
     }
@@ -90,12 +108,15 @@ def make_splits(raw: RawData, *, num_classes: int, train_size: int | None, split
         shape=(channels, height, width),
         num_classes=num_classes,
         n_train=len(train),
-        n_val=len(val),
+        n_val=len(arrays["x_val"]),
         n_test=len(raw.x_test),
         n_train_available=len(rest),
         partial=raw.partial,
         mean=mean,
         std=std,
+        passed_over=tuple(sorted(raw.passed_over.items())),
+        test_duplicates=duplicates,
+        smallest_class=int(np.bincount(raw.y_train[rest], minlength=num_classes).min()),
         majority_share=int(np.bincount(raw.y_test).max()) / len(raw.y_test),
     )
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -129,12 +150,44 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
 def _check_classes(raw: RawData, num_classes: int) -> None:
     import numpy as np
 
-    for part, labels, least in (("training", raw.y_train, 2), ("test", raw.y_test, 1)):
+    parts = [("training", raw.y_train, 2 if raw.y_val is None else 1), ("test", raw.y_test, 1)]
+    if raw.y_val is not None:
+        parts.append(("validation", raw.y_val, 0))
+    for part, labels, least in parts:
         if labels.min() < 0 or labels.max() >= num_classes:
             raise UserError(f"{part} labels run from {labels.min()} to {labels.max()}; expected 0 to {num_classes - 1}")
         counts = np.bincount(labels, minlength=num_classes)
         if counts.min() < least:
             raise UserError(f"class {counts.argmin()} has {counts.min()} {part} image(s); expected at least {least}")
+
+
+def _check_images(raw: RawData, allow_duplicates: bool) -> int:
+    """Check that a part has more than one image, and count the test images that are training images, too.
+
+    Equal means pixel for pixel, whatever the label.
+    """
+    parts = [("training", raw.x_train), ("test", raw.x_test)]
+    if raw.x_val is not None:
+        parts.append(("validation", raw.x_val))
+    digests = {}
+    for part, images in parts:
+        digests[part] = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+        if len(images) > 1 and len(set(digests[part])) == 1:
+            value = int(images.flat[0])
+            why = "the same picture, copied"
+            if (images == value).all():
+                why = f"each pixel is {value}: {_CONSTANT if value <= 1 else 'pictures of one colour'}"
+            raise UserError(f"all {len(images)} images of the {part} part are equal ({why}): nothing can be learnt")
+    known = {*digests["training"], *digests.get("validation", ())}
+    duplicates = sum(digest in known for digest in digests["test"])
+    share = duplicates / len(raw.x_test)
+    if share > MAX_DUPLICATE_SHARE and not allow_duplicates:
+        raise UserError(
+            f"{duplicates:,} of {len(raw.x_test):,} test images ({share:.0%}) are in the training part, too, pixel for "
+            f"pixel, so test accuracy would be that of learning by heart; remove them, or allow it with "
+            "--duplicates"
+        )
+    return duplicates
 
 
 def _check_train_size(train_size: int, counts: list[int]) -> None:

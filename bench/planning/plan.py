@@ -1,7 +1,9 @@
 """Lay out the cells of a run, with everything checked before the first one starts."""
 
+import dataclasses
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +17,8 @@ from bench.planning.presets import OPTIMIZER, PAPER, PRESETS
 from bench.planning.tuned import SEARCHED, Winners
 from bench.training.ranks import share_of
 from methods.core.method import TaskShape
-from results.conditions import untuned
+from results.conditions import DataRecord, untuned
+from results.data_warnings import data_warnings
 from results.schema import CellConfig, PlannedCell
 
 _Name = TypeVar("_Name", int, str)
@@ -23,6 +26,14 @@ _Item = TypeVar("_Item")
 
 SPLIT_SEED = 0
 """One split for all seeds and methods: seeds differ in initialisation, batches and noise, not in data."""
+
+
+@dataclass(frozen=True)
+class DataUse:
+    """What of a data set is used: arguments of `make_splits` that a configuration gives."""
+
+    train_size: int | None
+    allow_duplicates: bool
 
 
 def make_plan(
@@ -69,7 +80,9 @@ def make_plan(
     cells: list[PlannedCell] = []
     for dataset in chosen:
         here = [_searched(spec, dataset.name, winners, given) for spec in specs]
-        _check_fits(dataset, [spec for spec, _ in here], given.get("train_size"), data_dir, ranks)
+        wanted = DataUse(given.get("train_size"), given.get("duplicates", False))
+        for sentence in data_warnings(_check_fits(dataset, [spec for spec, _ in here], wanted, data_dir, ranks)):
+            print(f"note: {dataset.name}: {sentence}", file=sys.stderr)
         for position, seed in enumerate(seeds):
             for spec, found in _rotated(here, position):
                 settled = CellConfig(**_preset_values(preset, dataset, spec) | given | found, options=spec.options)
@@ -148,15 +161,16 @@ def check_cells(
     """
     for device in {cell.config.device for cell in cells}:
         resolve_device(device, is_remote=is_remote)
-    specs: dict[tuple[str, int | None], dict[str, MethodSpec]] = {}
+    specs: dict[tuple[str, DataUse], dict[str, MethodSpec]] = {}
     for cell in cells:
         try:
             spec = MethodSpec(cell.method, methods.get(cell.method_name), cell.config.options)
         except methods.MethodError as error:
             raise UserError(str(error)) from None
-        specs.setdefault((cell.dataset, cell.config.train_size), {})[cell.method] = spec
-    for (name, train_size), by_label in specs.items():
-        _check_fits(datasets.get(name), list(by_label.values()), train_size, data_dir, ranks)
+        wanted = DataUse(cell.config.train_size, cell.config.duplicates)
+        specs.setdefault((cell.dataset, wanted), {})[cell.method] = spec
+    for (name, wanted), by_label in specs.items():
+        _check_fits(datasets.get(name), list(by_label.values()), wanted, data_dir, ranks)
 
 
 def resolve_device(name: str, *, is_remote: bool = False) -> str:
@@ -208,11 +222,13 @@ def _rotated(specs: list[_Item], by: int) -> Iterable[_Item]:
 
 
 def _check_fits(
-    dataset: datasets.Dataset, specs: list[MethodSpec], train_size: int | None, data_dir: Path | None, ranks: int
-) -> None:
+    dataset: datasets.Dataset, specs: list[MethodSpec], wanted: DataUse, data_dir: Path | None, ranks: int
+) -> DataRecord:
     """Load the data once and build every method for them: whatever does not fit shows before any training."""
     raw = dataset.load(data_dir)
-    datasets.make_splits(raw, num_classes=dataset.num_classes, train_size=train_size, split_seed=SPLIT_SEED)
+    splits = datasets.make_splits(
+        raw, num_classes=dataset.num_classes, split_seed=SPLIT_SEED, **dataclasses.asdict(wanted)
+    )
     channels, height, width = raw.x_train.shape[1:]
     shape = TaskShape(channels, height, width, dataset.num_classes)
     for spec in specs:
@@ -224,3 +240,4 @@ def _check_fits(
             raise UserError(f"{spec.label} on {dataset.name}: {error}") from None
         except Exception:  # noqa: S112 - a fault in a method's code, not in the request: its cells will say so
             continue
+    return splits.record

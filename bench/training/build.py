@@ -28,6 +28,7 @@ def load_data(cell: PlannedCell, data_dir: Path | None) -> tuple[DeviceData, Dat
         num_classes=dataset.num_classes,
         train_size=config.train_size,
         split_seed=config.split_seed,
+        allow_duplicates=config.duplicates,
     )
     augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
     data = DeviceData.place(splits, torch.device(config.device))

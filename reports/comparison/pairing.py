@@ -31,8 +31,8 @@ MACHINE = ("cpu", "cores", "gpu", "threads", "device")
 """What changes the cost of a cell, and not what it computes: fields of `Environment` and of `CellConfig`."""
 COST = ("train_seconds", "rss_rise_bytes", "gpu_peak_allocated_bytes")
 """Fields of `CellResult` that depend on all of `MACHINE`."""
-LABELS = ("preset", "tuning")
-"""Fields of `CellConfig` that only name values of other fields, or say how they were found."""
+LABELS = ("preset", "tuning", "duplicates")
+"""Fields of `CellConfig` that only name values of other fields, or say how they were found or what was accepted."""
 EXPERIMENT = {*CellConfig.model_fields, "data (fingerprint)"} - {*MACHINE, *LABELS}
 """What makes two cells different experiments, besides the options that both versions know."""
 

@@ -13,6 +13,7 @@ from reports.statistics.estimates import estimate
 from reports.statistics.measures import MIB, TEST_ACCURACY
 from reports.statistics.noise import DISTURBED_SHARE, is_disturbed
 from reports.view import NOT_RUN, REFERENCE, DatasetView, RunView
+from results.data_warnings import data_warnings
 from results.schema import CellResult
 from results.sharing import placed
 
@@ -58,6 +59,9 @@ than in problems of practical size, where the balance may be different.{% endif 
 {% if 0 < one.n_test < small_test_set %}{{ name }}: the test set has {{ "{:,}".format(one.n_test) }} images, so one
 image is {{ (100 / one.n_test) | number(2) }} percentage points of test accuracy.{% endif %}{% endif %}
 
+{% for warning in warnings %}{{ name }}: {{ warning }}.
+
+{% endfor %}
 {% if theirs %}{{ name }}: {{ trained }} of training, compared with the paper's {{ theirs | listed }} ({{ source }},
 Table 3): this is not a reproduction of its accuracies, and says nothing about where the methods end up after training
 that long.{% endif %}
@@ -155,6 +159,7 @@ def _dataset(data: DatasetView) -> Markdown:
         near_chance=f"{NEAR_CHANCE:g}",
         guessing=f"{guessing:.1f}",
         one=records[0] if records else None,
+        warnings=data_warnings(records[0]) if records else [],
         partial=any(record.partial for record in records),
         verified={record.verified for record in records},
         small=small,

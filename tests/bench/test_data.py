@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def test_a_folder_of_pictures(look: Look, tmp_path: Path) -> None:
     assert value(ended, "training").split() == ["12", "4", "(class", "0)", "4", "(class", "0)"]
     assert value(ended, "with --augment standard") == "shifts of up to 1 × 0 pixels, half of them mirrored"
     assert (tmp_path / "new" / "mine.png").is_file()
+
+
+def test_what_is_odd_is_said_and_does_not_stop_a_look(look: Look, tmp_path: Path) -> None:
+    place = tmp_path / "work" / "mine"
+    files.write_folders(place, files.arrays((1, 6, 9), num_classes=2))
+    shutil.rmtree(place / "test")
+    shutil.copytree(place / "train", place / "test")
+    (place / "train" / "class 0" / "._0.png").touch()
+    ended = look("folder:mine")
+    assert ended.code == 0
+    assert "- 1 file in its folders passed over (hidden or system files: 1)" in ended.out
+    assert "- 10 of 10 test images (100.0%) in the training or validation part too" in ended.out
+    assert "- its smallest class has 4 training images, too few to learn it from" in ended.out
 
 
 def test_a_path_has_a_picture_with_a_plain_name(look: Look, tmp_path: Path) -> None:

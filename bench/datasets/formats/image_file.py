@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                deep = opened.mode[0] in "IF"  # Pillow's names of 16 and 32 bits; it would cut them off at 255
+                deep = _is_deep(opened)
                 mode = MODES[channels or (1 if opened.mode in _GREY else 3)]
                 picture = opened if deep else _plain(opened, mode)
     except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
@@ -48,6 +49,12 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
     if deep:
         raise UserError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
     return picture
+
+
+def _is_deep(opened: Image) -> bool:
+    """Whether it has more than 8 bits per channel, which Pillow would cut off at 255 (grey) or at the high byte."""
+    packed = (str(tile[3]) for tile in getattr(opened, "tile", ()))  # of colour, only this says so: `RGB;16B`
+    return opened.mode[0] in "IF" or any(re.search(r";(16|32|64)[BLNFS]", each) for each in packed)
 
 
 def stretched(picture: Image, size: tuple[int, int]) -> Image:

@@ -14,7 +14,7 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     """Return labels as int64, after checking that there is one in range for every image.
 
     Args:
-        labels: (N,) of any whole-number type.
+        labels: (N,), or (N, 1) as Keras and MedMNIST write them, of any whole-number type.
         images: How many images the labels belong to.
         num_classes: Labels must be 0 .. num_classes - 1.
         where: The file, for the message.
@@ -22,6 +22,7 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     Raises:
         UserError: not whole numbers, not one for each image, or one out of range.
     """
+    labels = flat(labels)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise UserError(f"{where} has labels of type {labels.dtype} and shape {labels.shape}; expected (N,) integers")
     if len(labels) != images:
@@ -30,6 +31,11 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     if len(wrong):
         raise UserError(f"{where} has the label {wrong[0]}; labels are 0 to {num_classes - 1}")
     return labels.astype(np.int64)
+
+
+def flat(labels: NDArray[Any]) -> NDArray[Any]:
+    """(N, 1) as (N,); anything else as it is."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
 def check_every_class(labels: NDArray[np.int64], *, num_classes: int, where: str) -> None:

@@ -1,4 +1,8 @@
-"""NumPy's archives (`.npz`) of `x_train`, `y_train`, `x_test` and `y_test`. Nothing in them is unpickled."""
+"""NumPy's archives (`.npz`) of `x_train`, `y_train`, `x_test` and `y_test`. Nothing in them is unpickled.
+
+`x_val` and `y_val`, a validation part, may be there, too. MedMNIST's names are read as well (`train_images`,
+`train_labels`, `val_images`, ...; https://medmnist.com).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.formats.labels import checked_labels
+from bench.datasets.formats.labels import checked_labels, flat
 from bench.datasets.registry import RawData
 from bench.errors import UserError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+_MEDMNIST = {
+    f"{ours}_{part}": f"{part}_{theirs}"
+    for part in ("train", "val", "test")
+    for ours, theirs in (("x", "images"), ("y", "labels"))
+}
+"""Their names of what ours name."""
+_VALIDATION = ("x_val", "y_val")
 
 
-def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
     """Read arrays by name, and nothing else of the file.
+
+    Args:
+        path: The archive.
+        names: Ours; an array may have MedMNIST's name instead.
+        optional: Further names, of arrays that need not be there.
 
     Raises:
         UserError: the file cannot be read, is damaged or no archive, or an array is missing or a pickle.
@@ -29,10 +45,14 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES) -> dict[str, NDArray[A
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
         with archive:
-            for name in names:
-                if name not in archive:
+            found = {}
+            for name in (*names, *optional):
+                key = name if name in archive else _MEDMNIST.get(name, name)
+                if key in archive:
+                    found[name] = archive[key]
+                elif name in names:
                     raise UserError(f"{path} has no {name}; expected {', '.join(NAMES)}")
-            return {name: archive[name] for name in names}
+            return found
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
@@ -53,7 +73,7 @@ def count_classes(path: Path) -> int:
     arrays = read_arrays(path, ("y_train", "y_test"))
     classes: list[NDArray[Any]] = []
     for name, labels in arrays.items():
-        where = f"{name} in {path}"
+        where, labels = f"{name} in {path}", flat(labels)
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels):
             raise UserError(f"{where} is {describe(labels)}; expected whole numbers of shape (N,), the class numbers")
         classes.append(np.unique(labels))
@@ -78,20 +98,26 @@ def read_images(path: Path, num_classes: int) -> RawData:
         UserError: the archive cannot be used, the images are not such, those of the two parts differ in shape, or
             labels do not fit the images.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, optional=_VALIDATION)
+    if len(missing := [name for name in _VALIDATION if name not in arrays]) == 1:
+        raise UserError(f"{path} has no {missing[0]}; expected both {' and '.join(_VALIDATION)}, or neither")
 
     def part(name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images, where = _channels_first(arrays[f"x_{name}"], f"x_{name} in {path}"), f"y_{name} in {path}"
         return images, checked_labels(arrays[f"y_{name}"], images=len(images), num_classes=num_classes, where=where)
 
     train, test = part("train"), part("test")
-    if train[0].shape[1:] != test[0].shape[1:]:
-        shapes = (" x ".join(map(str, images.shape[1:])) for images, _ in (train, test))
-        raise UserError(
-            f"{path} has training images of {' and test images of '.join(shapes)} (channels x height x width); "
-            "expected the same shape"
-        )
-    return RawData(*train, *test, source=f"NumPy archive {path.name}", verified=None, partial=False)
+    val = part("val") if _VALIDATION[0] in arrays else None
+    for name, images in (("test", test[0]), *([("validation", val[0])] if val else [])):
+        if train[0].shape[1:] != images.shape[1:]:
+            shapes = [" x ".join(map(str, each.shape[1:])) for each in (train[0], images)]
+            raise UserError(
+                f"{path} has training images of {shapes[0]} and {name} images of {shapes[1]} (channels x height x "
+                "width); expected the same shape"
+            )
+    x_val, y_val = val or (None, None)
+    source = f"NumPy archive {path.name}"
+    return RawData(*train, *test, source=source, verified=None, partial=False, x_val=x_val, y_val=y_val)
 
 
 def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:

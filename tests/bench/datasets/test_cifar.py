@@ -54,6 +54,21 @@ def test_python_batches_of_python_3_are_read(root: Path) -> None:
     assert np.array_equal(load(root).x_test, data[2])
 
 
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_batches_written_back_by_any_python_are_read(protocol: int, root: Path) -> None:
+    """With keys that are bytes, and labels that are NumPy's integers or an array."""
+    data = files.colour()
+    files.write_cifar_python(root, data)
+    for name, labels in (("test_batch", list(data[3])), ("data_batch_1", data[1][:10])):
+        images = data[2] if name == "test_batch" else data[0][:10]
+        batch = {b"data": images.reshape(len(images), -1), b"labels": labels, b"batch_label": b"x"}
+        (root / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(batch, protocol=protocol))
+    raw = load(root)
+    assert np.array_equal(raw.x_test, data[2])
+    assert raw.y_test.tolist() == data[3].tolist()
+    assert raw.y_train.tolist() == data[1].tolist()
+
+
 def test_verified_python_batches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.write_cifar_python(root, files.colour())
     folder = root / "cifar-10-batches-py"

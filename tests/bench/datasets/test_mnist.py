@@ -194,3 +194,14 @@ def test_a_labels_file_in_place_of_images_is_named(root: Path) -> None:
     (root / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(wrong)
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte.gz starts with the bytes 00000801; .* 00000803"):
         get("mnist").load(root)
+
+
+def test_names_with_a_dot_are_read_and_verified(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some programs unpack them: `train-images.idx3-ubyte`."""
+    data = files.grey()
+    monkeypatch.setitem(mnist.SHA256, "MNIST", files.idx_digests(data))
+    dotted = tuple(name.replace("-idx", ".idx") for name in files.MNIST_FILES)
+    files.write_idx_files(root / "MNIST" / "raw", data, gz=False, names=dotted)
+    raw = get("mnist").load(root)
+    assert np.array_equal(raw.x_train, data[0])
+    assert raw.verified

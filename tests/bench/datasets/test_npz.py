@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets import get
+from bench.datasets import get, make_splits
 from bench.datasets.formats.npz import read_arrays
 from bench.errors import UserError
 from tests.bench.datasets import files
@@ -78,7 +78,10 @@ NOT_THERE = np.array([0, 1, 3, 3, 1, 0])
         ({"y_test": LABELS[:2]}, r"y_train in .* has 3 class\(es\) and y_test 2; expected the same number"),
         ({"y_train": LABELS * 0, "y_test": LABELS[:3] * 0}, r"has 1 class\(es\) and y_test 1; .* at least 2"),
         ({"y_train": LABELS * 1.0}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
-        ({"y_train": LABELS[:, None]}, r"y_train in .* is uint8 of shape \(6, 1\)"),
+        ({"y_train": np.stack([LABELS, LABELS], 1)}, r"y_train in .* is uint8 of shape \(6, 2\)"),
+        ({"x_val": GREY}, r"mine\.npz has no y_val; expected both x_val and y_val, or neither"),
+        ({"x_val": GREY[:2, :4], "y_val": LABELS[:2]}, "1 x 5 x 7 and validation images of 1 x 4 x 7"),
+        ({"x_val": GREY[:2], "y_val": LABELS[:2] + 2}, r"y_val in .* has the label 3; labels are 0 to 2"),
         ({"y_train": LABELS[:0]}, r"y_train in .* is uint8 of shape \(0,\)"),
         ({"y_train": LABELS.astype(object)}, "is not a sound .npz archive of plain arrays"),
         ({"y_train": np.array([0, 1, 2**62])}, f"has the label {2**62}, but not 2"),
@@ -133,3 +136,18 @@ def test_what_is_no_archive_is_called_that_and_nobody_is_told_to_unpickle_it(tmp
     with pytest.raises(UserError, match="no zip file") as error:
         read_arrays(tmp_path / "junk.npz")
     assert "pickle" not in str(error.value)
+
+
+def test_keras_labels_and_medmnists_names_are_read_with_the_validation_part(root: Path) -> None:
+    names = {"train": (GREY, LABELS), "val": (GREY[3:5], LABELS[3:5]), "test": (GREY[:3], LABELS[:3])}
+    arrays = {}
+    for part, (images, labels) in names.items():
+        arrays |= {f"{part}_images": images, f"{part}_labels": labels[:, None]}
+    np.savez(root / "pathmnist.npz", **arrays)
+    raw = get(f"npz:{root / 'pathmnist.npz'}").load(None)
+    assert raw.y_train.tolist() == LABELS.tolist()
+    assert raw.y_val is not None
+    assert raw.y_val.tolist() == LABELS[3:5].tolist()
+    splits = make_splits(raw, num_classes=3, train_size=None, split_seed=0, allow_duplicates=True)
+    assert np.array_equal(splits.x_val.numpy()[:, 0], GREY[3:5])
+    assert np.array_equal(splits.x_train.numpy()[:, 0], GREY), "nothing is held out of the training part"

@@ -19,12 +19,12 @@ def put(root: Path, seed: int) -> np.ndarray:
 def test_order_of_the_sources(root: Path, tmp_path: Path) -> None:
     load = get("fashion-mnist").load
     system = put(tmp_path / "system", 1)
-    raw = load(root)
+    raw = load(None)
     assert np.array_equal(raw.x_train, system)
     assert raw.source == "IDX files in fashion-mnist (system)"
 
     cache = put(tmp_path / "cache", 2)
-    raw = load(root)
+    raw = load(None)
     assert np.array_equal(raw.x_train, cache)
     assert raw.source == "IDX files in fashion-mnist (user cache)"
 
@@ -76,16 +76,22 @@ def test_damage_is_never_passed_over(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(files.CONTRACT))
-def test_missing_data_name_every_place_and_a_way_out(name: str, root: Path, tmp_path: Path) -> None:
+def test_missing_data_name_every_place_and_a_way_out(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        get(name).load(root)
+        get(name).load(None)
     message = str(caught.value)
-    for place in (root, tmp_path / "cache", tmp_path / "system"):
+    for place in (tmp_path / "cache", tmp_path / "system"):
         assert str(place) in message
     assert "could not be downloaded (no network in tests)" in message
     assert "NOPROP_DATA" in message
     assert ("dataset-fashion-mnist" in message) == (name == "fashion-mnist")
     assert "\n" not in message
+
+
+def test_a_folder_that_was_given_and_does_not_have_it_is_an_error(root: Path, tmp_path: Path) -> None:
+    put(tmp_path / "cache", 1)
+    with pytest.raises(UserError, match=rf"Fashion-MNIST is not in {root} \(data folder\).*--data-dir.*NOPROP_DATA"):
+        get("fashion-mnist").load(root)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("many\nlines " * 50), EOFError(), ValueError("odd")])

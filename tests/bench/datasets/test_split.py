@@ -240,3 +240,30 @@ def test_the_share_of_the_most_frequent_class_is_that_of_the_test_part() -> None
     lopsided = np.flatnonzero((raw.y_test == 0) | (np.arange(12) % 4 == 0))  # 4, 1 and 1 images
     kept = dataclasses.replace(raw, x_test=raw.x_test[lopsided], y_test=raw.y_test[lopsided])
     assert split(kept).record.majority_share == 4 / 6
+
+
+def test_a_part_of_equal_images_is_refused_with_the_probable_reason() -> None:
+    raw = raw_data()
+    for part, value, reason in (("training", 0, "black ink on"), ("test", 1, "0 to 1"), ("test", 9, "one colour")):
+        name = {"training": "x_train", "test": "x_test"}[part]
+        flat = dataclasses.replace(raw, **{name: np.full_like(getattr(raw, name), value)})
+        with pytest.raises(UserError, match=f"images of the {part} part are equal .*{reason}"):
+            split(flat)
+    with pytest.raises(UserError, match="the same picture, copied"):
+        split(dataclasses.replace(raw, x_test=np.repeat(raw.x_test[:1], 12, axis=0)))
+
+
+def test_test_images_in_the_training_part_are_counted_and_many_refused() -> None:
+    raw = raw_data()
+    assert split(raw).record.test_duplicates == 0
+    one = dataclasses.replace(raw, x_test=np.concatenate([raw.x_train[:1], raw.x_test[1:]]))
+    assert split(one).record.test_duplicates == 1
+    many = dataclasses.replace(raw, x_test=raw.x_train[:12])
+    with pytest.raises(UserError, match=r"12 of 12 test images \(100%\).*--duplicates"):
+        split(many)
+    allowed = make_splits(many, num_classes=3, train_size=None, split_seed=0, allow_duplicates=True)
+    assert allowed.record.test_duplicates == 12
+
+
+def test_the_smallest_class_is_that_of_what_is_left() -> None:
+    assert split(train_size=3).record.smallest_class == 22  # of 24, a tenth is held out

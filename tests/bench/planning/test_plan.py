@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,21 @@ def test_two_spellings_of_a_path_are_one_data_set(folders: Path, monkeypatch: py
     monkeypatch.chdir(folders.parent)
     with pytest.raises(UserError, match=rf"data set 'folder:{folders}' is given more than once"):
         make_plan(**request(datasets=("folder:photos", f"folder:{folders}")))
+
+
+def test_what_is_odd_about_the_data_is_said_once_and_duplicates_are_refused_unless_allowed(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"folder:{folders}"
+    make_plan(**request(datasets=(name,)))
+    assert capsys.readouterr().err.count("its smallest class has 4 training images") == 1
+    shutil.rmtree(folders / "test")
+    shutil.copytree(folders / "train", folders / "test")
+    with pytest.raises(UserError, match="--duplicates"):
+        make_plan(**request(datasets=(name,)))
+    cells = make_plan(**request(datasets=(name,), duplicates=True))
+    assert cells[0].config.duplicates
+    check_cells(cells, None)
 
 
 def test_each_seed_begins_with_another_method() -> None:

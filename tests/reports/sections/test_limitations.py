@@ -56,6 +56,11 @@ def tuned(*methods: str) -> list[CellResult]:
 
 GPU = {"config": make_config(epochs=FULL, device="cuda:0")}
 CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
+    (
+        "95.0% of the test images are of one class",
+        lambda: sentences(cells_with(data=make_data(majority_share=0.95))),
+        lambda: sentences(cells_with(data=make_data(majority_share=0.11))),
+    ),
     ("One seed says", lambda: sentences(make_cells(seeds=[0])), lambda: sentences(cells_with())),
     ("Few seeds", lambda: sentences(make_cells(seeds=range(4))), lambda: sentences(cells_with())),
     ("Intervals and verdict cover", lambda: sentences(cells_with()), lambda: sentences(make_cells(seeds=[0]))),

@@ -43,3 +43,27 @@ def test_runs_nothing(tmp_path: Path, protocol: int) -> None:
 def test_refuses_to_name_anything_else(named: object, protocol: int) -> None:
     with pytest.raises(RefusedPickleError, match="it asks for"):
         load_arrays(pickle.dumps(named, protocol=protocol))
+
+
+class Encode:
+    """Pickles as a call of a codec."""
+
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+
+    def __reduce__(self) -> tuple[object, ...]:
+        import _codecs
+
+        return _codecs.encode, ("text", self.codec)
+
+
+def test_the_one_codec_that_bytes_need_is_the_only_one() -> None:
+    assert load_arrays(pickle.dumps(Encode("latin1"), protocol=2)) == b"text"
+    with pytest.raises(RefusedPickleError, match="the encoding 'rot13'"):
+        load_arrays(pickle.dumps(Encode("rot13"), protocol=2))
+
+
+def test_a_scalar_is_a_number() -> None:
+    assert load_arrays(pickle.dumps([np.int64(7), np.uint8(3)], protocol=2)) == [7, 3]
+    with pytest.raises(RefusedPickleError, match="no number"):
+        load_arrays(pickle.dumps(np.datetime64("2020-01-01"), protocol=2))

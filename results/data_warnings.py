@@ -1,0 +1,50 @@
+"""What is worth warning about in a data set, in sentences: the one place that knows, for commands and report."""
+
+from __future__ import annotations
+
+from results.conditions import DataRecord
+
+_MAJORITY = 0.75
+"""A class with this share of the test images is most of them, however few classes there are."""
+_TIMES = 3
+"""Or one with so many times its even share."""
+_TINY = 10
+"""Training images of a class that are too few to learn it from."""
+_BLACK = 1 / 255
+"""Mean of images whose pixels are 0 and 1 of 255."""
+
+
+def data_warnings(record: DataRecord) -> list[str]:
+    """Sentences without a full stop, without the data set's name; none where the data are as they should be."""
+    return [sentence for sentence in (_passed_over(record), _duplicates(record), *_values(record)) if sentence]
+
+
+def _passed_over(record: DataRecord) -> str:
+    if not record.passed_over:
+        return ""
+    total = sum(count for _, count in record.passed_over)
+    kinds = ", ".join(f"{kind}: {count:,}" for kind, count in record.passed_over)
+    return f"{total:,} {'file' if total == 1 else 'files'} in its folders passed over ({kinds})"
+
+
+def _duplicates(record: DataRecord) -> str:
+    if not record.test_duplicates:
+        return ""
+    share = record.test_duplicates / record.n_test
+    return (
+        f"{record.test_duplicates:,} of {record.n_test:,} test images ({share:.1%}) in the training or validation part "
+        "too, pixel for pixel: test accuracy may be too high by that share"
+    )
+
+
+def _values(record: DataRecord) -> list[str]:
+    found = []
+    share = record.majority_share
+    if share is not None and share >= min(_MAJORITY, _TIMES / record.num_classes):
+        found.append(f"{share:.1%} of the test images are of one class: always guessing it reaches this accuracy")
+    if record.smallest_class is not None and record.smallest_class < _TINY:
+        plural = "image" if record.smallest_class == 1 else "images"
+        found.append(f"its smallest class has {record.smallest_class} training {plural}, too few to learn it from")
+    if record.mean and max(record.mean) <= _BLACK:
+        found.append("its images are almost black: were numbers from 0 to 1 turned into whole numbers?")
+    return found

@@ -1,0 +1,29 @@
+import pytest
+
+from results.data_warnings import data_warnings
+from tests.factories import make_data
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (
+            {"passed_over": ((".heic files", 3), ("hidden or system files", 1))},
+            "4 files in its folders passed over (.heic files: 3, hid",
+        ),
+        ({"test_duplicates": 5, "n_test": 50}, "5 of 50 test images (10.0%) in the training or validation part"),
+        ({"majority_share": 0.95}, "95.0% of the test images are of one class"),
+        ({"majority_share": 0.3}, "30.0% of the test images are of one class"),
+        ({"smallest_class": 1}, "its smallest class has 1 training image, too few"),
+        ({"mean": (0.002,)}, "its images are almost black"),
+    ],
+)
+def test_what_is_odd_is_one_sentence(facts: dict[str, object], sentence: str) -> None:
+    (found,) = data_warnings(make_data(**facts))
+    assert found.startswith(sentence)
+
+
+def test_nothing_is_said_of_data_as_they_should_be() -> None:
+    usual = {"test_duplicates": 0, "majority_share": 0.11, "smallest_class": 100}
+    assert data_warnings(make_data(**usual)) == []
+    assert data_warnings(make_data(majority_share=0.6, num_classes=2)) == []
