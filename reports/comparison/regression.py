@@ -5,23 +5,18 @@ worse than the older run's by more than a limit that the user sets, *and* that i
 chance if one of these is true:
 
 - The measure is counted exactly (activation bytes).
-- There is only one seed. Nothing tells how much the measure varies, and the limit alone decides: better to look once
-  too often than to let everything through. Such a check raises a false alarm as often as chance exceeds the limit.
-- A test gives p <= `ALPHA` after Holm's correction for all tested checks, so the chance that two runs of the same thing
-  differ in any of them is no more than that, however many methods there are. From `seeds_needed` seeds on it is the
-  paired sign-flip test, which assumes no distribution. With fewer seeds that test can show nothing, so Student's t
-  compares the two runs as two samples, which assumes normal ones. Without the pairs, two seeds have two degrees of
-  freedom and three have four, instead of one and two. And this errs on the safe side: cells of the same seed can only
-  be closer than others.
+- Nothing tells how much the measure varies: there is one seed and no calibration. Then the limit alone decides: better
+  to look once too often than to let everything through. Such a check raises a false alarm as often as chance exceeds
+  the limit.
+- The 95% bound that holds for all methods of the data set together is worse than no change. For costs the noise is that
+  of all methods (`costs.cost_changes`), for accuracy mostly the method's own (`accuracy.accuracy_changes`).
 - *Every* seed is worse by more than `GROSS`. If training breaks down, it ends at 10% with one seed and at 60% with
-  another; the wider that spread, the less can a test on a few seeds show, while any reader sees what happened.
+  another; the wider that spread, the less can a bound on a few seeds show, while any reader sees what happened.
 
-A mean past its limit without any of these is `UNCLEAR`: more seeds would tell. So is one seed past its limit, if the
-newer run's calibration gives as large a ratio for a method against itself (`noise.py`). Within the limit, such a ratio
-is `WITHIN_NOISE`. "More than chance" says that there is a difference, not that it is larger than the limit.
-The rule knows only the spread between seeds and, with a calibration, between cells of the same work one right after the
-other; not what all cells of a run share, such as another load on the machine. How often the whole rule is wrong on two
-runs of the same thing, with the noise of a real run, is simulated in the tests.
+A mean past its limit without any of these is `UNCLEAR`: more seeds would tell. "More than chance" says that there is a
+difference, not that it is larger than the limit. Times of cells that were disturbed in either run do not count, and a
+method that has no others is not judged. The rule knows the spread between cells, not what all cells of a run share,
+such as another load on the machine all the time. How often it is wrong where the truth is known: `reports/README.md`.
 """
 
 from __future__ import annotations
@@ -33,9 +28,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from reports.comparison.pairing import Pair
+from reports.statistics.accuracy import accuracy_changes, answers_of
+from reports.statistics.costs import cost_changes
+from reports.statistics.effect import Basis, Effect
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, RSS_RISE, TEST_ACCURACY, TRAIN_SECONDS, Measure
-from reports.statistics.noise import is_noise
-from reports.statistics.tests import ALPHA, holm, seeds_needed, sign_flip_p, two_sample_p
+from reports.statistics.noise import DISTURBED_SHARE, is_disturbed, prior
 from results.schema import CalibrationRecord
 
 MEASURES = (TEST_ACCURACY, TRAIN_SECONDS, RSS_RISE, ACTIVATIONS, GPU_ALLOCATED)
@@ -52,8 +49,6 @@ class Status(Enum):
 
     SAME = "same"
     """Equal with every seed."""
-    WITHIN_NOISE = "within noise"
-    """As far apart as the machine's calibration has a method from itself."""
     WITHIN = "within limit"
     """Not past the limit, and not shown to differ."""
     BETTER = "better"
@@ -92,49 +87,46 @@ class Limits:
 class Check:
     """One measure of one method on one data set, in both runs."""
 
-    dataset: str
-    method: str
+    pair: Pair
     measure: Measure
     limit: float
     """Points of test accuracy, or percent."""
-    old: tuple[float, ...]
+    old: dict[int, float]
     """By seed, in the measure's unit."""
-    new: tuple[float, ...]
-    """Of the same seeds in the same order."""
-    resolution: float = 0.0
-    """The least by which two values can differ, in the measure's unit: one test image."""
+    new: dict[int, float]
+    """Of the same seeds."""
+    left_out: tuple[int, ...] = ()
+    """Seeds that do not count, for what the monitor or their distance from the others says."""
+    effect: Effect | None = None
+    """B against A: points, or the logarithm of the ratio; None for what is exact or not judged."""
     status: Status = Status.NOT_JUDGED
     reason: str = ""
     """Why it is not judged, or was not measured."""
-    p: float | None = None
-    """Corrected for all tests of the comparison; None for what needs no test."""
-    calibration: CalibrationRecord | None = None
-    """Of the machine on which all cells of both runs ran, if known."""
 
     @property
-    def effects(self) -> list[float]:
-        """B against A by seed: the difference in points of test accuracy, or the ratio."""
-        if self.measure is TEST_ACCURACY:
-            return [b - a for a, b in zip(self.old, self.new, strict=True)]
-        return [b / a if a else (math.inf if b else 1.0) for a, b in zip(self.old, self.new, strict=True)]
+    def key(self) -> tuple[str, str]:
+        """Data set and method."""
+        return self.pair.dataset, self.pair.method
+
+    @property
+    def ratios(self) -> dict[int, float]:
+        """B / A by seed."""
+        return {seed: b / a if (a := self.old[seed]) else (math.inf if b else 1.0) for seed, b in self.new.items()}
 
     @property
     def losses(self) -> list[float]:
         """By how much B is worse by seed, in the limit's unit, rounded: 11 s is not more than 10% above 10 s."""
-        is_accuracy = self.measure is TEST_ACCURACY
-        return [round(-effect if is_accuracy else 100 * (effect - 1), 9) for effect in self.effects]
+        if self.measure is TEST_ACCURACY:
+            return [round(self.old[seed] - b, 9) for seed, b in self.new.items()]
+        return [round(100 * (ratio - 1), 9) for ratio in self.ratios.values()]
 
     @property
     def mean_loss(self) -> float:
         """By how much B is worse in the mean (geometric, of ratios), in the limit's unit, rounded likewise."""
-        if self.measure is TEST_ACCURACY or self.measure.exact:
+        if self.effect is None:
             return statistics.fmean(self.losses)
-        return round(100 * (statistics.geometric_mean(self.effects) - 1), 9)
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether it is judged, varies by chance, and has the seeds to show how much."""
-        return not (self.reason or self.measure.exact) and len(self.old) > 1
+        value = self.effect.value
+        return round(-value if self.measure is TEST_ACCURACY else 100 * math.expm1(value), 9)
 
 
 def check(pairs: Sequence[Pair], limits: Limits, calibration: CalibrationRecord | None = None) -> list[Check]:
@@ -143,35 +135,28 @@ def check(pairs: Sequence[Pair], limits: Limits, calibration: CalibrationRecord 
     Args:
         pairs: what is compared.
         limits: how much worse is too much.
-        calibration: the newer run's, if it has one. It counts for the pairs whose cells all ran under its conditions.
+        calibration: the newer run's, if it has one. It counts for the data sets whose cells all ran under its
+            conditions.
     """
-    checks = [each for pair in pairs for each in _checks(pair, limits, calibration)]
-    tested = [k for k, each in enumerate(checks) if each.is_tested]
-    corrected = holm([_p(checks[k], len(tested)) for k in tested])
-    for k, p in zip(tested, corrected, strict=True):
-        checks[k] = replace(checks[k], p=p)
+    checks = [each for pair in pairs for each in _checks(pair, limits)]
+    families: dict[tuple[str, Measure], list[Check]] = {}
+    for each in checks:
+        if not (each.reason or each.measure.exact):
+            families.setdefault((each.pair.dataset, each.measure), []).append(each)
+    found = {(each.key, each.measure): each for family in families.values() for each in _estimated(family, calibration)}
+    checks = [found.get((each.key, each.measure), each) for each in checks]
     return [each if each.reason else replace(each, status=_status(each)) for each in checks]
 
 
-def _checks(pair: Pair, limits: Limits, calibration: CalibrationRecord | None) -> Iterator[Check]:
+def _checks(pair: Pair, limits: Limits) -> Iterator[Check]:
     """The checks of one pair, not judged yet."""
-    known = calibration if calibration and calibration.covers([*pair.old, *pair.new]) else None
-    n_test = next((cell.data.n_test for cell in pair.old if cell.data and cell.data.n_test), None)
     for measure in MEASURES:
         ours, theirs = measure.values(pair.old), measure.values(pair.new)
         if not ours and not theirs:
             continue
         seeds = [seed for seed in ours if seed in theirs]
-        found = Check(
-            dataset=pair.dataset,
-            method=pair.method,
-            measure=measure,
-            limit=limits.of(measure),
-            old=tuple(ours[seed] for seed in seeds),
-            new=tuple(theirs[seed] for seed in seeds),
-            resolution=100 / n_test if n_test and measure is TEST_ACCURACY else 0.0,
-            calibration=known,
-        )
+        old, new = ({seed: values[seed] for seed in seeds} for values in (ours, theirs))
+        found = Check(pair, measure, limits.of(measure), old, new)
         needs_ratio = not measure.exact and measure is not TEST_ACCURACY
         if obstacle := pair.obstacles.get(measure.field):
             yield replace(found, reason=obstacle)
@@ -179,37 +164,54 @@ def _checks(pair: Pair, limits: Limits, calibration: CalibrationRecord | None) -
             yield replace(found, status=Status.LOST, reason="measured in A and not in B")
         elif not seeds:
             yield replace(found, reason="not measured in A")
-        elif needs_ratio and not all(0 < value < math.inf for value in (*found.old, *found.new)):
+        elif needs_ratio and not all(0 < value < math.inf for value in (*old.values(), *new.values())):
             yield replace(found, reason="0 or infinite with some seed, so there is no ratio to test")
+        elif measure is TRAIN_SECONDS and set(seeds) <= _disturbed(pair):
+            yield replace(found, reason=f"others took more than {DISTURBED_SHARE:.0%} of the cores beside every cell")
         else:
             yield found
+
+
+def _disturbed(pair: Pair) -> set[int]:
+    """Seeds of which the machine disturbed the cell of either run."""
+    return {cell.seed for cell in (*pair.old, *pair.new) if is_disturbed(cell)}
+
+
+def _estimated(family: list[Check], calibration: CalibrationRecord | None) -> Iterator[Check]:
+    """The checks of one measure on one data set with their effects, and without the seeds that do not count."""
+    measure, pairs = family[0].measure, {each.pair.method: each.pair for each in family}
+    if measure is TEST_ACCURACY:
+        effects = accuracy_changes({name: (answers_of(p.old), answers_of(p.new)) for name, p in pairs.items()})
+        for each in family:
+            effect = effects[each.pair.method]
+            if effect.basis is Basis.IMAGES:  # of one seed; another may differ by more than the test images tell
+                effect = replace(effect, alone=None, family=None)
+            yield replace(each, effect=effect)
+        return
+    cells = [cell for pair in pairs.values() for cell in (*pair.old, *pair.new)]
+    known = prior(calibration, measure.field) if calibration and calibration.covers(cells) else None
+    slow = {(name, seed) for name, pair in pairs.items() for seed in _disturbed(pair)}
+    costs = cost_changes(
+        {each.pair.method: each.ratios for each in family}, slow if measure is TRAIN_SECONDS else (), known
+    )
+    for each in family:
+        out = tuple(seed for name, seed in costs.left_out if name == each.pair.method)
+        old, new = ({seed: v for seed, v in values.items() if seed not in out} for values in (each.old, each.new))
+        yield replace(each, old=old, new=new, left_out=out, effect=costs.effects[each.pair.method])
 
 
 def _status(each: Check) -> Status:
     losses, mean = each.losses, each.mean_loss
     if not any(losses):
         return Status.SAME
-    if each.measure.exact:
+    if each.effect is None:
         most = max(losses)
         return Status.REGRESSION if most > each.limit else Status.WORSE if most > 0 else Status.BETTER
-    is_shown = each.p is not None and each.p <= ALPHA
-    is_gross = min(losses) > GROSS[each.measure]
-    by_itself = is_noise(each.calibration, each.measure.field, 1 + mean / 100, len(losses))
+    family = each.effect.family
+    is_shown = family is not None and family.excludes_zero()
     if mean > each.limit:
-        is_alone = len(losses) == 1 and not by_itself
-        return Status.REGRESSION if is_shown or is_alone or is_gross else Status.UNCLEAR
-    if by_itself:
-        return Status.WITHIN_NOISE
+        is_certain = is_shown or family is None or min(losses) > GROSS[each.measure]
+        return Status.REGRESSION if is_certain else Status.UNCLEAR
     if is_shown:
         return Status.WORSE if mean > 0 else Status.BETTER
     return Status.WITHIN
-
-
-def _p(each: Check, tests: int) -> float:
-    """Two-sided p, before the correction, of the hypothesis that both runs drew from the same distribution."""
-    old, new = (
-        values if each.measure is TEST_ACCURACY else tuple(map(math.log, values)) for values in (each.old, each.new)
-    )
-    if len(old) >= seeds_needed(tests):
-        return sign_flip_p([b - a for a, b in zip(old, new, strict=True)])
-    return two_sample_p(old, new, each.resolution)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,17 +12,20 @@ from tabulate import tabulate
 from reports.comparison.pairing import Group, Pair, Pairing
 from reports.comparison.regression import FAILURES, Check, Limits, Status
 from reports.formats.markdown import MISSING, exact, listed, number, plural, plus_minus, times
-from reports.statistics.estimates import estimate, ratio_estimate
-from reports.statistics.measures import TEST_ACCURACY
+from reports.statistics.estimates import Estimate, RatioEstimate, ratio_estimate
+from reports.statistics.measures import TEST_ACCURACY, Measure
+
+POWER = 1.04
+"""The 85% point of the normal distribution."""
 
 
 def tables(checks: Iterable[Check]) -> str:
-    """A table for each data set, one row per check: means over the seeds of both, 95% intervals of what is paired."""
+    """A table for each data set, one row per check: means of the seeds that count, and the change with its interval."""
     rows: dict[str, list[list[str]]] = {}
     for check in checks:
-        rows.setdefault(check.dataset, []).append(_row(check))
-    headers = ["method", "measure", "seeds", "A", "B", "B against A", "p", "status"]
-    return "\n\n".join(f"{dataset}\n{_table(headers, body, right=range(2, 7))}" for dataset, body in rows.items())
+        rows.setdefault(check.pair.dataset, []).append(_row(check))
+    headers = ["method", "measure", "seeds", "A", "B", "B against A", "status"]
+    return "\n\n".join(f"{dataset}\n{_table(headers, body, right=range(2, 6))}" for dataset, body in rows.items())
 
 
 def speed_up(pairs: Iterable[Pair]) -> str | None:
@@ -54,16 +58,36 @@ def remarks(pairing: Pairing, checks: Sequence[Check]) -> Iterator[str]:
     for (status, reason), those in unjudged.items():
         what = listed(list(dict.fromkeys(check.measure.name for check in those)))
         yield f"{status.value.lower()}: {what} of {_whose(those, checks)}: {reason}"
-    if single := [check for check in checks if len(check.old) == 1 and not check.reason]:
+    out = [f"{' '.join(c.key)} {_seeds(c.left_out)} ({c.measure.name})" for c in checks if c.left_out]
+    if out:
+        yield f"left out, as disturbed or far from the others: {listed(out)}"
+    if single := [check for check in checks if check.effect and check.effect.family is None]:
         yield f"one seed: {_whose(single, checks)}: nothing tells how much it varies, so the limit alone decides"
+    yield from _unnoticed(checks)
     if pairing.changes:
         yield f"also different: {'; '.join(pairing.changes)}"
+
+
+def _unnoticed(checks: Iterable[Check]) -> Iterator[str]:
+    """For each cost on each data set, which change of a single method the seeds may not show, if past the limit."""
+    families: dict[tuple[str, Measure], list[Check]] = {}
+    for check in checks:
+        if check.measure is not TEST_ACCURACY:
+            families.setdefault((check.pair.dataset, check.measure), []).append(check)
+    for (dataset, measure), family in families.items():
+        known = [(e, e.family, e.seed_sd) for check in family if (e := check.effect)]
+        found = [f.high - e.value + POWER * sd / math.sqrt(e.seeds) for e, f, sd in known if f and sd is not None]
+        if found and (percent := round(100 * math.expm1(min(max(found), 700.0)))) > family[0].limit:
+            yield (
+                f"may go unnoticed: {measure.name} of a single method on {dataset} higher by less than "
+                f"{percent:,}% (found in 85% of cases from there on)"
+            )
 
 
 def failures(pairing: Pairing, checks: Iterable[Check]) -> list[str]:
     """Every reason why the comparison fails, in a few words each; empty if it passes."""
     return [
-        *(f"{check.dataset} {check.method}: {_excess(check)}" for check in checks if check.status in FAILURES),
+        *(f"{' '.join(check.key)}: {_excess(check)}" for check in checks if check.status in FAILURES),
         *(f"missing in B: {_who(group)} ({group.reason})" for group in pairing.missing),
     ]
 
@@ -97,24 +121,23 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterabl
 
 def _row(check: Check) -> list[str]:
     decimals = 2 if check.measure.exact else check.measure.decimals
-    means = (number(statistics.fmean(v), decimals=decimals) if v else MISSING for v in (check.old, check.new))
-    return [
-        check.method,
-        check.measure.header,
-        str(len(check.old)),
-        *means,
-        MISSING if check.reason else _effect(check),
-        MISSING if check.p is None else f"{check.p:.3f}" if check.p >= 0.001 else "<0.001",
-        check.status.value,
-    ]
+    values = (check.old.values(), check.new.values())
+    means = (number(statistics.fmean(v), decimals=decimals) if v else MISSING for v in values)
+    effect = MISSING if check.reason else _effect(check)
+    return [check.pair.method, check.measure.header, str(len(check.old)), *means, effect, check.status.value]
 
 
 def _effect(check: Check) -> str:
+    effect = check.effect
+    if effect is None:
+        return f"{exact(check.ratios.values(), decimals=3)} times"
+    value, n = effect.value, effect.seeds
+    alone = None if check.status is Status.SAME else effect.alone
     if check.measure is TEST_ACCURACY:
-        return f"{plus_minus(estimate(check.effects), decimals=2, signed=True)} points"
-    if check.measure.exact:
-        return f"{exact(check.effects, decimals=3)} times"
-    return f"{times(ratio_estimate(check.effects), decimals=3)} times"
+        half = None if alone is None else alone.high - value
+        return f"{plus_minus(Estimate(value, half, half, n), decimals=2, signed=True)} points"
+    low, high = (None, None) if alone is None else (math.exp(min(end, 700.0)) for end in (alone.low, alone.high))
+    return f"{times(RatioEstimate(math.exp(value), low, high, n), decimals=3)} times"
 
 
 def _excess(check: Check) -> str:
@@ -142,12 +165,13 @@ def _speed_up(pair: Pair) -> Iterator[list[str]]:
 
 def _whose(some: Iterable[Check], every: Iterable[Check]) -> str:
     """The methods that some of the checks are of."""
-    of_some, of_every = (
-        list(dict.fromkeys(f"{check.dataset} {check.method}" for check in checks)) for checks in (some, every)
-    )
+    of_some, of_every = (list(dict.fromkeys(" ".join(check.key) for check in checks)) for checks in (some, every))
     return "all methods" if of_some == of_every else listed(of_some)
 
 
 def _who(group: Group) -> str:
-    seeds = f"{'seed' if len(group.seeds) == 1 else 'seeds'} {listed([str(seed) for seed in group.seeds])}"
-    return f"{group.dataset} {group.method} {seeds}"
+    return f"{group.dataset} {group.method} {_seeds(group.seeds)}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {listed([str(seed) for seed in seeds])}"

@@ -13,7 +13,7 @@ mean squares of the two-way table. Where it is not known which images were right
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from scipy import special
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from reports.statistics.many_to_one import EQUAL_LOADING, critical_value
+from results.answers import unpack
+from results.schema import CellResult
 
 CAUTION = 2.0
 """Spread that the methods share is taken this many times as large before it stands in for a method's own: methods
@@ -51,6 +53,16 @@ class _Parts:
     image_variance: float | None
     """V_image / N, or with one seed (V_image + V_rest) / N; None where images are not known."""
     images: int
+
+
+def answers_of(cells: Iterable[CellResult]) -> Answers:
+    """What a method's cells got right; which images where all cells have the same data and say it."""
+    tested = [cell for cell in cells if cell.test_accuracy is not None]
+    known = [(cell.seed, cell.test_correct, cell.data) for cell in tested]
+    right = {seed: unpack(bits, data.n_test) for seed, bits, data in known if bits is not None and data is not None}
+    is_alike = len({data and data.fingerprint for _, _, data in known}) == 1
+    images = max((data.n_test for _, _, data in known if data is not None), default=0)
+    return Answers({cell.seed: cell.test_accuracy or 0.0 for cell in tested}, right if is_alike else {}, images)
 
 
 def accuracy_effects(methods: Mapping[str, Answers], reference: str) -> dict[str, Effect]:

@@ -82,3 +82,22 @@ def test_a_difference_of_the_margin_is_seldom_called_equivalent(methods: int) ->
 def test_a_tiny_difference_is_called_equivalent_where_much_is_known() -> None:
     rates = simulate(Case("cost", 6, 5, sd=0.005, effect=math.log(1.01)), RUNS)
     assert rates.equivalent >= RUNS - allowed(0.05)
+
+
+@pytest.mark.parametrize("noise", ["normal", "skewed"])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("methods", [2, 12])
+def test_two_runs_of_the_same_rarely_have_a_regression(methods: int, seeds: int, noise: Noise) -> None:
+    holds(simulate(Case("cost", methods, seeds, noise, sd=0.1, two_runs=True), RUNS))
+    unequal = Case("accuracy", methods, seeds, noise, unequal=True, images=400, two_runs=True)
+    assert simulate(unequal, RUNS).false_alarms <= allowed(0.05)
+
+
+def test_a_new_run_that_is_1_3_times_slower_is_found_at_three_seeds() -> None:
+    slower = Case("cost", 12, 3, sd=0.1, effect=math.log(1.3), two_runs=True, alike=True)
+    assert RUNS - simulate(slower, RUNS).called <= allowed(0.15)
+
+
+def test_a_single_method_that_is_1_3_times_slower_is_found_at_five_seeds() -> None:
+    slower = Case("cost", 12, 5, sd=0.1, effect=math.log(1.3), two_runs=True)
+    assert RUNS - simulate(slower, RUNS).called <= allowed(0.15)
