@@ -41,7 +41,7 @@ def cli(run_a: str, run_b: str, max_accuracy_drop: float, max_slowdown: float, m
 
     Compares the mean of every measure over the seeds that both runs have, per method and data set. A measure is a
     REGRESSION if it is worse by more than its limit and not by chance: it is an exact count, there is only one seed,
-    p <= 0.05 after correction for all measures, or every seed is far worse. If chance could explain it, it is unclear.
+    its 95% bound is worse than no change, or every seed is far worse. If chance could explain it, it is unclear.
 
     Exit codes: 0 no regression; 1 a regression, or something in RUN_A is missing or failed in RUN_B; 2 something given
     cannot be used or compared.

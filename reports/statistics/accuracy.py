@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from reports.statistics.many_to_one import EQUAL_LOADING, critical_value
@@ -179,4 +178,6 @@ def _half_width(parts: _Parts, image: float, tail: float) -> float:
 
 def _t(tail: float, df: float) -> float:
     """What |T| exceeds with probability `tail`."""
+    from scipy import special  # slow to import, and `--help` need not wait for it
+
     return float(-special.stdtrit(df, tail / 2))

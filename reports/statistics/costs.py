@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from reports.statistics.many_to_one import critical_value
@@ -125,6 +124,8 @@ def _estimate(
     family_level: float,
 ) -> Costs:
     """Each method against the reference, or against 0 where there is none."""
+    from scipy import special  # slow to import, and `--help` need not wait for it
+
     first = [] if reference is None else [reference]
     methods = [*first, *(method for method in costs if method != reference and costs[method])]
     cells = [(method, seed) for method in methods for seed in sorted(costs[method])]
@@ -172,6 +173,8 @@ def _without_outliers(
     costs: Mapping[str, Mapping[int, float]], methods: list[str], kept: list[Key], *, blocks: bool
 ) -> list[Key]:
     """The cells without those whose residual is too far out, one at a time."""
+    from scipy import special  # as above
+
     allowed = int(_MAX_LEFT_OUT * len(kept))
     for _ in range(allowed):
         fit = _fit(costs, methods, kept, blocks=blocks)

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy import stats
-
 LEVEL = 0.95
 """Of every interval that is printed, each by itself."""
 MAX_SEEDS = 100
@@ -91,13 +89,13 @@ class Effect:
             The number, or None: the test images alone leave more, the spread is not known, or it takes more than
             `MAX_SEEDS`.
         """
+        from scipy import special  # slow to import, and `--help` need not wait for it
+
         if self.seed_sd is None:
             return None
         for seeds in range(max(2, self.seeds), MAX_SEEDS + 1):
             variance = self.seed_sd**2 / seeds + self.fixed_variance
-            if (
-                2 * stats.t.isf((1 - LEVEL) / 2 / comparisons, self.df_per_seed * (seeds - 1)) * math.sqrt(variance)
-                <= margin
-            ):
+            quantile = -special.stdtrit(self.df_per_seed * (seeds - 1), (1 - LEVEL) / 2 / comparisons)
+            if 2 * quantile * math.sqrt(variance) <= margin:
                 return seeds
         return None

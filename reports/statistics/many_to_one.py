@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
 
 EQUAL_LOADING = 0.5**0.5
 """Loading of a comparison whose method has as many values, of the same spread, as the reference."""
@@ -29,12 +28,14 @@ def all_within(bound: float, loadings: tuple[float, ...], df: float) -> float:
         loadings: One a comparison, in [0, 1); 0 for comparisons that share nothing.
         df: Degrees of freedom of the common spread; infinite where it is known.
     """
+    from scipy import special  # slow to import, and `--help` need not wait for it
+
     loading = np.asarray(loadings)
     rest = np.sqrt(1 - loading**2)
     if np.isinf(df):
         scale, weights = np.ones(1), np.ones(1)
     else:
-        scale, weights = np.sqrt(stats.chi2.ppf(_P, df) / df), _P_WEIGHTS
+        scale, weights = np.sqrt(2 * special.gammaincinv(df / 2, _P) / df), _P_WEIGHTS
     z, b = _Z[None, :, None], bound * scale[:, None, None]
     inside = special.ndtr((loading * z + b) / rest) - special.ndtr((loading * z - b) / rest)
     return float(weights @ (inside.prod(axis=2) @ _Z_WEIGHTS))
@@ -46,6 +47,8 @@ def critical_value(loadings: tuple[float, ...], df: float, level: float) -> floa
 
     One comparison gives the quantile of Student's t.
     """
+    from scipy import optimize, special  # as above
+
     if len(loadings) == 1:
-        return float(stats.t.ppf((1 + level) / 2, df))
+        return float(special.stdtrit(df, (1 + level) / 2))
     return float(optimize.brentq(lambda bound: all_within(bound, loadings, df) - level, 0.1, _MAX_CRITICAL))
