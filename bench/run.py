@@ -47,6 +47,21 @@ DEFAULT_OUT = Path("results/runs")
 @flags.batch_size
 @train("--lr", type=FiniteFloat(0, min_open=True), show_default="the preset's, 0.001", help="Learning rate.")
 @train("--weight-decay", type=FiniteFloat(0), show_default="the preset's, 0.001", help="Weight decay.")
+@train("--clip", type=FiniteFloat(0, min_open=True), metavar="NORM", show_default="off", help="Clip gradients' norm.")
+@train(
+    "--ema",
+    type=FiniteFloat(0, 1, min_open=True, max_open=True),
+    metavar="DECAY",
+    show_default="off",
+    help="Evaluate with averaged weights.",
+)
+@train(
+    "--lr-schedule",
+    type=click.Choice(["constant", "cosine"]),
+    default="constant",
+    help="Learning rate after the warm-up.",
+)
+@train("--warmup-steps", type=click.IntRange(0), default=0, metavar="N", help="Steps of rising learning rate.")
 @flags.amp
 @train("--low-memory/--no-low-memory", help="Also run supported methods one block at a time, as an extra row.")
 @flags.train_size

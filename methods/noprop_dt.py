@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from methods.core.end_to_end import backward, update
 from methods.core.errors import MethodError
-from methods.core.method import MakeOptimizer, TaskShape
+from methods.core.method import STACKED, MakeOptimizer, TaskShape
 from methods.core.options import Range
 from methods.core.registry import register
 from methods.networks.batched_blocks import BatchedBlocks
@@ -120,7 +120,7 @@ class NoPropDT(DenoisingStack):
         self._offloaded: OffloadedBlocks | None = None
         if self.execution == "together":
             self._batched = BatchedBlocks([self.net.blocks[t - 1] for t in self._local])
-            self._block_optimizers = [make_optimizer(self._batched.parameters)]
+            self._block_optimizers = [make_optimizer([{"params": self._batched.parameters, STACKED: True}])]
             return
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         if self.execution == "low_memory":

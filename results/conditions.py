@@ -137,6 +137,16 @@ class CellConfig(Record):
     """Augmentation of the training images; `DataRecord.augmentation` has the details."""
     duplicates: bool = False
     """Whether any share of the test images may be among the training images, too."""
+    clip: Annotated[float, Field(gt=0.0)] | None = None
+    """Largest Euclidean norm of the gradients of one optimiser's parameters (of each block's, where blocks train
+    apart), to which a larger one is scaled down before the step; null: none."""
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Decay of the exponential average of the weights after each step, with which the cell is evaluated; null: the
+    weights themselves."""
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    """Of the learning rate, after the warm-up: constant, or half a cosine from `lr` to 0 over the other steps."""
+    warmup_steps: Count = 0
+    """Steps over which the learning rate first goes up to `lr`."""
     tuning: TuningRecord | None = None
     """The search that found the learning rate, the weight decay and the options it names; null: defaults, or given."""
 

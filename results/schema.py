@@ -87,6 +87,11 @@ class EpochRecord(Record):
     train_seconds: Seconds
     """Of this epoch and those before it that were not evaluated."""
     eval_seconds: Seconds
+    grad_norm_median: NotNegative | None = None
+    """Of the gradients at the steps since the last record: Euclidean norms over one optimiser's parameters (each
+    block's, where blocks train apart), before clipping, at every fourth step (with clipping, at every step)."""
+    grad_norm_max: NotNegative | None = None
+    """The largest of them."""
     diagnostics: DiagnosticsRecord | None = None
     """Null if the method has none. Not part of `train_seconds` and `eval_seconds`."""
 
@@ -201,6 +206,14 @@ class CellResult(Record):
     @classmethod
     def _read_past(cls, record: Any) -> Any:
         return with_past_options(record)
+
+    @property
+    def best_val_epoch(self) -> EpochRecord | None:
+        """The evaluated epoch with the highest *validation* accuracy, the earliest of several; null: there is none.
+
+        Its test accuracy is an honest figure for training stopped there: the test images chose nothing.
+        """
+        return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
 
     @property
     def key(self) -> tuple[str, str, int]:

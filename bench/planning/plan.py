@@ -85,6 +85,7 @@ def make_plan(
             print(f"note: {dataset.name}: {sentence}", file=sys.stderr)
         for position, seed in enumerate(seeds):
             for spec, found in _rotated(here, position):
+                _check_ema(spec, given.get("ema"))
                 settled = CellConfig(**_preset_values(preset, dataset, spec) | given | found, options=spec.options)
                 cells.append(
                     PlannedCell(
@@ -213,6 +214,11 @@ def _distinct(kind: str, items: Sequence[_Name]) -> Sequence[_Name]:
         if items.count(item) > 1:
             raise UserError(f"{kind} {item!r} is given more than once: give each once")
     return items
+
+
+def _check_ema(spec: MethodSpec, ema: float | None) -> None:
+    if ema is not None and spec.cls.has_low_memory(spec.options):
+        raise UserError(f"--ema is not accepted with {spec.label}: the averages would stay in memory; leave one out")
 
 
 def _rotated(specs: list[_Item], by: int) -> Iterable[_Item]:

@@ -10,8 +10,9 @@ import torch
 import methods
 from bench import datasets
 from bench.training.augment import record_of
-from bench.training.loop import DeviceData, optimizer_factory
+from bench.training.loop import DeviceData, batch_count
 from bench.training.rng import Stream, seed_of
+from bench.training.updates import Updates
 from methods.core.method import Method, TaskShape
 from methods.core.training_images import TrainingImages
 from results.schema import CellConfig, DataRecord, PlannedCell
@@ -44,15 +45,18 @@ class MethodBuilder:
     config: CellConfig
     seed: int
     training_images: TrainingImages
+    steps: int = 0
+    """Of training: where a schedule of the learning rate ends."""
 
     @classmethod
     def on(cls, data: DeviceData, record: DataRecord, name: str, config: CellConfig, seed: int) -> MethodBuilder:
         """For the registered method `name`, trained on these data, which `record` describes."""
         images = TrainingImages(lambda: (data.images(data.train.x), data.train.y), record.num_classes)
-        return cls(name, TaskShape(*record.shape, record.num_classes), config, seed, images)
+        steps = config.epochs * batch_count(len(data.train), config.batch_size)
+        return cls(name, TaskShape(*record.shape, record.num_classes), config, seed, images, steps)
 
-    def make(self) -> Method:
-        """A new one. The global generator is left at the start of the training stream.
+    def make(self, updates: Updates | None = None) -> Method:
+        """A new one, with optimisers from `updates` if given. The global generator is left at the start of training's.
 
         Raises:
             MethodError: there is no such method, or it does not take these options.
@@ -62,11 +66,15 @@ class MethodBuilder:
         device = torch.device(self.config.device)
         method = cls(self.shape, cls.Options.parse(self.config.options)).to(device)
         method.init_from_data(self.training_images)
-        method.set_up(optimizer_factory(self.config))
+        method.set_up((updates or self.updates()).make)
         if self.config.amp:
             use_mixed_precision(method, device)
         torch.manual_seed(seed_of(self.seed, Stream.TRAINING))
         return method
+
+    def updates(self) -> Updates:
+        """What makes optimisers as the configuration says."""
+        return Updates(self.config, self.steps)
 
     def at_depth(self, T: int) -> MethodBuilder:
         """The same with T blocks."""

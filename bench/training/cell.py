@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from bench.training.probes import probe_activation_bytes, probe_depths, probe_fl
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
 from bench.training.targets import images_to_targets, seconds_to_targets
+from bench.training.updates import Updates, averaged
 from methods.core.method import Method
 from results.answers import pack
 from results.schema import (
@@ -71,8 +73,11 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     for meter in inside:
         meter.start()
 
-    method = builder.make()
-    epochs, images, right = _train(method, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device))
+    updates = builder.updates()
+    method = builder.make(updates)
+    epochs, images, right = _train(
+        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device)
+    )
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
         return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
@@ -123,7 +128,13 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
 
 
 def _train(
-    method: Method, data: DeviceData, job: Job, emit: Emit, ranks: Ranks, augmented: Augmentation | None
+    method: Method,
+    updates: Updates,
+    data: DeviceData,
+    job: Job,
+    emit: Emit,
+    ranks: Ranks,
+    augmented: Augmentation | None,
 ) -> tuple[list[EpochRecord], int, list[str]]:
     """Train and, on rank 0, evaluate as often as asked for.
 
@@ -148,26 +159,31 @@ def _train(
         trained = train_epoch(learner, data, config.batch_size, order, report, augmented)
         emit(PhaseEvent(phase="evaluation"))
         due = number % config.eval_every == 0 or number == config.epochs
-        trained = ranks.collect(trained, with_parts=due)
-        seen += trained.images
-        seconds += trained.seconds
-        if not (due and ranks.leads):
-            continue
-        start = time.perf_counter()
-        parts = [data.val] if job.trial else [data.val, data.test]
-        right = [evaluate(method, data, part, config.batch_size, noise) for part in parts]
-        eval_seconds = time.perf_counter() - start
-        epochs.append(
-            EpochRecord(
-                epoch=number,
-                train_loss=trained.loss,
-                val_accuracy=accuracy(right[0]),
-                test_accuracy=None if job.trial else accuracy(right[1]),
-                train_seconds=seconds,
-                eval_seconds=eval_seconds,
-                diagnostics=None if job.trial else _diagnose(method, data, config, seed),
+        last = number == config.epochs
+        with averaged(method, for_good=last) if due else nullcontext():
+            trained = ranks.collect(trained, with_parts=due)
+            seen += trained.images
+            seconds += trained.seconds
+            if not (due and ranks.leads):
+                continue
+            start = time.perf_counter()
+            parts = [data.val] if job.trial else [data.val, data.test]
+            right = [evaluate(method, data, part, config.batch_size, noise) for part in parts]
+            eval_seconds = time.perf_counter() - start
+            median, largest = updates.take_norms()
+            epochs.append(
+                EpochRecord(
+                    epoch=number,
+                    train_loss=trained.loss,
+                    val_accuracy=accuracy(right[0]),
+                    test_accuracy=None if job.trial else accuracy(right[1]),
+                    train_seconds=seconds,
+                    eval_seconds=eval_seconds,
+                    grad_norm_median=median,
+                    grad_norm_max=largest,
+                    diagnostics=None if job.trial else _diagnose(method, data, config, seed),
+                )
             )
-        )
         seconds = 0.0
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))

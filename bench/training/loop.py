@@ -11,17 +11,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
-from torch.optim import Adam, AdamW
 
 from bench.datasets.split import Splits
 from bench.training.augment import Augmentation, Changes
-from methods.core.method import MakeOptimizer, Method
-from results.schema import CellConfig
+from methods.core.method import Method
 
 _PROGRESS_EVERY_SECONDS = 0.25
 
@@ -75,15 +72,6 @@ def per_channel(values: Sequence[float], device: torch.device) -> Tensor:
 def normalised(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Stored images (uint8, (N, C, H, W)) to network input: float32, normalised, channels last."""
     return x.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
-
-
-OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
-"""Those that a cell's configuration may name. Adam's weight decay is part of the gradient (an L2 penalty)."""
-
-
-def optimizer_factory(config: CellConfig) -> MakeOptimizer:
-    """The cell's optimiser, with its learning rate and weight decay."""
-    return partial(OPTIMIZERS[config.optimizer], lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def draw_order(part: Part, generator: Generator) -> Tensor:

@@ -26,6 +26,8 @@ from methods.core.training_images import TrainingImages
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 MakeOptimizer = Callable[[ParameterGroups], Optimizer]
 """From parameters, or groups of them in PyTorch's form, to an optimiser: the same kind for every method."""
+STACKED = "stacked"
+"""Key of a parameter group, true if the first dimension of each parameter is that of blocks which train apart."""
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Images and labels as in `Method.train_step`."""
 

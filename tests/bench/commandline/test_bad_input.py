@@ -75,6 +75,8 @@ VALUES = [
     ("--batch-size", "1", "1 is not in the range", "x>=2"),
     ("--train-size", "9", "9", "at least 10"),
     ("--train-size", "1000000", "1000000", "1293"),
+    ("--ema", "1", "1.0 is not in the range", "0<x<1"),
+    ("--clip", "0", "0.0 is not in the range", "x>0"),
     *(("--lr", value, f"{value} is not in the range", "x>0") for value in ("0.0", "-1.0")),
     *(("--lr", value, f"'{value}'", "a finite number in the range x>0") for value in ("nan", "inf", "1e999")),
     *(("--lr", value, f"'{value}'", "a valid float") for value in ("fast", "")),

@@ -25,6 +25,8 @@ weight-decay = 0
 threads = 1
 device = "cpu"
 amp = true
+clip = 0.5
+lr-schedule = "cosine"
 retries = 1
 set = { T = 2, sampler = "replace" }
 """
@@ -50,6 +52,7 @@ def test_a_file_says_what_the_command_line_would(
 ) -> None:
     flags = ("--methods", "backprop-cnn,noprop[T=3,sampler=mean]", "--seeds", "4,2", "--epochs", 2, "--batch-size", 17)
     more = ("--lr", "2e-3", "--weight-decay", 0, "--threads", 1, "--device", "cpu", "--amp", "--retries", 1)
+    more += ("--clip", "0.5", "--lr-schedule", "cosine")
     settings = ("--set", "T=2", "--set", "sampler=replace")
     from_file = planned(command, tmp_path / "1", "--config", file)
     assert from_file == planned(command, tmp_path / "2", *flags, *more, *settings)

@@ -210,3 +210,10 @@ def test_plan_can_be_checked_again() -> None:
         check_cells(
             [cells[0].model_copy(update={"config": cells[0].config.model_copy(update={"device": "cuda:3"})})], None
         )
+
+
+def test_weights_are_not_averaged_where_memory_holds_one_block() -> None:
+    low = request(methods="noprop[execution=low_memory]", ema=0.9)
+    with pytest.raises(UserError, match=r"--ema is not accepted with noprop\[T=1,execution=low_memory\]"):
+        make_plan(**low)
+    assert {cell.config.ema for cell in make_plan(**low | {"methods": "noprop"})} == {0.9}

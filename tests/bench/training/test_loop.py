@@ -21,11 +21,9 @@ from bench.training.loop import (
     batches,
     draw_order,
     evaluate,
-    optimizer_factory,
     train_epoch,
 )
 from tests.bench.stubs import Recorder, make_data, make_part, recorder
-from tests.factories import make_config
 from tests.factories import make_data as make_record
 
 
@@ -211,10 +209,3 @@ def test_images_are_normalised_by_channel() -> None:
     assert images.dtype == torch.float32
     torch.testing.assert_close(images[:, :, 0, 0], torch.tensor([[-0.5, -2.0], [0.0, -1.2], [2.0, 2.0]]))
     assert data.train.x[1, 0, 0, 0] == 51  # the stored images are as before
-
-
-def test_optimizer_has_the_cell_s_values() -> None:
-    (group,) = optimizer_factory(make_config(optimizer="AdamW", lr=0.125, weight_decay=0.75))(
-        Recorder().parameters()
-    ).param_groups
-    assert (group["lr"], group["weight_decay"]) == (0.125, 0.75)
