@@ -2,11 +2,23 @@
 
 The limit of infinitely many blocks that share one network, which is told the time. Each image is trained at one random
 time, with its label's embedding noised to that time: nothing is unrolled. The noise schedule is learned too.
+
+The denoising loss is an expectation over t ~ U(0, 1), E_U[f(t)] with f(t) = (eta / 2) SNR'(t) |u_hat(z_t, x, t) - u|^2,
+and SNR' spans five decades. Times are therefore drawn from another density p > 0 on [0, 1], and the loss is divided by
+it, which leaves the expectation as it is:
+
+    E_p[f(t) / p(t)] = integral of (f(t) / p(t)) p(t) dt = integral of f(t) dt = E_U[f(t)].
+
+The gradient's too: p is computed from the current schedule but taken as a constant, as is the t drawn from it, so the
+gradient of f(t) / p(t) is (grad f)(t) / p(t), and the same line holds with grad f in place of f. The variance of the
+estimate is least where p is proportional to the root of E[f(t)^2] (Kahn and Marshall 1953). The error's course is not
+known beforehand; it falls as SNR' rises, since z_t then gives the label away. p proportional to the root of SNR'(t) is
+its optimum if |u_hat - u|^4 falls as 1 / SNR'(t).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +29,9 @@ from methods.core.registry import register
 from methods.networks.continuous import PAPER, spread_times
 from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions, kl_to_standard_normal, noised, snr_slope
 
+INTERVALS = 256
+"""In each of them, the density of times is constant."""
+
 
 @dataclass(frozen=True)
 class NoPropCTOptions(DenoisingOptions):
@@ -24,6 +39,9 @@ class NoPropCTOptions(DenoisingOptions):
 
     eta: Positive = 1.0
     """Weight of the denoising loss against the other two terms (table 3: 1)."""
+    time_sampling: Literal["importance", "uniform"] = "importance"
+    """How times are drawn. importance: with density proportional to the root of SNR'(t), each loss divided by its
+    density, so the objective is the same and its gradient varies less; uniform: t ~ U(0, 1), as in the paper."""
 
 
 @register("noprop-ct")
@@ -34,24 +52,43 @@ class NoPropCT(DenoisingFlow):
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
     credit = "gradients inside a block"
     Options = NoPropCTOptions
-    paper = PAPER
-    search_space: ClassVar[Mapping[str, Range]] = {"eta": Range(0.01, 10, log=True), "alpha_bar_max": Range(0.7, 0.99)}
+    paper = replace(PAPER, options={**PAPER.options, "time_sampling": "uniform"})
+    # Not eta: with a fixed embedding it scales all of the network's loss, which Adam's steps do not depend on.
+    search_space: ClassVar[Mapping[str, Range]] = {"alpha_bar_max": Range(0.7, 0.99)}
     options: NoPropCTOptions
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """All terms of the continuous-time objective, with t sampled (section 2.3).
 
         E[-log p(y|z_1)] + KL(q(z_0|y) || N(0, I)) + (1/2) eta E_t[SNR'(t) |u_hat(z_t, x, t) - u|^2], t ~ U(0, 1), one t
-        for each image. The first term reaches only the head, W_embed and the schedule; the second the last two.
+        for each image (see the module's docstring for how it is drawn). The first term reaches only the head, W_embed
+        and the schedule; the second the last two.
         """
         u = self.embedding(y)
-        t = spread_times(len(y), x.device)
+        t, density = self.draw_times(len(y), x.device)
         gamma, slope = self.gamma(t)
         z = noised(u, gamma, torch.randn_like(u))
         error = (self.estimate(self.net.image_path(x), z, t) - u).square().sum(dim=1)
-        denoising = 0.5 * self.options.eta * (snr_slope(gamma, slope) * error).mean()
+        denoising = 0.5 * self.options.eta * (snr_slope(gamma, slope) / density * error).mean()
 
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
         kl = kl_to_standard_normal(u, first).mean()
         z_1 = noised(u, last.expand(len(y)), torch.randn_like(u))
         return denoising + kl + F.cross_entropy(self.head(z_1), y)
+
+    @torch.no_grad()
+    def draw_times(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Times for one batch, evenly spread, and the density of each, both (count,) and constants of the gradient.
+
+        The density is constant within each of `INTERVALS` equal intervals, so that it is exact.
+        """
+        uniform = spread_times(count, device)
+        if self.options.time_sampling == "uniform":
+            return uniform, torch.ones_like(uniform)
+        middles = (torch.arange(INTERVALS, device=device) + 0.5) / INTERVALS
+        weights = snr_slope(*self.gamma(middles)).sqrt()
+        shares = weights / weights.sum()
+        ends = shares.cumsum(dim=0)
+        number = torch.searchsorted(ends, uniform).clamp(max=INTERVALS - 1)
+        inside = 1 - (ends[number] - uniform) / shares[number]
+        return (number + inside.clamp(0, 1)) / INTERVALS, shares[number] * INTERVALS

@@ -82,21 +82,21 @@ def test_every_method_has_the_same_trials_in_turns(search: Tune, trials: FakeTri
 
 
 def test_the_first_trial_is_the_defaults_and_the_others_are_in_range(search: Tune, trials: FakeTrials) -> None:
-    search("--methods", "noprop-ct", "--trials", 12)
+    search("--methods", "noprop-attached", "--trials", 12)
     (_, lr, weight_decay, options), *others = trials.tried
-    assert (lr, weight_decay, options["eta"], options["alpha_bar_max"]) == (0.001, 0.001, 1.0, 0.99)
+    assert (lr, weight_decay, options["eta"], options["alpha_bar_max"]) == (0.001, 0.001, 0.1, 0.999)
     for _, lr, weight_decay, options in others:
         assert lr == float(f"{lr:.4g}")
         assert 1e-4 <= lr <= 1e-2
         assert 1e-6 <= weight_decay <= 1e-1
         assert 0.01 <= options["eta"] <= 10
-        assert 0.7 <= options["alpha_bar_max"] <= 0.99
-        assert options["steps"] == 10
+        assert 0.8 <= options["alpha_bar_max"] <= 0.999
+        assert options["T"] == 10
     assert len({lr for _, lr, *_ in others}) == 11
 
 
 def test_an_option_that_is_given_is_not_searched(search: Tune, trials: FakeTrials) -> None:
-    search("--methods", "noprop-ct[eta=0.5]", "--set", "alpha_bar_max=0.9", "--trials", 3)
+    search("--methods", "noprop-attached[eta=0.5]", "--set", "alpha_bar_max=0.9", "--trials", 3)
     assert {(options["eta"], options["alpha_bar_max"]) for *_, options in trials.tried} == {(0.5, 0.9)}
     assert len({lr for _, lr, *_ in trials.tried}) == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -118,13 +119,17 @@ def test_noprop_ct_and_adjoint_are_one_network() -> None:
     assert torch.equal(*predictions)
 
 
-def test_the_ct_loss_is_the_equation() -> None:
+@pytest.mark.parametrize("time_sampling", ["importance", "uniform"])
+def test_the_ct_loss_is_the_equation(time_sampling: str) -> None:
     """Every term recomputed from its definition, with the estimate replaced by a constant one."""
-    method = build("noprop-ct", eta=0.7, make_optimizer=plain_sgd)
+    method = build("noprop-ct", eta=0.7, time_sampling=time_sampling, make_optimizer=plain_sgd)
     method.train()
     x, y = batch(64)
     torch.manual_seed(3)
-    t = spread_times(64, x.device)
+    if time_sampling == "uniform":
+        t, density = spread_times(64, x.device), torch.ones(64)
+    else:
+        t, density = method.draw_times(64, x.device)
     noise = torch.randn(64, 10)
     state = torch.get_rng_state()
     constant = torch.full((64, 10), 0.1)
@@ -142,7 +147,7 @@ def test_the_ct_loss_is_the_equation() -> None:
     expected_z = alpha_bar.sqrt()[:, None] * u + (1 - alpha_bar).sqrt()[:, None] * noise
     snr_slope = -slope * alpha_bar / (1 - alpha_bar)
     distance = 0.9**2 + 9 * 0.1**2
-    denoising = 0.5 * 0.7 * (snr_slope * distance).mean()
+    denoising = 0.5 * 0.7 * (snr_slope * distance / density).mean()
     ends = 1 / (1 + method.gamma(torch.tensor([0.0, 1.0]))[0].exp())
     variance = 1 - ends[0]
     kl = 0.5 * (10 * variance + ends[0] - 10 - 10 * variance.log())
@@ -153,6 +158,48 @@ def test_the_ct_loss_is_the_equation() -> None:
     loss = method.train_step(x, y)
     torch.testing.assert_close(seen[0], expected_z)
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_times_have_the_density_that_they_are_said_to_have() -> None:
+    """The share of times in each tenth is the integral of the density there, computed from its definition."""
+    method = build("noprop-ct")
+    t, density = method.draw_times(40_000, torch.device("cpu"))
+    fine = (torch.arange(10_000) + 0.5) / 10_000
+    root = formulas.snr_slope(*method.gamma(fine)).sqrt().detach()
+    shares = root.view(10, -1).sum(dim=1) / root.sum()
+    torch.testing.assert_close(torch.histc(t, 10, 0, 1) / len(t), shares, rtol=0.01, atol=1e-3)
+    at = (t * 10_000).long().clamp(max=9_999)
+    torch.testing.assert_close(density, (root / root.mean())[at], rtol=0.02, atol=1e-4)
+
+
+def test_importance_sampling_keeps_the_expectation_and_divides_the_variance() -> None:
+    """Loss and gradient against quadrature over uniform times, both within their errors, at initialisation."""
+    x, y = batch(8)
+    of_gradient, of_loss = {}, {}
+    for time_sampling in ("importance", "uniform"):
+        method = build("noprop-ct", time_sampling=time_sampling).eval()
+        torch.manual_seed(1)
+        draws = [loss_and_gradient(method, x, y) for _ in range(150)]
+        of_loss[time_sampling] = torch.stack([loss for loss, _ in draws])
+        of_gradient[time_sampling] = torch.stack([gradient for _, gradient in draws])
+    grid = (torch.arange(64 * 20) + 0.5) / (64 * 20)  # one image of each of 8 at 160 times
+    method.draw_times = lambda count, device: (grid, torch.ones_like(grid))
+    repeated = [loss_and_gradient(method, x.repeat(160, 1, 1, 1), y.repeat(160)) for _ in range(8)]
+    for found, exact in (
+        (of_loss["importance"], torch.stack([loss for loss, _ in repeated])),
+        (of_gradient["importance"], torch.stack([gradient for _, gradient in repeated])),
+    ):
+        error = (found.var(dim=0) / len(found) + exact.var(dim=0) / len(exact)).sum().sqrt()
+        assert float((found.mean(dim=0) - exact.mean(dim=0)).norm()) < 3 * float(error)
+    for both in (of_loss, of_gradient):
+        assert float(both["importance"].var(dim=0).sum()) < 0.25 * float(both["uniform"].var(dim=0).sum())
+
+
+def loss_and_gradient(method: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss, and its gradient for the network's last layer, flat."""
+    loss = method.loss(x, y)
+    (gradient,) = torch.autograd.grad(loss, method.net.fusion[-1].weight)
+    return loss.detach(), gradient.flatten()
 
 
 def test_ct_cross_entropy_and_kl_do_not_reach_the_network() -> None:
