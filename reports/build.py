@@ -1,7 +1,8 @@
 """Build the report of a run: `python -m reports.build [RUN] [--out DIR] [--html] [--latex]`.
 
-Reads RUN/run.json, RUN/cells.jsonl and, if they are there, RUN/race.json and RUN/microbench.json. Writes `report.md`
-and, in `figures/`, each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` on request.
+Reads RUN/run.json, RUN/cells.jsonl and, if they are there, RUN/race.json and RUN/microbench.json. Writes `report.md`,
+`details.md` and, in `figures/`, each figure as PNG and SVG with its data as CSV; `report.html` and `tables.tex` on
+request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gc
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,17 +19,18 @@ import click
 
 from reports.formats.choice import PLAIN, Forms, form_options
 from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
-from reports.tables import latex_tables, short_table
+from reports.sections.answer import answer
+from reports.tables import answer_table, latex_tables
 from reports.view import RunView, arrange, parse_utc
 from results.files import file_stem
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.race import read_race
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
-__all__ = ["build_report", "main", "newest_run", "short_table"]
+__all__ = ["build_report", "closing_text", "main", "newest_run", "view_and_report"]
 
 RUNS = Path("results/runs")
-REPORT_FILE = "report.md"
+REPORT_FILE, DETAILS_FILE = "report.md", "details.md"
 HTML_FILE = "report.html"
 LATEX_FILE = "tables.tex"
 
@@ -49,7 +52,17 @@ def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Pa
     Raises:
         ResultsError: there is no such run, its files are damaged, none of its cells finished, or `out` is not writable.
     """
-    return _build(run, out, forms)[1]
+    return view_and_report(run, out, forms)[1]
+
+
+def closing_text(view: RunView) -> str:
+    """The report's answer for the terminal: for each data set its sentences and its table."""
+    parts = []
+    for data in view.datasets:
+        said = [re.sub(r"[`*]", "", sentence) for sentence in answer(view, data)] if data.drawn else []
+        table = answer_table(data).plain() if data.drawn else "no cell finished"
+        parts.append("\n".join([data.name, *(textwrap.fill(each, 100) for each in said), "", table]))
+    return "\n\n".join(parts)
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -77,16 +90,16 @@ def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
     """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
     try:
         folder = run or newest_run()
-        view, report = _build(folder, out, Forms(html, latex))
+        view, report = view_and_report(folder, out, Forms(html, latex))
     except ResultsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
-    click.echo(short_table(view.results))
+    click.echo(closing_text(view))
     click.echo(f"\n{report}")
 
 
-def _build(run: Path, out: Path | None, forms: Forms) -> tuple[RunView, Path]:
-    """A run as it was read, and the path of its report.
+def view_and_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> tuple[RunView, Path]:
+    """As `build_report`: a run as it was read, and the path of its report.
 
     A run of thousands of cells is millions of objects, none of them garbage: looking through them again and again would
     take the collector longer than reading them took. So it is off, except for the figures (see `_render`).
@@ -126,7 +139,7 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
     from reports.figures import catalogue
     from reports.figures.style import method_styles
     from reports.formats.html import html_page
-    from reports.page import page
+    from reports.page import details_page, report_page
 
     (folder / FIGURES_FOLDER).mkdir()
     styles = method_styles(view.methods)
@@ -138,9 +151,12 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
             data.figures.update({name: figure(each.alt, each.file, each.caption) for name, each in drawn.items()})
             gc.collect()  # figures are cycles of megabytes
     report = folder / REPORT_FILE
-    report.write_text(page(view), encoding="utf-8")
+    report.write_text(report_page(view), encoding="utf-8")
+    details = folder / DETAILS_FILE
+    if view.record.purpose != "calibration":  # its report has all of it
+        details.write_text(details_page(view), encoding="utf-8")
     if forms.html:
-        (folder / HTML_FILE).write_text(html_page(report), encoding="utf-8")
+        (folder / HTML_FILE).write_text(html_page(report, details), encoding="utf-8")
     if forms.latex:
         (folder / LATEX_FILE).write_text(latex_tables(view, names), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The report's page: its sections, in the order in which a reader who opens it cold would ask.
+"""The report's two pages: their sections, in the order in which a reader who opens it cold would ask.
 
 To add a section, add a file to `sections/` and its name to one of the tuples.
 """
@@ -15,27 +15,44 @@ from reports.formats.prose import prose
 from reports.statistics.estimates import BOOTSTRAP_FROM
 from reports.view import RunView, moment
 
+ANSWERS = ("answer",)
+"""The first page, `report.md`, on a data set. Each file has `section(run: RunView, data: DatasetView) -> Markdown |
+None`."""
+CAVEATS = ("caveats",)
+"""The first page, after all data sets. Each file has `section(run: RunView) -> Markdown | None`."""
 MEASUREMENTS = ("accuracy", "memory", "work", "spread", "energy", "ranks", "calibration")
-"""What was measured on a data set. Each file has `section(run: RunView, data: DatasetView) -> Markdown | None`."""
-COMPARISONS = ("ratios", "verdict", "paper", "pareto", "targets", "curves", "depth", "diagnostics")
+"""What was measured on a data set, in `details.md`. Files like those of `ANSWERS`."""
+COMPARISONS = ("ratios", "paper", "pareto", "targets", "curves", "depth", "diagnostics")
 """How the methods compare on a data set; likewise. Left out where a calibration compares a method with itself."""
 CONDITIONS = (
     *("microbench", "plain_trainer", "machine", "failures", "configuration", "hyperparameters", "unmatched"),
     *("data", "environment", "limitations"),
 )
-"""What concerns the whole run, after all data sets. Each file has `section(run: RunView) -> Markdown | None`."""
+"""What concerns the whole run, in `details.md` after all data sets. Files like those of `CAVEATS`."""
 
 
-def page(run: RunView) -> Markdown:
-    """The whole report, from `web/report.md.jinja` and the sections above."""
+def report_page(run: RunView) -> Markdown:
+    """`report.md`: the answer. That of a calibration, which has none, is its details."""
+    if run.record.purpose == "calibration":
+        return details_page(run)
+    return _page("report.md.jinja", run, ANSWERS, CAVEATS)
+
+
+def details_page(run: RunView) -> Markdown:
+    """`details.md`: all that was measured, and how."""
+    is_calibration = run.record.purpose == "calibration"
+    return _page("details.md.jinja", run, MEASUREMENTS if is_calibration else MEASUREMENTS + COMPARISONS, CONDITIONS)
+
+
+def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[str]) -> Markdown:
+    """The sections in their frame, a file of `web/`."""
     record = run.record
-    is_calibration = record.purpose == "calibration"
     seeds = sorted({cell.seed for cell in record.cells})
     commits = sorted({cell.environment.commit or "unknown" for cell in run.cells})
     text = prose(
-        (resources.files("reports") / "web" / "report.md.jinja").read_text(encoding="utf-8"),
+        (resources.files("reports") / "web" / frame).read_text(encoding="utf-8"),
         run=run,
-        kind="calibration" if is_calibration else "report",
+        kind="calibration" if record.purpose == "calibration" else "report",
         datasets=[each.name for each in run.datasets],
         methods=run.methods,
         epochs=sorted({cell.config.epochs for cell in record.cells}),
@@ -53,8 +70,8 @@ def page(run: RunView) -> Markdown:
         bootstrap_from=BOOTSTRAP_FROM,
         missing=MISSING,
         figure_files=FIGURE_FILES,
-        dataset_sections=_sections(MEASUREMENTS if is_calibration else MEASUREMENTS + COMPARISONS),
-        run_sections=_sections(CONDITIONS),
+        dataset_sections=_sections(of_dataset),
+        run_sections=_sections(of_run),
     )
     return f"{text}\n"
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from reports.formats.markdown import ONE_SEED, Markdown, code, exact, markdown_table, plural, plus_minus, ranges, times
+from reports.formats.effects import points, ratio
+from reports.formats.markdown import (
+    MISSING,
+    ONE_SEED,
+    Markdown,
+    code,
+    exact,
+    markdown_table,
+    number,
+    plural,
+    plus_minus,
+    ranges,
+    times,
+)
+from reports.statistics.effect import Effect, Verdict
 from reports.statistics.estimates import BOOTSTRAP_FROM, RatioEstimate, estimate, ratio_estimate
 from reports.statistics.measures import (
     ACTIVATIONS,
     GPU_ALLOCATED,
-    PEAK_RSS,
     RSS_RISE,
     TEST_ACCURACY,
     TRAIN_SECONDS,
@@ -21,6 +34,7 @@ from reports.statistics.measures import (
     paired,
 )
 from reports.statistics.noise import is_noise
+from reports.statistics.questions import Judged, findings
 from reports.view import DatasetView, RunView
 from results.schema import CellResult
 
@@ -36,6 +50,11 @@ class MethodTable:
     rows: list[list[str]]
     """The first entry of each is the method's name."""
 
+    def plain(self) -> str:
+        """As text for the terminal."""
+        align = ["left", *("right" for _ in self.headers[1:])]
+        return tabulate(self.rows, self.headers, tablefmt="simple", colalign=align, disable_numparse=True)
+
     def markdown(self, groups: Mapping[str, Sequence[str]] | None = None) -> Markdown:
         """As a GitHub table, names as code; above each group of methods, where there are any, a row with its name."""
         by_method = {method: [code(method), *entries] for method, *entries in self.rows}
@@ -46,6 +65,31 @@ class MethodTable:
             rows.append([f"*{name}*", *("" for _ in self.headers[1:])])
             rows += [by_method[method] for method in methods]
         return markdown_table(self.headers, rows)
+
+
+MARKS = {Verdict.BETTER: "✓", Verdict.WORSE: "✗", Verdict.EQUIVALENT: "=", Verdict.UNDECIDED: "?"}
+"""Behind a figure."""
+
+
+def answer_table(data: DatasetView) -> MethodTable:
+    """Every method against the reference in the three questions, each figure with the mark of its verdict."""
+    found = findings(data)
+    rows = []
+    for row in found.rows:
+        accuracy = MISSING if row.test_accuracy is None else number(row.test_accuracy, decimals=2)
+        if row.method == data.reference:
+            rows.append([row.method, accuracy, "reference", "1", "1"])
+            continue
+        judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
+        rows.append([row.method, accuracy, *(_marked(each, form) for each, form in judged)])
+    return MethodTable(["method", TEST_ACCURACY.header, "difference, points", "time, ratio", "memory, ratio"], rows)
+
+
+def _marked(judged: Judged | None, form: Callable[[Effect], str]) -> str:
+    if judged is None:
+        return MISSING
+    seeds = f" ({plural(judged.seeds_needed, 'seed')})" if judged.seeds_needed else ""
+    return f"{form(judged.effect)} {MARKS[judged.verdict]}{seeds}"
 
 
 def summary(data: DatasetView, columns: Sequence[Measure]) -> MethodTable:
@@ -82,31 +126,6 @@ def compared(data: DatasetView, columns: Sequence[Measure]) -> MethodTable | Non
 def noise_mark(data: DatasetView, measure: Measure, ratio: RatioEstimate) -> str:
     """What is put behind a mean ratio that a method compared with itself gives as well; else nothing."""
     return " (within noise)" if is_noise(data.calibration, measure.field, ratio.mean, ratio.n) else ""
-
-
-def short_table(cells: Iterable[CellResult]) -> str:
-    """Plain text for the terminal, a table for each data set: the five figures to look at first.
-
-    `cells` may hold failures: `seeds` then says how many of the method's cells are behind its row. Means over seeds,
-    with half of the 95% interval from two seeds on.
-    """
-    groups: dict[str, dict[str, list[CellResult]]] = {}
-    measures = [TEST_ACCURACY, TRAIN_SECONDS, PEAK_RSS, ACTIVATIONS]
-    for cell in cells:
-        groups.setdefault(cell.dataset, {}).setdefault(cell.method, []).append(cell)
-        if cell.gpu_peak_allocated_bytes is not None and GPU_ALLOCATED not in measures:
-            measures.append(GPU_ALLOCATED)
-    headers = ["method", "seeds", *(measure.header for measure in measures)]
-    tables = []
-    for dataset, methods in groups.items():
-        rows = [
-            [method, *_entries([cell for cell in group if cell.status == "ok"], len(group), measures)]
-            for method, group in methods.items()
-        ]
-        align = ["left", *("right" for _ in headers[1:])]
-        table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
-        tables.append(f"{dataset}\n{table}")
-    return "\n\n".join(tables) if tables else "No cell has finished."
 
 
 def _entries(cells: Sequence[CellResult], planned: int, measures: Iterable[Measure]) -> list[str]:

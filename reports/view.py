@@ -6,19 +6,32 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cached_property
 
 from results.calibration import calibrate
 from results.microbenchmarks import Microbenchmarks
 from results.race import DatasetRace, RaceRecord
-from results.schema import CalibrationRecord, CellResult, PlannedCell, RunRecord
+from results.schema import CalibrationRecord, CellResult, Margins, PlannedCell, RunRecord
 from results.sharing import placed, sharing
 from results.store import ResultsError
 
 REFERENCE = "backprop"
 """The method that the others are compared with."""
+
+
+class Family(StrEnum):
+    """What a method stands for in the comparison; the report's tables and colours go by it."""
+
+    NOPROP = "NoProp"
+    BACKPROP = "backprop"
+    OTHER = "other training rules"
+
+
 UNSTATED = "unstated"
 """Credit assignment of a method for which no row states it, while rows of others do."""
+WHOLE_NETWORK = "gradients through the whole network"
+"""Credit assignment of backpropagation."""
 NOT_RUN = "not run"
 
 
@@ -41,8 +54,15 @@ class DatasetView:
     """Why times of the run must not be compared, as a clause; None if they may."""
     race: DatasetRace | None = None
     """Training steps of the methods timed against the reference's; None if that was not done, or against another."""
+    margins: Margins = field(default_factory=Margins)
+    """What counts as no difference, declared before the run."""
     figures: dict[str, str] = field(default_factory=dict)
     """Markdown of the figures by name; `build` draws them."""
+
+    @cached_property
+    def families(self) -> dict[str, Family]:
+        """The family of every planned method."""
+        return {method: family_of(method, self.credits.get(method, UNSTATED)) for method in self.finished}
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -151,6 +171,7 @@ def arrange(
                 {method: credit[method] for method in methods if method in credit},
                 shared,
                 _race(race, name, reference),
+                record.margins,
             )
             for name, methods in finished.items()
         ],
@@ -166,6 +187,14 @@ def arrange(
         microbenchmarks=microbenchmarks,
         race=race,
     )
+
+
+def family_of(method: str, credit: str) -> Family:
+    """The family of a method, by its label and its credit assignment; the label alone where no row states that."""
+    whole = credit == WHOLE_NETWORK if credit != UNSTATED else method.startswith(("backprop", "noprop-attached"))
+    if whole or method.startswith("backprop"):
+        return Family.BACKPROP
+    return Family.NOPROP if method.startswith("noprop") else Family.OTHER
 
 
 def parse_utc(text: str) -> datetime:

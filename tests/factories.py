@@ -312,6 +312,12 @@ def write_run(folder: Path, cells: Sequence[CellResult], record: RunRecord | Non
     return folder
 
 
+def whole(report: Path) -> str:
+    """The text of a report: its first page and the details."""
+    details = report.with_name("details.md")
+    return report.read_text(encoding="utf-8") + (details.read_text(encoding="utf-8") if details.exists() else "")
+
+
 def _epochs(profile: Profile, epochs: int, chance: random.Random, *, ceiling: float) -> list[EpochRecord]:
     final = profile.final * ceiling + chance.gauss(0, 0.002)
     records = []

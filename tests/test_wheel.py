@@ -107,6 +107,6 @@ def test_the_command_lists_methods_outside_the_checkout(installed: Path, tmp_pat
 def test_the_installed_package_reads_its_data_in_a_report(installed: Path, tmp_path: Path) -> None:
     run = shutil.copytree(WITH_PAPER, tmp_path / "run", ignore=shutil.ignore_patterns("report.*", "figures"))
     call(installed / "bin" / "python", "-m", "reports.build", run, "--html", "--latex", cwd=tmp_path)
-    assert "99.47" in (run / "report.md").read_text()  # the paper's figure, from reports/published
+    assert "99.47" in (run / "details.md").read_text()  # the paper's figure, from reports/published
     assert "<style>" in (run / "report.html").read_text()  # from reports/web
     assert (run / "tables.tex").is_file()

@@ -85,8 +85,8 @@ def _report(run: Run, ended: Sequence[CellResult]) -> int:
         write_calibration(folder, calibrate(record, rows))
     finished = [row for row in rows if row.status == "ok"]
     if finished:
-        report = build.build_report(folder, forms=run.forms)
-        print(build.short_table(rows))
+        view, report = build.view_and_report(folder, forms=run.forms)
+        print(build.closing_text(view))
         if how := sharing(record, finished):
             print(f"note: {how}: times are not those of a cell that has a machine to itself, and not to be compared")
         print(report)

@@ -33,20 +33,33 @@ class Section:
     parts: list[Section] = field(default_factory=list)
 
 
-def html_page(report: Path) -> str:
+def html_page(report: Path, details: Path | None = None) -> str:
     """The page: sortable tables, figures with their data, a table of contents, two themes.
 
     HTML in the report is shown as text, and nothing is fetched.
 
     Args:
         report: a `report.md`; beside the PNG files that it links to are the SVG and the CSV of each figure.
+        details: the `details.md` beside it, which the page has folded, below; None or no such file: there is none.
     """
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
-    tokens = _figures(parser.parse(report.read_text(encoding="utf-8")))
-    title, contents = _outline(tokens)
-    body = parser.renderer.render(tokens, parser.options, {"folder": report.parent})
+    ids: set[str] = set()
+
+    def rendered(page: Path) -> tuple[str, list[Section], Markup]:
+        tokens = _figures(parser.parse(page.read_text(encoding="utf-8")))
+        if page != report and tokens[0].tag == "h1":
+            tokens = tokens[3:]  # a page has one title
+        title, sections = _outline(tokens, ids)
+        return title, sections, Markup(parser.renderer.render(tokens, parser.options, {"folder": page.parent}))  # noqa: S704
+
+    title, contents, body = rendered(report)
+    folded = None
+    if details is not None and details.is_file():
+        _, more, folded = rendered(details)
+        contents += more
+        body = Markup(str(body).replace(f'href="{details.name}"', 'href="#details"'))  # noqa: S704
     pages = Environment(loader=PackageLoader("reports", "web"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return pages.get_template("page.html").render(title=title, contents=contents, body=Markup(body)) + "\n"  # noqa: S704
+    return pages.get_template("page.html").render(title=title, contents=contents, body=body, details=folded) + "\n"
 
 
 class _Renderer(RendererHTML):
@@ -95,11 +108,14 @@ def _figures(tokens: list[Token]) -> list[Token]:
     return tokens
 
 
-def _outline(tokens: Sequence[Token]) -> tuple[str, list[Section]]:
-    """Give every heading the `id` that GitHub gives it, and every table its heading; return title and sections."""
+def _outline(tokens: Sequence[Token], ids: set[str]) -> tuple[str, list[Section]]:
+    """Give every heading the `id` that GitHub gives it, unless it is one of `ids`, and every table its heading.
+
+    Returns:
+        The title and the sections; their `id`s are added to `ids`.
+    """
     title, heading = "", ""
     sections: list[Section] = []
-    ids: set[str] = set()
     for token, inline in itertools.pairwise(tokens):
         if token.type == "table_open":
             token.meta["heading"] = heading

@@ -1,4 +1,7 @@
-"""Limitations: sentences that are printed only if the run's own records say that they apply."""
+"""Limitations: sentences that are printed only if the run's own records say that they apply.
+
+Those that open in bold matter most; the first page repeats the first of them.
+"""
 
 from __future__ import annotations
 
@@ -9,60 +12,55 @@ from reports.formats.prose import prose
 from reports.published.paper import paper_epochs, published
 from reports.sections import hyperparameters
 from reports.sections.unmatched import mismatches
-from reports.statistics.estimates import estimate
-from reports.statistics.measures import MIB, TEST_ACCURACY
+from reports.statistics.measures import MIB
 from reports.statistics.noise import DISTURBED_SHARE, is_disturbed
+from reports.statistics.outcome import at_chance, floor
 from reports.view import NOT_RUN, REFERENCE, DatasetView, RunView
 from results.data_warnings import data_warnings
 from results.schema import CellResult
 from results.sharing import placed
 
 FEW_SEEDS = 5
-NEAR_CHANCE = 3.0
 SMALL_SIDE = 16
 """Images of at most this many pixels a side are called small."""
 SMALL_TRAINING_SET = 10_000
 SMALL_TEST_SET = 2_000
 SEEDS = """
-{% if single %}One seed says nothing about the spread between seeds ({{ single | codes }}): another seed may reverse the
-order of the methods.{% endif %}
+{% if single %}**One seed** says nothing about the spread between seeds ({{ single | codes }}): another seed may reverse
+the order of the methods.{% endif %}
 
-{% if few %}Few seeds: some intervals are based on {{ few | join(" or ") }} values, assumed to be normally distributed.
-Fewer than {{ enough }} seeds are too few to rank methods that are close.{% endif %}
+{% if few %}**Few seeds**: some intervals are based on {{ few | join(" or ") }} values, assumed to be normally
+distributed. Fewer than {{ enough }} seeds are too few to rank methods that are close.{% endif %}
 
-{% if several %}Intervals and verdict cover the variation between seeds only. All seeds share one split into training,
-validation and test images, so the error from the choice of test images is not included. Only the verdict is
-corrected for comparing many methods; the intervals of the tables are not.{% endif %}
+{% if several %}All seeds share one split into training and validation images; what another split would give is not in
+any interval. The ± of the tables here cover the variation between seeds only and are not corrected for comparing many
+methods; the verdicts of the first page cover the choice of test images, too, and are corrected.{% endif %}
 """
 DATASET = """
-{% if close %}{{ name }}: the 95% interval of test accuracy of {{ close | codes }} overlaps that of `{{ centre }}`, so
-the intervals of this run do not separate them. That is not evidence that they are equal.{% endif %}
-
-{% if low %}{{ name }}: {{ low | codes }} ended below {{ near_chance }} times the accuracy of guessing
-({{ guessing }}%): so short a training is only the start of learning, and says nothing about where the method ends
-up.{% endif %}
+{% if low %}**{{ name }}: {{ low | codes }} ended at chance**, the accuracy of always naming the most frequent class
+({{ guessing }}%): this says nothing about where the method ends up after a longer training.{% endif %}
 
 {% if one %}{% if one.n_train < one.n_train_available %}{{ name }}: {{ "{:,}".format(one.n_train) }} of the
 {{ "{:,}".format(one.n_train_available) }} training images were used; accuracy, and the gaps between methods, may be
 different with all of them.{% endif %}
 
-{% if partial %}{{ name }}: the files contain only a part of the published data set, so the accuracies here cannot be
-compared with published ones.{% endif %}
+{% if partial %}**{{ name }}: only a part of the published data set**, so the accuracies here cannot
+be compared with published ones.{% endif %}
 
 {% if False in verified %}{{ name }}: the files do not match the published checksums, so images or labels may be
 different. {%- elif None in verified %}{{ name }}: no checksums are published for this form of the data, so the files
 were not verified.{% endif %}
 
-{% if small %}{{ name }} is a small problem ({{ small | join(" and ") }}): fixed costs weigh more in its time and memory
+{% if small %}**{{ name }} is a small problem** ({{ small | join(" and ") }}): fixed costs weigh more in time and memory
 than in problems of practical size, where the balance may be different.{% endif %}
 
 {% if 0 < one.n_test < small_test_set %}{{ name }}: the test set has {{ "{:,}".format(one.n_test) }} images, so one
 image is {{ (100 / one.n_test) | number(2) }} percentage points of test accuracy.{% endif %}{% endif %}
 
-{% for warning in warnings %}{{ name }}: {{ warning }}.
+{% for warning in warnings %}**{{ name }}**: {{ warning }}.
 
 {% endfor %}
-{% if theirs %}{{ name }}: {{ trained }} of training, compared with the paper's {{ theirs | listed }} ({{ source }},
+{% if theirs %}**{{ name }}: {{ trained }} of training**, compared with the paper's {{ theirs | listed }} ({{ source }},
 Table 3): this is not a reproduction of its accuracies, and says nothing about where the methods end up after training
 that long.{% endif %}
 """
@@ -70,13 +68,13 @@ RUN = """
 {% if run.methods | length > 1 %}Training losses are not shown: each method has its own, and they cannot be compared.
 {%- endif %}
 
-{% if mismatches %}The methods differ in the settings listed under Unmatched; part of any gap may come from those.
-{%- endif %}
+{% if mismatches %}**The methods differ in the settings listed under Unmatched** (details): part of any gap may come
+from those.{% endif %}
 
-{% if failed %}{{ failed | plural("cell") }} failed and {{ "is" if failed == 1 else "are" }} left out of every mean; a
+{% if failed %}**{{ failed | plural("cell") }} failed**, and left out of every mean; a
 mean over the seeds that worked may flatter a method that sometimes fails.{% endif %}
 
-{% if waiting %}{{ waiting | plural("planned cell") }} {{ "was" if waiting == 1 else "were" }} not run: the run is not
+{% if waiting %}**{{ waiting | plural("planned cell") }} not run**: the run is not
 complete.{% endif %}
 
 {% if retried %}{{ retried | plural("cell") }} failed at first and finished when tried again (`--retries`); the means
@@ -85,10 +83,10 @@ are over the attempts that finished, and may flatter a method that sometimes fai
 {% if run.unplanned %}{{ run.unplanned | plural("result") }} in cells.jsonl {{ "is" if run.unplanned == 1 else "are" }}
 for cells that run.json does not name.{% endif %}
 
-{% if run.sharing %}{{ run.sharing | capital }}: times, and images/s, depend on {% if placed %}the machine and on {%
+{% if run.sharing %}**{{ run.sharing | capital }}**: times, and images/s, depend on {% if placed %}the machine and on {%
 endif %}what else ran beside a cell. They are not those of a cell alone on one machine, so methods cannot be compared by
 them.
-{%- elif disturbed %}{{ disturbed | plural("cell") }} trained while other processes or guests took more than {{
+{%- elif disturbed %}**{{ disturbed | plural("cell") }} disturbed**: other processes or guests took more than {{
 disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
 
@@ -101,7 +99,7 @@ disturbed_share }} of the machine's cores (see The machine while the cells train
 
 {% if unclean %}The code was not a clean commit, so the recorded commit does not identify it fully.{% endif %}
 
-{% if on_cpu %}Everything ran on the CPU: nothing here says how much GPU memory or GPU time a method needs.
+{% if on_cpu %}**Everything ran on the CPU**: nothing here says how much GPU memory or GPU time a method needs.
 {%- endif %}
 
 {% if activations %}Activation memory is what one training step keeps for its backward pass. It includes neither
@@ -117,9 +115,14 @@ memory increase may be too small: a peak while importing or loading data can hid
 
 
 def section(run: RunView) -> Markdown:
-    """The sentences that apply to this run, those on accuracy first."""
+    """All of them."""
+    return f"## Limitations\n\n{bullets(sentences(run))}"
+
+
+def sentences(run: RunView) -> list[str]:
+    """Those that apply to this run, on the whole run's rows first where they are marked."""
     texts = [_seeds(run), *map(_dataset, run.datasets), *hyperparameters.limits(run), _whole_run(run)]
-    return f"## Limitations\n\n{bullets(each for text in texts for each in text.splitlines() if each)}"
+    return [each for text in texts for each in text.splitlines() if each]
 
 
 def _seeds(run: RunView) -> Markdown:
@@ -134,11 +137,7 @@ def _seeds(run: RunView) -> Markdown:
 
 
 def _dataset(data: DatasetView) -> Markdown:
-    means = {m: mean for m in data.drawn if (mean := estimate(TEST_ACCURACY.values(data.finished[m]).values()))}
-    best = max(means, key=lambda method: means[method].mean, default="")
-    centre = data.reference if data.reference in means else best
     records = [cell.data for cell in data.cells if cell.data is not None]
-    guessing = 100 / records[0].num_classes if records else 0.0
     small = []
     if records and max(records[0].shape[1:]) <= SMALL_SIDE:
         small.append(f"{records[0].shape[1]} × {records[0].shape[2]} pixels")
@@ -153,11 +152,8 @@ def _dataset(data: DatasetView) -> Markdown:
     return prose(
         DATASET,
         name=data.name,
-        centre=centre,
-        close=[method for method, mean in means.items() if method != centre and mean.overlaps(means[centre])],
-        low=[method for method, mean in means.items() if mean.mean < NEAR_CHANCE * guessing],
-        near_chance=f"{NEAR_CHANCE:g}",
-        guessing=f"{guessing:.1f}",
+        low=[method for method in data.drawn if at_chance(data.finished[method])],
+        guessing=f"{100 * (floor(data.cells) or 0.0):.1f}",
         one=records[0] if records else None,
         warnings=data_warnings(records[0]) if records else [],
         partial=any(record.partial for record in records),

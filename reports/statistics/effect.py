@@ -27,6 +27,7 @@ class Basis(StrEnum):
     SEEDS_AND_IMAGES = "seeds and test images"
     SEEDS = "seeds alone"
     IMAGES = "test images alone"
+    COUNTED = "counted exactly"
 
 
 @dataclass(frozen=True, slots=True)

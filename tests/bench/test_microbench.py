@@ -82,7 +82,7 @@ def test_a_run_gets_the_session_and_a_report_with_it(suite: FakePytest, command:
     assert (end.code, end.err) == (0, "")
     assert end.out.splitlines()[-1] == str(run / "report.md")
     assert json.loads((run / MICROBENCH_FILE).read_text()) == suite.session
-    assert "## Microbenchmarks" in (run / "report.md").read_text()
+    assert "## Microbenchmarks" in (run / "details.md").read_text()
     assert {path.name for path in run.iterdir()} >= {"run.json", "cells.jsonl", "report.md", MICROBENCH_FILE}
     assert not list(run.glob("*.part"))
 

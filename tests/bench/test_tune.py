@@ -313,6 +313,6 @@ def test_for_real(plugin: Plugin, tmp_path: Path) -> None:
     ended = plugin.run(*small, *given)
     assert ended.code == 0, ended.err
     (run,) = (tmp_path / "runs").iterdir()
-    report = (run / "report.md").read_text()
+    report = (run / "details.md").read_text()
     assert "best of 2 trials by validation accuracy" in report
     assert "What the search brought on halves" in report

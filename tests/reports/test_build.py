@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from reports.build import build_report, main, newest_run
 from reports.figures.style import accuracy_limits, method_styles
 from results.store import CELLS_FILE, ResultsError, encode
-from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, write_run
+from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, whole, write_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -47,7 +47,7 @@ def test_data_sets_that_are_paths_have_figures_of_their_own(tmp_path: Path) -> N
     names = [f"folder:/home/{who}/photos[size=32,flip=true]" for who in ("anne", "bert", "x" * 300)]
     cells = make_cells(datasets=names, seeds=range(2))
     report = build_report(write_run(tmp_path / "run", cells, make_run(cells)))
-    figures = re.findall(r"^!\[.*\]\(figures/(.+)-memory\.png\)$", report.read_text(), re.MULTILINE)
+    figures = re.findall(r"^!\[.*\]\(figures/(.+)-memory\.png\)$", whole(report), re.MULTILINE)
     assert len(set(figures)) == 3
     for figure in figures:
         assert re.fullmatch(r"folder-[a-z0-9-]{1,60}", figure)
@@ -55,8 +55,12 @@ def test_data_sets_that_are_paths_have_figures_of_their_own(tmp_path: Path) -> N
 
 
 def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -> None:
-    headings = re.findall(r"^## (.+)$", report.read_text(), re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", whole(report), re.MULTILINE)
     assert headings == [
+        "mnist: is training without backpropagation worth it?",
+        "digits: is training without backpropagation worth it?",
+        "Keep in mind",
+        "How it was measured",
         "Results: mnist",
         "Results: digits",
         "Failed or missing cells",
@@ -65,13 +69,12 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
         "Environment",
         "Limitations",
     ]
-    assert re.findall(r"^### (.+)$", section(report.read_text(), "## Results: digits"), re.MULTILINE) == [
+    assert re.findall(r"^### (.+)$", section(whole(report), "## Results: digits"), re.MULTILINE) == [
         "Accuracy and time",
         "Memory and size",
         "Work",
         "Spread over seeds",
         "Compared with backprop, seed by seed",
-        "Verdict",
         "Accuracy against cost",
         "Reaching a validation accuracy",
         "Figures",
@@ -80,7 +83,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
 
 
 def test_every_link_resolves_and_every_figure_is_a_png_with_alt_text(report: Path) -> None:
-    text = report.read_text()
+    text = whole(report)
     images = re.findall(r"^!\[(.+)\]\(([^)]+)\)$", text, re.MULTILINE)
     assert len(images) == text.count("![") == 10
     for alt, link in images:
@@ -93,16 +96,16 @@ def test_every_link_resolves_and_every_figure_is_a_png_with_alt_text(report: Pat
 
 
 def test_failed_and_missing_cells_are_listed(report: Path) -> None:
-    rows = section(report.read_text(), "## Failed or missing cells").strip().splitlines()[4:]
+    rows = section(whole(report), "## Failed or missing cells").strip().splitlines()[4:]
     assert len(rows) == 2
     assert rows[0].startswith("| `mnist`    | `noprop` | 1")
     assert "error: loss \\| is not 'finite' <nan>" in rows[0]
     assert "| 2      | not run" in rows[1]
-    assert "`noprop`   |  2 of 3 |" in section(report.read_text(), "## Results: mnist")
+    assert "`noprop`   |  2 of 3 |" in section(whole(report), "## Results: mnist")
 
 
 def test_the_run_its_command_and_what_is_unmatched_are_stated(report: Path) -> None:
-    text = report.read_text()
+    text = whole(report)
     assert "```sh\npython -m bench.run --methods backprop,noprop --datasets mnist --seeds 3\n```" in text
     assert "2026-03-01 10:00 UTC" in text
     assert "825,300: `backprop`; 825,310: `noprop`" in section(text, "### Unmatched")
@@ -110,7 +113,13 @@ def test_the_run_its_command_and_what_is_unmatched_are_stated(report: Path) -> N
 
 
 def test_no_scratch_is_left_behind(report: Path) -> None:
-    assert {path.name for path in report.parent.iterdir()} == {"run.json", "cells.jsonl", "report.md", "figures"}
+    assert {path.name for path in report.parent.iterdir()} == {
+        "run.json",
+        "cells.jsonl",
+        "report.md",
+        "details.md",
+        "figures",
+    }
 
 
 def test_command_prints_the_tables_and_last_the_path(tmp_path: Path) -> None:
@@ -139,7 +148,7 @@ def test_methods_on_the_front_are_in_words_in_the_caption_and_in_the_text_for_th
         make_cell(name, test_accuracy=accuracy, train_seconds=seconds, activation_bytes=held * MIB)
         for name, (accuracy, seconds, held) in costs.items()
     ]
-    text = section(build_report(write_run(tmp_path / "run", cells)).read_text(), "### Accuracy against cost")
+    text = section(whole(build_report(write_run(tmp_path / "run", cells))), "### Accuracy against cost")
     assert "2 of 3 methods are not beaten by another: `forward` (90.00%), `backprop` (99.00%)." in text
     fronts = "training time: forward, backprop; activation memory: noprop, backprop"
     assert f"On the Pareto front, by cost: {fronts}.](" in text
@@ -148,7 +157,7 @@ def test_methods_on_the_front_are_in_words_in_the_caption_and_in_the_text_for_th
 
 def test_times_of_cells_that_shared_the_machine_are_on_no_front_in_words(tmp_path: Path) -> None:
     cells = make_cells(seeds=[0], epochs=1)
-    text = build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))))
     assert "In test accuracy and training time together" not in text
     assert "In test accuracy and activation memory together" in text
 
@@ -156,12 +165,12 @@ def test_times_of_cells_that_shared_the_machine_are_on_no_front_in_words(tmp_pat
 def test_cells_that_a_launcher_placed_are_said_to_be_and_their_times_not_compared(tmp_path: Path) -> None:
     cells = make_cells(seeds=range(9), epochs=1, launcher="slurm", node="a", machine=make_machine(foreign_cores=4.0))
     cells[0] = cells[0].model_copy(update={"node": "b"})
-    text = build_report(write_run(tmp_path / "run", cells, make_run(cells, launcher="slurm"))).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells, make_run(cells, launcher="slurm"))))
     where = "ells ran where Slurm put them, on 2 machines"
     others = len(cells) - 1
     assert f"C{where}: `b` (1 cell) and `a` ({others} cells)." in section(text, "## Environment")
-    assert f"Times are left out: c{where}." in section(text, "### Verdict")
-    assert f"C{where}: times, and images/s" in section(text, "## Limitations")
+    assert f"Times are left out: c{where}." in section(text, "## mnist: is training without backpropagation worth it?")
+    assert f"**C{where}**: times, and images/s" in section(text, "## Limitations")
     assert f"C{where}, and energy is that of the whole machine" in section(text, "### Energy")
     assert "In test accuracy and training time together" not in text
     assert "**Disturbed**" not in text
@@ -172,7 +181,7 @@ OLD = dict.fromkeys(["train_flops_per_image", "predict_flops_per_image"]) | {"im
 
 def test_results_of_an_older_version_have_the_same_report_without_what_they_lack(tmp_path: Path) -> None:
     cells = make_cells(["backprop", "noprop-fm"], seeds=[0, 1], epochs=5, diagnostics=True, **OLD)
-    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells)))
     assert "### Work" not in text
     assert "FLOP" not in text
     assert "Training seconds:" in text
@@ -185,7 +194,7 @@ def test_results_of_an_older_version_have_the_same_report_without_what_they_lack
 
 def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:
     cells = make_cells(seeds=[0, 1], epochs=2, gpu_peak_allocated_bytes=300 * MIB, gpu_peak_reserved_bytes=400 * MIB)
-    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells)))
     assert "peak GPU memory, MiB |   peak GPU memory reserved, MiB |" in text
     assert "peak GPU memory: backprop 300 MiB" in text
     plain = build_report(write_run(tmp_path / "cpu", make_cells(seeds=[0], epochs=2))).read_text()
@@ -194,7 +203,7 @@ def test_gpu_figures_add_a_table_and_a_bar_panel(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
-    text = build_report(write_run(tmp_path / "run", make_cells(seeds=[4], epochs=2))).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", make_cells(seeds=[4], epochs=2))))
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert any("(one seed)" in line for line in tables)
     assert not any("±" in line for line in tables)
@@ -203,13 +212,13 @@ def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
 
 def test_rows_that_say_how_credit_reaches_the_weights_get_groups(tmp_path: Path) -> None:
     cells = [make_cell(credit="whole", epochs=1), make_cell("noprop", credit="inside", epochs=1)]
-    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells)))
     assert "| *inside*" in section(text, "### Accuracy and time")
     assert "| *inside*" not in section(text, "### Memory and size")
 
 
 def test_a_run_without_backprop_says_so_instead_of_ratios(tmp_path: Path) -> None:
-    text = build_report(write_run(tmp_path / "run", make_cells(["noprop"], seeds=[0], epochs=1))).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", make_cells(["noprop"], seeds=[0], epochs=1))))
     assert "`backprop` has no finished cell on mnist" in text
     assert "How to read it" not in text
 
@@ -220,7 +229,7 @@ def test_a_method_that_measured_next_to_nothing_still_gets_a_report(tmp_path: Pa
     nothing = dict.fromkeys(measured.split())
     bare = make_cell("noprop").model_copy(update={**nothing, "epochs": [], "activation_bytes_by_T": {}})
     for name, cells in (("alone", [bare]), ("beside", [bare, make_cell()])):
-        text = build_report(write_run(tmp_path / name, cells)).read_text()
+        text = whole(build_report(write_run(tmp_path / name, cells)))
         assert "| `noprop`" in text
 
 

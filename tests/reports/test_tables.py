@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from reports.sections import accuracy, depth, memory, ratios, spread, work
-from reports.tables import compared, short_table, summary
+from reports.tables import compared, summary
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run
@@ -173,18 +173,3 @@ def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
     assert row(table, "backprop") == ["10.00", "50.00", "–", "5.00×"]
     assert row(table, "noprop") == ["4.00", "–", "4.00", "1.00×"]
     assert depth.section(RUN, view_of(make_cells(activation_bytes_by_T={}))) is None
-
-
-def test_short_table_has_a_table_for_each_data_set_and_says_how_many_seeds_worked() -> None:
-    cells = [*make_cells(datasets=["mnist", "digits"], seeds=range(2)), make_failed_cell("noprop", "digits", 2)]
-    mnist, digits = short_table(cells).split("\n\n")
-    assert mnist.startswith("mnist\n")
-    assert digits.startswith("digits\n")
-    assert next(line for line in digits.splitlines() if line.startswith("noprop")).split()[1:4] == ["2", "of", "3"]
-    assert "GPU" not in mnist
-    assert "peak GPU" in short_table(make_cells(gpu_peak_allocated_bytes=MIB))
-
-
-def test_short_table_of_nothing_or_of_failures_says_so() -> None:
-    assert short_table([]) == "No cell has finished."
-    assert "0 of 1" in short_table([make_failed_cell()])

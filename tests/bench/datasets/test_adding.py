@@ -15,7 +15,7 @@ def test_the_data_set_of_the_readme(tmp_path: Path) -> None:
     small = ("--methods", "backprop", "--seeds", "0", "--train-size", "200", "--epochs", "1", "--threads", "1")
     run_in(project, "bench.run", "--datasets", "stripes", *small, "--out", tmp_path / "runs")
     (run,) = (tmp_path / "runs").iterdir()
-    report = (run / "report.md").read_text()
+    report = (run / "details.md").read_text()
     assert "stripes" in report
     assert "a formula" in report
     assert "shape" in run_in(project, "bench.data", "stripes").stdout

@@ -22,5 +22,5 @@ def test_the_meter_of_the_readme(tmp_path: Path) -> None:
     run_in(project, "bench.run", *small, "--threads", "1", "--out", tmp_path / "runs")
     (run,) = (tmp_path / "runs").iterdir()
     assert json.loads((run / "cells.jsonl").read_text())["page_faults"] > 0
-    report = (run / "report.md").read_text()
+    report = (run / "details.md").read_text()
     assert "| page faults |" in " ".join(report.split())

@@ -61,7 +61,7 @@ def rogues(both: dict[str, Done]) -> Done:
 def test_all_is_well_with_digits(digits: Done) -> None:
     assert digits.ended.code == 0
     assert digits.ended.out.splitlines()[-1] == str(digits.folder / "report.md")
-    assert "noprop[T=2]" in (digits.folder / "report.md").read_text()
+    assert "noprop[T=2]" in (digits.folder / "details.md").read_text()
     assert {row.status for row in digits.rows} == {"ok"}
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from reports.build import build_report
 from reports.figures import catalogue
-from tests.factories import make_cells, write_run
+from tests.factories import make_cells, whole, write_run
 
 README = Path(catalogue.__file__).with_name("README.md")
 
@@ -26,7 +26,7 @@ def test_a_new_figure_is_written_and_shown(tmp_path: Path, monkeypatch: pytest.M
     cells = make_cells(["backprop", "noprop"], seeds=range(3))
     report = build_report(write_run(tmp_path / "run", cells))
 
-    text = report.read_text(encoding="utf-8")
+    text = whole(report)
     longest = max(cell.train_seconds or 0 for cell in cells)
     alt = f"Dot plot of training time in seconds by seed on mnist. Longest: {longest:.3g} s."
     assert f"![{alt}](figures/mnist-training-time.png)\n\n*Training time by seed; evaluation is not included.*" in text

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from reports.build import build_report, main
 from reports.formats.choice import Forms
 from reports.formats.html import html_page
-from tests.factories import make_cells, make_failed_cell, make_run, write_run
+from tests.factories import make_cells, make_failed_cell, make_run, whole, write_run
 
 VOID = {"meta", "img", "br", "hr"}
 ODD = 'noprop[x=<b>&"quoted"</b>|y]'
@@ -106,12 +106,12 @@ def test_every_section_can_be_reached_from_the_contents(page: Reader) -> None:
     assert [link.attrs["href"] for link in links] == [f"#{name}" for name in ids]
     assert [link.text for link in links] == [heading.text for heading in ids.values()]
     inside = {a.attrs["href"] for a in page.all("a") if "main" in a.parents and a.attrs["href"].startswith("#")}
-    assert inside >= {"#configuration", "#limitations"}
-    assert inside <= {f"#{name}" for name in ids}
+    assert inside >= {"#configuration", "#limitations", "#details"}
+    assert inside <= {f"#{name}" for name in [*ids, "details"]}
 
 
 def test_every_picture_is_inside_with_its_words_and_its_numbers(report: Path, page: Reader) -> None:
-    linked = re.findall(r"^!\[.+\]\(figures/(.+)\.png\)$", report.read_text(), re.MULTILINE)
+    linked = re.findall(r"^!\[.+\]\(figures/(.+)\.png\)$", whole(report), re.MULTILINE)
     images, numbers = page.all("img"), [a for a in page.all("a") if "download" in a.attrs]
     assert len(images) == len(numbers) == len(linked) > 10
     assert [a.attrs["download"] for a in numbers] == [f"{name}.csv" for name in linked]
@@ -129,8 +129,8 @@ def test_every_picture_is_inside_with_its_words_and_its_numbers(report: Path, pa
 
 
 def test_tables_have_the_entries_of_the_markdown(report: Path, page: Reader) -> None:
-    lines = [line for line in report.read_text().splitlines() if line.startswith("|") and not line.startswith("|:-")]
-    rows = [[entry.strip().replace("`", "") for entry in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    lines = [line for line in whole(report).splitlines() if line.startswith("|") and not line.startswith("|:-")]
+    rows = [[re.sub(r"[`*]", "", entry.strip()) for entry in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     written = [entry.replace("\\|", "|") for row in rows for entry in row]
     assert [element.text for element in page.elements if element.tag in {"th", "td"}] == written
     assert len(page.all("table")) == len(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from reports.build import build_report, main
 from reports.formats.choice import Forms
 from reports.formats.latex import escaped
-from tests.factories import make_cell, make_cells, make_failed_cell, make_run, write_run
+from tests.factories import make_cell, make_cells, make_failed_cell, make_run, whole, write_run
 from tests.reports.test_tables import column
 
 ODD = "noprop[a_b=50%&c#1,d=$x^2~{y}\\z]"
@@ -56,7 +56,7 @@ def test_every_data_set_has_its_results_and_its_comparison_with_labels_of_their_
 
 def test_entries_are_those_of_the_markdown(report: Path) -> None:
     results, comparison, *_ = tables(report)
-    markdown = [text[text.index("|") :] for text in report.read_text().split("\n### ")[1:] if "| `noprop`" in text]
+    markdown = [text[text.index("|") :] for text in whole(report).split("\n### ")[1:] if "| `noprop`" in text]
     accuracy_and_time, memory, compared = (
         next(text for text in markdown if f" {header} " in text.splitlines()[0])
         for header in ("training time, s", "peak memory, MiB", "training time, ratio")

@@ -11,7 +11,7 @@ import pytest
 
 from reports import page, sections
 from reports.build import build_report
-from tests.factories import make_cells, make_run, write_run
+from tests.factories import make_cells, make_run, whole, write_run
 
 FOLDER = Path(sections.__path__[0])
 README = FOLDER / "README.md"
@@ -29,7 +29,7 @@ def with_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("with_section")
 def test_a_new_section_is_in_the_report_of_each_data_set(tmp_path: Path) -> None:
     cells = make_cells(["backprop", "noprop"], ["mnist", "digits"], seeds=range(2), epochs=1)
-    text = build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells, make_run(cells, jobs=2))))
     parts = text.split("### Fastest cells")
     assert len(parts) == 3
     assert "## Results: mnist" in parts[0]
@@ -43,7 +43,7 @@ def test_a_new_section_is_in_the_report_of_each_data_set(tmp_path: Path) -> None
 
 
 def test_every_file_is_listed_once_and_has_the_signature_of_its_place() -> None:
-    of_data, of_run = page.MEASUREMENTS + page.COMPARISONS, page.CONDITIONS
+    of_data, of_run = page.ANSWERS + page.MEASUREMENTS + page.COMPARISONS, page.CAVEATS + page.CONDITIONS
     listed = [*of_data, *of_run]
     assert sorted(listed) == sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
     for name in listed:

@@ -18,7 +18,16 @@ from reports.sections.diagnostics import blocks_table, section, steps_table
 from reports.statistics.diagnostics import block_frame, methods_with_blocks, step_frame
 from reports.view import DatasetView, arrange
 from results.schema import BlockRecord, CellResult, DiagnosticsRecord, StepRecord
-from tests.factories import make_cell, make_cells, make_config, make_diagnostics, make_failed_cell, make_run, write_run
+from tests.factories import (
+    make_cell,
+    make_cells,
+    make_config,
+    make_diagnostics,
+    make_failed_cell,
+    make_run,
+    whole,
+    write_run,
+)
 from tests.reports.test_tables import row
 
 NAMES = {"blocks", "blocks-by-epoch", "accuracy-by-step"}
@@ -229,7 +238,7 @@ def test_a_report_has_the_section_last_and_survives_cells_that_lack_it(tmp_path:
         make_failed_cell("backprop", seed=1),
         make_cell("noprop", "digits", epochs=1),
     ]
-    text = build_report(write_run(tmp_path / "run", cells)).read_text()
+    text = whole(build_report(write_run(tmp_path / "run", cells)))
     assert text.count("### What each block learns") == 1
     assert text.index("### Activation memory against depth") < text.index("### What each block learns")
     assert text.index("### What each block learns") < text.index("## Results: digits")

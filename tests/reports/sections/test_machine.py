@@ -9,11 +9,11 @@ import pytest
 from reports.build import build_report
 from reports.statistics.noise import disturbance, is_disturbed
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_cells, make_environment, make_machine, make_run, write_run
+from tests.factories import MIB, make_cell, make_cells, make_environment, make_machine, make_run, whole, write_run
 
 
 def report_of(folder: Path, cells: list[CellResult], **run: object) -> str:
-    return build_report(write_run(folder / "run", cells, make_run(cells, **run))).read_text()
+    return whole(build_report(write_run(folder / "run", cells, make_run(cells, **run))))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_disturbed_cells_are_named_in_the_report(tmp_path: Path) -> None:
     report = report_of(tmp_path, cells)
     assert "**Disturbed**: while 1 of 6 cells trained" in report
     assert f"`{cells[3].method}` seed {cells[3].seed} (50%)" in report
-    assert "1 cell trained while other processes" in report.split("## Limitations")[1]
+    assert "**1 cell disturbed**: other processes" in report.split("## Limitations")[1]
 
 
 def test_cells_that_shared_the_machine_by_design_are_not_called_disturbed(tmp_path: Path) -> None:

@@ -1,0 +1,236 @@
+"""The answer: whether training without backpropagation was worth it on a data set, in words and in one table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from reports.formats.effects import points, ratio
+from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
+from reports.formats.prose import prose
+from reports.statistics.effect import Basis, Verdict
+from reports.statistics.outcome import floor, outcome
+from reports.statistics.questions import Findings, Judged, Row, findings
+from reports.tables import MARKS, answer_table
+from reports.view import NOT_RUN, DatasetView, Family, RunView
+
+MAX_NAMED = 4
+TEXT = """
+## {{ data.name }}: is training without backpropagation worth it?
+
+{{ sentences | bullets }}
+
+{{ table }}
+
+{{ legend }}
+
+{{ figure }}
+"""
+LEGEND = """
+{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. {{ marks }}: each verdict holds for
+its whole column with 95%, while an interval is a 95% interval for its own line. Equivalent means within
+{{ margins.accuracy_points | number(1) }} points of accuracy, {{ 100 * margins.time }}% of time and
+{{ 100 * margins.memory }}% of memory. In brackets behind ?: how many seeds would decide.
+{% if bases %}Intervals of accuracy are for {{ bases | listed }}.{% endif %}
+{% if raced %}Time is that of a training step, measured in turns with the reference's.
+{%- elif timed %}Time is that of training{% if left_out %}, without the disturbed cells of {{ left_out | codes }}
+{%- endif %}.
+{%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
+Memory is {{ memory }}.{% endif %}
+"""
+
+
+def section(run: RunView, data: DatasetView) -> Markdown:
+    """The sentences, the table and how to read it."""
+    found = findings(data)
+    return prose(
+        TEXT,
+        data=data,
+        sentences=answer(run, data),
+        table=answer_table(data).markdown(grouped(found, data)),
+        legend=_legend(found, data),
+        figure=data.figures.get("differences", ""),
+    )
+
+
+def grouped(found: Findings, data: DatasetView) -> dict[str, list[str]]:
+    """Methods with a finished cell by family, each family the most accurate first."""
+    groups: dict[str, list[str]] = {}
+    for family in Family:
+        if methods := [row.method for row in found.rows if data.families[row.method] is family]:
+            groups[family.value] = methods
+    return groups
+
+
+def answer(run: RunView, data: DatasetView) -> list[str]:
+    """The answer in a few sentences, the most important first."""
+    found = findings(data)
+    subject = next((m for m in data.rivals if data.families[m] is Family.NOPROP), None)
+    if run.record.purpose == "calibration":
+        return []
+    sentences = []
+    if data.reference is None:
+        sentences.append(
+            "**This run cannot say**: no cell of `backprop` has finished, so there is nothing to compare with."
+        )
+    elif subject is None:
+        sentences.append("**This run cannot say**: no cell of a NoProp method has finished.")
+    else:
+        row = found.of(subject)
+        rivals = _rivals(row, data, found)
+        sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.")
+        if rivals:
+            others = f" {codes(each.method for each in rivals[1:MAX_NAMED])} too." if rivals[1:] else ""
+            sentences.append(f"With backpropagation, {in_words(rivals[0], data, found)}.{others}")
+    sentences += _extremes(data, found)
+    sentences += _what_happened(run, data)
+    return sentences
+
+
+def in_words(row: Row, data: DatasetView, found: Findings) -> str:
+    """A method against the reference: `noprop is as accurate as backprop (...), takes ... and needs ...`."""
+    parts = [_accuracy(row.accuracy, str(data.reference))]
+    if row.time is not None:
+        parts.append(_time(row.time))
+    if row.memory is not None:
+        parts.append(f"needs {_share(row.memory)} {found.memory.name}")
+    return f"{code(row.method)} {listed(parts)}"
+
+
+def _accuracy(judged: Judged | None, reference: str) -> str:
+    if judged is None:
+        return f"shares no seed with {code(reference)}"
+    value, _, interval = points(judged.effect).partition(" ")
+    gap = f"{value} points, {interval.strip('()')}" if interval else f"{value} points"
+    if judged.verdict is Verdict.UNDECIDED:
+        seeds = plural(judged.effect.seeds, "seed")
+        more = f"; {plural(judged.seeds_needed, 'seed')} would decide" if judged.seeds_needed else ""
+        return f"cannot be told from {code(reference)} in accuracy by {seeds} ({gap}{more})"
+    words = {
+        Verdict.EQUIVALENT: "as accurate as",
+        Verdict.BETTER: "more accurate than",
+        Verdict.WORSE: "less accurate than",
+    }
+    return f"is {words[judged.verdict]} {code(reference)} ({gap})"
+
+
+def _time(judged: Judged) -> str:
+    times, _, interval = ratio(judged.effect).partition(" ")
+    notes = [interval.strip("()"), "undecided" if judged.verdict is Verdict.UNDECIDED else ""]
+    text = "takes as long" if judged.verdict is Verdict.EQUIVALENT else f"takes {times} times as long"
+    return f"{text} ({'; '.join(filter(None, notes))})" if any(notes) else text
+
+
+def _share(judged: Judged) -> str:
+    """`10% of its`, `as much`, `3.1 times its`."""
+    if judged.verdict is Verdict.EQUIVALENT:
+        return "as much"
+    if judged.ratio < 1:
+        return f"{number(100 * judged.ratio, 2)}% of its"
+    return f"{ratio(judged.effect)} times its"
+
+
+def _cases(row: Row) -> dict[str, Judged | None]:
+    return {"accuracy": row.accuracy, "time": row.time, "memory": row.memory}
+
+
+def _worth(row: Row, rivals: list[Row]) -> str:
+    """The headline: `for memory, not for time`."""
+    by_verdict = {
+        verdict: [name for name, judged in _cases(row).items() if judged is not None and judged.verdict is verdict]
+        for verdict in Verdict
+    }
+    better, worse, unsure = (by_verdict[each] for each in (Verdict.BETTER, Verdict.WORSE, Verdict.UNDECIDED))
+    if better and rivals:
+        text = f"Not needed for {listed(better)}: backpropagation can have that too"
+    elif better:
+        text = f"For {listed(better)}" + (f", not for {' or '.join(worse)}" if worse else "")
+    elif worse:
+        text = f"No: worse in {listed(worse)}"
+    else:
+        return f"Undecided in {listed(unsure)}" if unsure else "No difference that counts"
+    return text + (f"; {listed(unsure)} undecided" if unsure else "")
+
+
+def _rivals(row: Row, data: DatasetView, found: Findings) -> list[Row]:
+    """Methods that use backpropagation and have each gain of this one too, not worse in accuracy; the fastest first."""
+    ours = _cases(row)
+    gains = {name: judged for name, judged in ours.items() if judged and judged.verdict is Verdict.BETTER}
+    limits = {"time": 1 + data.margins.time, "memory": 1 + data.margins.memory}
+
+    def has_them(other: Row) -> bool:
+        theirs = _cases(other)
+        if other.accuracy is None or other.accuracy.verdict is Verdict.WORSE:
+            return False
+        if "accuracy" in gains and other.accuracy.verdict is not Verdict.BETTER:
+            return False
+        costs = {name: judged for name, judged in gains.items() if name in limits}
+        return all((cost := theirs[name]) and cost.ratio <= own.ratio * limits[name] for name, own in costs.items())
+
+    rivals = [each for each in found.rows if data.families[each.method] is Family.BACKPROP and has_them(each)]
+    return sorted(rivals, key=lambda each: each.time.ratio if each.time else math.inf) if gains else []
+
+
+def _extremes(data: DatasetView, found: Findings) -> list[str]:
+    """The most accurate, the fastest and the leanest method, by their means."""
+    parts = []
+    known = [row for row in found.rows if row.test_accuracy is not None]
+    if len(known) > 1:
+        parts.append(f"most accurate is {code(known[0].method)} ({number(known[0].test_accuracy or 0.0, decimals=2)}%)")
+    for name, pick, what in (("fastest", "time", "time"), ("leanest", "memory", "memory")):
+        rows = [row for row in found.rows if getattr(row, pick) is not None]
+        if rows:
+            best = min(rows, key=lambda row: getattr(row, pick).ratio)
+            value = getattr(best, pick).ratio
+            if value < 1:
+                parts.append(
+                    f"{name} is {code(best.method)} ({number(value)} times the {what} of {code(str(data.reference))})"
+                )
+            else:
+                parts.append(f"{name} is {code(str(data.reference))}")
+    return [f"By their means, {listed(parts)}."] if parts else []
+
+
+def _what_happened(run: RunView, data: DatasetView) -> list[str]:
+    outcomes = {method: outcome(data, method) for method in data.drawn}
+    sentences = []
+    if failed := Counter(cell.method for cell in run.missing if cell.dataset == data.name and cell.reason != NOT_RUN):
+        counts = [f"{code(method)} ({count} of {data.planned[method]})" for method, count in failed.items()]
+        diverged = Counter(c.method for c in run.missing if c.dataset == data.name and "diverged" in c.reason)
+        why = f"; the loss of {codes(diverged)} was no longer a number" if diverged else ""
+        sentences.append(f"**Failed cells**: {listed(counts)}{why}.")
+    if lost := [method for method, each in outcomes.items() if each.at_chance]:
+        guessing = floor(data.finished[lost[0]])
+        sentences.append(
+            f"**At chance** ({number(100 * (guessing or 0.0), 3)}%): {codes(lost)} learned nothing that the test shows."
+        )
+    if rose := [method for method, each in outcomes.items() if each.loss_rose]:
+        sentences.append(f"**Loss rose** in training: {codes(rose)}.")
+    if rising := {method: each.rise for method, each in outcomes.items() if each.rise is not None}:
+        named = listed([f"{code(m)} (+{number(rise, decimals=1)})" for m, rise in rising.items()])
+        sentences.append(
+            f"**Still learning** when training ended, in points of validation accuracy over the last fifth: {named}."
+        )
+    return sentences
+
+
+def _legend(found: Findings, data: DatasetView) -> Markdown:
+    bases = dict.fromkeys(
+        row.accuracy.effect.basis for row in found.rows if row.accuracy is not None and row.accuracy.effect.alone
+    )
+    names = {
+        Basis.SEEDS_AND_IMAGES: "a new seed and a new test set of this size",
+        Basis.SEEDS: "a new seed alone (which images were right is not recorded)",
+        Basis.IMAGES: "a new test set of this size alone (there is one seed)",
+    }
+    return prose(
+        LEGEND,
+        data=data,
+        margins=data.margins,
+        marks=", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()),
+        bases=[names[basis] for basis in bases],
+        raced=found.raced,
+        timed=any(row.time is not None for row in found.rows),
+        left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
+        memory=capital(found.memory.name).lower(),
+    )

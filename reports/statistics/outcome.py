@@ -1,0 +1,78 @@
+"""What happened to a method in training, where its accuracy alone would mislead: at chance, or not done learning."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from reports.view import DatasetView
+from results.schema import CellResult
+
+_LEVEL = 0.95
+_LAST_PART = 0.2
+"""Part of the epochs over which a method that is done no longer rises."""
+_MIN_EPOCHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the report has to say of a method besides its figures."""
+
+    at_chance: bool = False
+    """Its test accuracy is not shown to be above that of naming the most frequent class."""
+    loss_rose: bool = False
+    """Its training loss was higher at the end than after the first epoch, with most seeds."""
+    rise: float | None = None
+    """Points of validation accuracy that it won in the last fifth of the epochs, where that is more than the margin and
+    more than chance: it was still learning."""
+
+
+def outcome(data: DatasetView, method: str) -> Outcome:
+    """Look at a method's finished cells."""
+    cells = data.finished[method]
+    rose = [cell.epochs[-1].train_loss > cell.epochs[0].train_loss for cell in cells if len(cell.epochs) > 1]
+    return Outcome(at_chance(cells), 2 * sum(rose) > len(rose), _rise(cells, data.margins.accuracy_points))
+
+
+def floor(cells: Sequence[CellResult]) -> float | None:
+    """The accuracy of always naming one class: the most frequent class's share of the test part, or else 1 / K."""
+    records = [cell.data for cell in cells if cell.data is not None]
+    if not records:
+        return None
+    return records[0].majority_share if records[0].majority_share is not None else 1 / records[0].num_classes
+
+
+def at_chance(cells: Sequence[CellResult]) -> bool:
+    """Whether the lower end of the mean accuracy's interval (Wilson's, for the test images) reaches the floor."""
+    accuracies = [cell.test_accuracy for cell in cells if cell.test_accuracy is not None]
+    images = max((cell.data.n_test for cell in cells if cell.data is not None), default=0)
+    guessing = floor(cells)
+    if not accuracies or not images or guessing is None:
+        return False
+    mean = statistics.fmean(accuracies)
+    interval = stats.binomtest(round(mean * images), images).proportion_ci(_LEVEL, method="wilson")
+    return mean <= guessing or float(interval.low) <= guessing
+
+
+def _rise(cells: Sequence[CellResult], margin: float) -> float | None:
+    rises, variance = [], 0.0
+    for cell in cells:
+        last = cell.epochs[-1:]
+        if not last or cell.data is None or cell.data.n_val == 0 or cell.config.epochs < _MIN_EPOCHS:
+            continue
+        start = cell.config.epochs * (1 - _LAST_PART)
+        before = [epoch for epoch in cell.epochs if epoch.epoch <= start]
+        if not before:
+            continue
+        ours, theirs = last[0].val_accuracy, before[-1].val_accuracy
+        rises.append(100 * (ours - theirs))
+        # As if the two were answers to different images: too large, so that nothing is called rising by chance.
+        variance += 1e4 * (ours * (1 - ours) + theirs * (1 - theirs)) / cell.data.n_val
+    if not rises:
+        return None
+    mean, error = statistics.fmean(rises), math.sqrt(variance) / len(rises)
+    return mean if mean > margin and mean > stats.norm.isf((1 - _LEVEL) / 2) * error else None

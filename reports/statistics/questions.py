@@ -1,0 +1,149 @@
+"""The three questions that a report answers, declared before the run: is it as accurate, what time and what memory?
+
+Each is asked of every method against the reference. The methods of one question on one data set are one family: its
+verdicts hold together with 95%. All else in a report is description.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+from reports.statistics.accuracy import Answers, accuracy_effects
+from reports.statistics.costs import Costs, cost_effects
+from reports.statistics.effect import Basis, Effect, Interval, Verdict
+from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure, is_measured
+from reports.statistics.noise import is_disturbed, prior
+from reports.view import DatasetView
+from results.answers import unpack
+from results.schema import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A method against the reference in one question."""
+
+    effect: Effect
+    """Percentage points of accuracy, or the logarithm of a ratio."""
+    verdict: Verdict
+    seeds_needed: int | None = None
+    """How many seeds in all would decide what is undecided; None: decided, or no number would."""
+
+    @property
+    def ratio(self) -> float:
+        """Of a cost: method / reference."""
+        return math.exp(self.effect.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A method and the answers to the three questions; each is None for the reference and where nothing is known."""
+
+    method: str
+    test_accuracy: float | None
+    """Mean over seeds, in percent."""
+    accuracy: Judged | None = None
+    time: Judged | None = None
+    memory: Judged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All answers on a data set."""
+
+    rows: tuple[Row, ...]
+    """Every method with a finished cell, the most accurate first."""
+    raced: bool
+    """Whether times are those of steps in turns (`bench.race`); else they are the cells' training times."""
+    memory: Measure
+    """What counts as memory."""
+    costs: Costs | None
+    """How the cells' training times were compared; None where the race's are."""
+
+    def of(self, method: str) -> Row:
+        """The row of a method."""
+        return next(row for row in self.rows if row.method == method)
+
+
+@cache
+def findings(data: DatasetView) -> Findings:
+    """Ask the three questions of every method on a data set."""
+    memory = GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else ACTIVATIONS
+    raced = False
+    costs = None if raced or data.sharing or data.reference is None else _cells(data, TRAIN_SECONDS)
+    by_question: tuple[dict[str, Judged], ...] = ({}, {}, {})
+    if data.reference is not None:
+        times = costs.effects if costs else {}
+        answers = _answers(data)
+        accuracies = accuracy_effects(answers, data.reference) if data.reference in answers else {}
+        effects = (accuracies, times, _memory(data, memory))
+        margins = data.margins
+        limits = (margins.accuracy_points, math.log1p(margins.time), math.log1p(margins.memory))
+        by_question = tuple(  # accuracy alone is better where it is higher
+            {
+                method: _judge(effect, limit, len(found), higher_is_better=found is effects[0])
+                for method, effect in found.items()
+            }
+            for found, limit in zip(effects, limits, strict=True)
+        )
+    rows = []
+    for method in data.drawn:
+        values = TEST_ACCURACY.values(data.finished[method]).values()
+        mean = math.fsum(values) / len(values) if values else None
+        rows.append(Row(method, mean, *(judged.get(method) for judged in by_question)))
+    rows.sort(key=lambda row: -math.inf if row.test_accuracy is None else row.test_accuracy, reverse=True)
+    return Findings(tuple(rows), raced, memory, costs)
+
+
+def _judge(effect: Effect, margin: float, comparisons: int, *, higher_is_better: bool) -> Judged:
+    verdict = effect.verdict(margin, higher_is_better=higher_is_better)
+    needed = effect.seeds_to_decide(margin, comparisons) if verdict is Verdict.UNDECIDED else None
+    return Judged(effect, verdict, needed)
+
+
+def _answers(data: DatasetView) -> dict[str, Answers]:
+    """Accuracies by seed, and which images were right where all cells have answered the same test set."""
+    fingerprints = {cell.data.fingerprint for cell in data.cells if cell.data is not None}
+    found = {}
+    for method in data.drawn:
+        cells = [cell for cell in data.finished[method] if cell.test_accuracy is not None]
+        if not cells:
+            continue
+        images = max((cell.data.n_test for cell in cells if cell.data is not None), default=0)
+        right = {
+            cell.seed: unpack(cell.test_correct, cell.data.n_test)
+            for cell in cells
+            if cell.test_correct is not None and cell.data is not None and len(fingerprints) == 1
+        }
+        found[method] = Answers({cell.seed: float(cell.test_accuracy or 0.0) for cell in cells}, right, images)
+    return found
+
+
+def _cells(data: DatasetView, measure: Measure) -> Costs:
+    """Ratios of a cost that the machine's noise is in, from the cells."""
+    costs = {method: _positive(data.finished[method], measure) for method in data.drawn}
+    known = prior(data.calibration, measure.field)
+    disturbed = {(cell.method, cell.seed) for cell in data.cells if is_disturbed(cell)}
+    if not costs[str(data.reference)]:
+        return Costs({}, None, 0, ())
+    return cost_effects({m: c for m, c in costs.items() if c}, str(data.reference), disturbed, known)
+
+
+def _memory(data: DatasetView, measure: Measure) -> dict[str, Effect]:
+    """Ratios of memory: exact where it is counted, else from the cells."""
+    if not measure.exact:
+        return _cells(data, measure).effects
+    found: dict[str, Effect] = {}
+    theirs = _positive(data.finished[str(data.reference)], measure)
+    for method in data.rivals:
+        ours = _positive(data.finished[method], measure)
+        if ours and theirs:  # counted alike for every seed
+            value = math.log(max(ours.values()) / max(theirs.values()))
+            at = Interval(value, value)
+            found[method] = Effect(value, len(ours), Basis.COUNTED, at, at)
+    return found
+
+
+def _positive(cells: list[CellResult], measure: Measure) -> dict[int, float]:
+    return {seed: value for seed, value in measure.values(cells).items() if value > 0}

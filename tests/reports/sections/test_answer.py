@@ -1,0 +1,179 @@
+"""The first page: what it says of runs whose truth is known, and of runs that carry no answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reports.build import build_report, closing_text
+from reports.page import report_page
+from reports.view import RunView, arrange
+from results.answers import pack
+from results.schema import CellResult
+from tests.factories import MIB, make_cell, make_cells, make_data, make_failed_cell, make_machine, make_run, write_run
+
+IMAGES = 2_000
+WHOLE = "gradients through the whole network"
+
+
+def cell(method: str, seed: int, accuracy: float, *, seconds: float = 10.0, mib: int = 50, **more: Any) -> CellResult:
+    """A cell whose right answers are drawn, the same images being hard for every method."""
+    chance = np.random.default_rng([seed, sum(map(ord, method))])
+    hard = np.random.default_rng(0).random(IMAGES)
+    right = (0.9 * hard + 0.1 * chance.random(IMAGES)) < np.quantile(hard, accuracy)
+    values: dict[str, Any] = {
+        "test_accuracy": int(right.sum()) / IMAGES,
+        "test_correct": pack(right),
+        "data": make_data(n_test=IMAGES),
+        "train_seconds": seconds * float(np.exp(0.02 * chance.standard_normal())),
+        "activation_bytes": mib * MIB,
+        "credit": WHOLE if method.startswith("backprop") else "gradients inside a block",
+    }
+    return make_cell(method, seed=seed, **(values | more))
+
+
+def run_of(methods: dict[str, dict[str, Any]], seeds: int = 3, **of_run: Any) -> RunView:
+    cells = [cell(method, seed, **given) for seed in range(seeds) for method, given in methods.items()]
+    return arrange(make_run(cells, **of_run), cells)
+
+
+BACKPROP = {"accuracy": 0.95}
+
+
+def lines(view: RunView) -> list[str]:
+    return report_page(view).splitlines()
+
+
+def row(view: RunView, method: str) -> list[str]:
+    line = next(line for line in lines(view) if line.startswith(f"| `{method}` "))
+    return [entry.strip() for entry in line.strip("|").split("|")][1:]
+
+
+def test_what_is_clearly_worse_and_cheaper_is_called_so() -> None:
+    view = run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.85, "seconds": 5.0, "mib": 5}})
+    text = report_page(view)
+    assert "**For time and memory, not for accuracy**: `noprop` is less accurate than `backprop`" in text
+    assert "needs 10% of its activation memory" in text
+    _, gap, time, memory = row(view, "noprop")
+    assert gap.startswith("−10.")
+    assert gap.endswith(" ✗")
+    assert time.endswith(" ✓")
+    assert memory == "0.100 ✓"
+    assert "a new seed and a new test set of this size" in text
+
+
+def test_a_gain_that_a_backprop_method_has_too_is_not_counted_for_noprop() -> None:
+    same = {"accuracy": 0.95, "seconds": 10.0}
+    cheap = {"accuracy": 0.95, "seconds": 1.0, "mib": 4}
+    text = report_page(run_of({"backprop": BACKPROP, "noprop": {**same, "mib": 5}, "backprop-cnn": cheap}))
+    assert "**Not needed for memory: backpropagation can have that too" in text
+    assert "With backpropagation, `backprop-cnn` " in text
+
+
+def test_equal_methods_are_equivalent_only_inside_the_margin() -> None:
+    same = {"backprop": BACKPROP, "noprop": BACKPROP}
+    wide = run_of(same, margins={"accuracy_points": 5.0, "time": 0.5, "memory": 0.5})
+    assert [entry[-1] for entry in row(wide, "noprop")[1:]] == ["=", "=", "="]
+    assert "No difference that counts" in report_page(wide)
+    narrow = run_of(same, margins={"accuracy_points": 0.01, "time": 0.001, "memory": 0.0})
+    assert "?" in row(narrow, "noprop")[1]
+    assert "cannot be told from `backprop` in accuracy by 3 seeds" in report_page(narrow)
+
+
+def test_one_seed_gives_the_images_part_alone_and_says_so() -> None:
+    text = report_page(run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.8}}, seeds=1))
+    assert "a new test set of this size alone (there is one seed)" in text
+    assert "**One seed**" in text
+
+
+def test_rows_without_answers_give_intervals_over_seeds_and_say_so() -> None:
+    cells = [
+        cell(method, seed, accuracy, test_correct=None)
+        for method, accuracy in (("backprop", 0.95), ("noprop", 0.9))
+        for seed in range(3)
+    ]
+    assert "a new seed alone (which images were right is not recorded)" in report_page(arrange(make_run(cells), cells))
+
+
+def test_no_p_value_is_on_the_first_page() -> None:
+    text = report_page(run_of({"backprop": BACKPROP, "noprop": BACKPROP, "noprop-ct": {"accuracy": 0.4}}))
+    assert "p =" not in text
+    assert "p <" not in text
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (make_cells(["noprop"]), "**This run cannot say**: no cell of `backprop` has finished"),
+        (make_cells(["backprop"]), "**This run cannot say**: no cell of a NoProp method has finished"),
+        ([make_failed_cell(), *make_cells(["noprop"])], "**Failed cells**: `backprop` (1 of 1)"),
+        ([make_cell("backprop", seed=0), make_cell("noprop", seed=1)], "shares no seed with `backprop`"),
+        (make_cells(test_accuracy=1.0), "`noprop`"),
+        (make_cells(test_accuracy=0.0), "**At chance** (10.0%): `backprop`, `noprop`"),
+    ],
+    ids=["no reference", "no rival", "reference failed", "no shared seed", "all right", "all wrong"],
+)
+def test_a_run_that_carries_little_says_what_it_carries(cells: list[CellResult], says: str) -> None:
+    assert says in report_page(arrange(make_run(cells), cells))
+
+
+def test_two_hundred_methods_still_make_a_page() -> None:
+    cells = [make_cell(f"m{k}" if k else "backprop", seed=seed, epochs=1) for k in range(200) for seed in range(2)]
+    assert len(lines(arrange(make_run(cells), cells))) > 200
+
+
+def test_fifteen_methods_take_at_most_150_lines() -> None:
+    methods = {"backprop": BACKPROP} | {f"noprop[T={k}]": {"accuracy": 0.9 + 0.003 * k} for k in range(1, 15)}
+    assert len(lines(run_of(methods))) <= 150
+
+
+def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() -> None:
+    cells = make_cells(["backprop", "noprop"], epochs=10)
+
+    def with_accuracy(cell: CellResult, last: float) -> CellResult:
+        epochs = [epoch.model_copy(update={"val_accuracy": 0.5 if epoch.epoch <= 8 else last}) for epoch in cell.epochs]
+        return cell.model_copy(update={"epochs": epochs})
+
+    cells = [with_accuracy(each, 0.7 if each.method == "noprop" else 0.501) for each in cells]
+    text = report_page(arrange(make_run(cells), cells))
+    assert "points of validation accuracy over the last fifth: `noprop` (+20.0)." in text
+
+
+def test_chance_is_the_majority_class_s_share_not_one_of_k() -> None:
+    data = make_data(n_test=IMAGES, num_classes=2, majority_share=0.95)
+    cells = [
+        cell(method, seed, 0.95, data=data, test_accuracy=0.95, test_correct=None)
+        for method in ("backprop", "noprop")
+        for seed in range(3)
+    ]
+    assert "**At chance** (95.0%)" in report_page(arrange(make_run(cells), cells))
+    easy = make_data(n_test=IMAGES, num_classes=2, majority_share=0.5)
+    cells = [cell(method, seed, 1.0, data=easy) for method in ("backprop", "noprop") for seed in range(3)]
+    assert "At chance" not in report_page(arrange(make_run(cells), cells))
+
+
+def test_a_loss_that_diverged_is_named() -> None:
+    failed = make_failed_cell("noprop", seed=0, error="training diverged: the loss is nan")
+    cells = [failed, *make_cells(["backprop"])]
+    text = report_page(arrange(make_run(cells), cells))
+    assert "**Failed cells**: `noprop` (1 of 1); the loss of `noprop` was no longer a number." in text
+
+
+def test_disturbed_cells_do_not_count_and_are_named() -> None:
+    cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop", "a", "b") for seed in range(3)]
+    cells[3] = cells[3].model_copy(update={"train_seconds": 90.0, "machine": make_machine(foreign_cores=7.0)})
+    view = arrange(make_run(cells), cells)
+    assert "without the disturbed cells of `noprop`" in report_page(view)
+    assert row(view, "noprop")[2].startswith(("0.9", "1.0"))
+
+
+def test_the_terminal_says_the_same(tmp_path: Path) -> None:
+    truth = (("backprop", 0.95), ("noprop", 0.85))
+    cells = [cell(method, seed, accuracy) for method, accuracy in truth for seed in range(3)]
+    text = closing_text(arrange(make_run(cells), cells))
+    assert "noprop is less accurate than backprop" in " ".join(text.split())
+    assert "`" not in text
+    assert "details.md" in build_report(write_run(tmp_path / "run", cells)).read_text()
