@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import UserError
+from methods.core.options import split_brackets
 from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
@@ -191,6 +193,20 @@ def get(name: str) -> Dataset:
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     accepted = [*known, *(scheme.usage for scheme in schemes().values())]
     raise UserError(f"unknown data set {name!r}{hint}; accepted: {', '.join(accepted)}")
+
+
+def placed(name: str, data_dir: Path | None) -> str:
+    """The name of the same data set where it is now.
+
+    A name that is a path which leads nowhere is looked for in the data folder, under the path's last part.
+    """
+    scheme, colon, text = name.partition(":")
+    place, _ = split_brackets(text)
+    path = Path(place)
+    if not colon or data_dir is None or not path.is_absolute() or os.path.lexists(path):
+        return name
+    here = data_dir.absolute() / path.name
+    return f"{scheme}:{here}{text.strip()[len(place) :]}" if os.path.lexists(here) else name
 
 
 def available() -> dict[str, Dataset]:

@@ -19,7 +19,7 @@ from bench.training.ranks import share_of
 from methods.core.method import TaskShape
 from results.conditions import DataRecord, untuned
 from results.data_warnings import data_warnings
-from results.schema import CellConfig, PlannedCell
+from results.schema import CellConfig, CellResult, PlannedCell
 
 _Name = TypeVar("_Name", int, str)
 _Item = TypeVar("_Item")
@@ -153,12 +153,24 @@ def _searched(
 
 
 def check_cells(
-    cells: Sequence[PlannedCell], data_dir: Path | None, ranks: int = 1, *, is_remote: bool = False
+    cells: Sequence[PlannedCell],
+    data_dir: Path | None,
+    ranks: int = 1,
+    *,
+    done: Iterable[CellResult] = (),
+    is_remote: bool = False,
 ) -> None:
     """Check that cells planned earlier, perhaps on another machine, can run now.
 
+    Args:
+        cells: What is to run.
+        data_dir: The user's data folder, if any.
+        ranks: Processes that will train a cell.
+        done: Rows of the same run: data that have moved since must be the same.
+        is_remote: Whether cells may run on other machines.
+
     Raises:
-        UserError: a device, data set or method is not here, or does not fit.
+        UserError: a device, data set or method is not here, or does not fit, or data are not what they were.
     """
     for device in {cell.config.device for cell in cells}:
         resolve_device(device, is_remote=is_remote)
@@ -171,7 +183,15 @@ def check_cells(
         wanted = DataUse(cell.config.train_size, cell.config.duplicates)
         specs.setdefault((cell.dataset, wanted), {})[cell.method] = spec
     for (name, wanted), by_label in specs.items():
-        _check_fits(datasets.get(name), list(by_label.values()), wanted, data_dir, ranks)
+        here = datasets.placed(name, data_dir)
+        found = _check_fits(datasets.get(here), list(by_label.values()), wanted, data_dir, ranks)
+        for row in done if here != name else ():
+            same = (row.dataset, row.config.train_size) == (name, wanted.train_size)
+            if same and row.data is not None and row.data.fingerprint != found.fingerprint:
+                raise UserError(
+                    f"the data of {name} are not those that this run has been trained on (by their fingerprint): put "
+                    "those back, or give their folder with --data-dir, or start a new run without --resume"
+                )
 
 
 def resolve_device(name: str, *, is_remote: bool = False) -> str:

@@ -56,6 +56,26 @@ def margins_of(given: Mapping[str, float]) -> Margins:
     return Margins(**{field: given[flag] / unit for flag, (field, unit) in MARGINS.items()})
 
 
+def moved_to(record: RunRecord, given: Iterable[str]) -> Path | None:
+    """The folder that the run's own data are in now, if the data sets given are the run's but for their folder.
+
+    Raises:
+        UserError: one of them cannot be used.
+    """
+    folders = set()
+    ours = dict.fromkeys(cell.dataset for cell in record.cells)
+    theirs = [datasets.get(each).name for each in given]
+    if len(ours) != len(theirs):
+        return None
+    for name in theirs:
+        if name not in ours:
+            scheme, _, path = name.partition(":")
+            if not any(each.startswith(f"{scheme}:/") and Path(each).name == Path(path).name for each in ours):
+                return None
+            folders.add(Path(path).parent)
+    return folders.pop() if len(folders) == 1 else None
+
+
 def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:
     """The planned cells without a row with status ok, in the plan's order.
 

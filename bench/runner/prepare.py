@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
 from bench.planning.plan import check_cells, make_plan
-from bench.planning.resume import MARGINS, OF_THE_RUN, check_settings, margins_of, unfinished
+from bench.planning.resume import MARGINS, OF_THE_RUN, check_settings, margins_of, moved_to, unfinished
 from bench.planning.tuned import Winners, find_winners
 from bench.runner.folders import find_run, new_run
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
@@ -74,11 +74,14 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
         record, rows = read_run(folder), read_cells(folder)
         placement = resume_placement(record, launcher, options, jobs)
         winners = find_winners(config, dict.fromkeys(cell.dataset for cell in record.cells))
-        check_settings(record, _by_user(flags), winners, is_remote=placement.is_remote)
+        by_user = _by_user(flags)
+        if data_dir is None and (data_dir := moved_to(record, by_user.get("datasets", ()))):
+            del by_user["datasets"]  # they say where the same data are now
+        check_settings(record, by_user, winners, is_remote=placement.is_remote)
         check_launch(rank_info, record.cells, placement)
         check_ranks(rank_info, rows)
         cells = unfinished(folder, record, rows)
-        check_cells(cells, data_dir, ranks, is_remote=placement.is_remote)
+        check_cells(cells, data_dir, ranks, done=rows, is_remote=placement.is_remote)
         track = _usable(record.track if track is None else track)
     else:
         placement = choose_placement(launcher or "local", options, jobs)

@@ -23,7 +23,7 @@ _AUTOCAST = ("train_step", "loss", "predict", "diagnose")
 
 def load_data(cell: PlannedCell, data_dir: Path | None) -> tuple[DeviceData, DataRecord]:
     """The cell's data on its device, and what they are."""
-    dataset, config = datasets.get(cell.dataset), cell.config
+    dataset, config = datasets.get(datasets.placed(cell.dataset, data_dir)), cell.config
     splits = datasets.make_splits(
         dataset.load(data_dir),
         num_classes=dataset.num_classes,

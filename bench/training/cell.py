@@ -208,7 +208,7 @@ def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -
 def _save(method: Method, job: Job, record: DataRecord, last: EpochRecord, emit: Emit) -> str | None:
     """Save the trained model; where that fails, warn and go on, since the measurements are worth more."""
     assert job.save_in is not None
-    cell = job.cell
+    cell, data_dir = job.cell, Path(job.data_dir) if job.data_dir else None
     path = model_path(cell.dataset, cell.method, cell.seed)
     try:
         card = ModelCard.model_validate(
@@ -216,7 +216,7 @@ def _save(method: Method, job: Job, record: DataRecord, last: EpochRecord, emit:
                 "method_name": cell.method_name,
                 "options": cell.config.options,
                 "shape": asdict(method.shape),
-                "class_names": datasets.get(cell.dataset).class_names,
+                "class_names": datasets.get(datasets.placed(cell.dataset, data_dir)).class_names,
                 "mean": record.mean,
                 "std": record.std,
                 "dataset": cell.dataset,

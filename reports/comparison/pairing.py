@@ -1,6 +1,7 @@
 """Two runs side by side: which cells of the newer are compared with which of the older, and which cannot be.
 
-Cells are partners if data set, method and seed are the same. What two partners do not share decides what may be said:
+Cells are partners if data set, method and seed are the same; data that are named by a path are known by their
+fingerprint. What two partners do not share decides what may be said:
 
 - another configuration, or other data: nothing. It is another experiment, and the method is *refused*.
 - another machine, device or number of threads, cells side by side, or machines that a launcher chose: the measures that
@@ -82,16 +83,21 @@ class Pairing:
 
 def pair_runs(old: RunView, new: RunView) -> Pairing:
     """Find every cell's partner, and what the two do not share."""
-    ours, theirs = ({cell.key: cell for cell in view.cells} for view in (old, new))
+    moved = _moved(old, new)
+    ours = {cell.key: cell for cell in old.cells}
+    theirs = {(moved.get(cell.dataset, cell.dataset), cell.method, cell.seed): cell for cell in new.cells}
     our_reasons, their_reasons = (
-        {(cell.dataset, cell.method, cell.seed): cell.reason for cell in view.missing} for view in (old, new)
+        {(names.get(cell.dataset, cell.dataset), cell.method, cell.seed): cell.reason for cell in view.missing}
+        for view, names in ((old, dict[str, str]()), (new, moved))
     )
     partners: defaultdict[tuple[str, str], list[tuple[CellResult, CellResult]]] = defaultdict(list)
     for key in (key for key in ours if key in theirs):
         partners[key[:2]].append((ours[key], theirs[key]))
     pairs: list[Pair] = []
     refused: list[Group] = []
-    changes: dict[str, None] = {}
+    changes = dict.fromkeys(
+        f"data set: {theirs} in B is {ours} in A, by its fingerprint" for theirs, ours in moved.items()
+    )
     for (dataset, method), cells in partners.items():
         found, alone = _differences(cells), _options_of_one_version(cells)
         if reasons := [text for what, texts in found.items() if _is_refused(what) for text in texts]:
@@ -117,6 +123,27 @@ def pair_runs(old: RunView, new: RunView) -> Pairing:
         changes=list(changes),
         is_reversed=_made_after(old.record, new.record),
     )
+
+
+def _moved(old: RunView, new: RunView) -> dict[str, str]:
+    """Names in B of data sets whose name in A is another: a name that is a path says where data are, not what."""
+    ours, theirs = (_own_data(view) for view in (old, new))
+    found: dict[str, str] = {}
+    for name in theirs.keys() - ours.keys():
+        for known in sorted(ours.keys() - theirs.keys() - {*found.values()}):
+            if ours[known] & theirs[name]:
+                found[name] = known
+                break
+    return found
+
+
+def _own_data(view: RunView) -> dict[str, set[str]]:
+    """Fingerprints of the data sets that are named by a path."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for cell in view.cells:
+        if ":" in cell.dataset and cell.data:
+            found[cell.dataset].add(cell.data.fingerprint)
+    return found
 
 
 def _grouped(found: Iterable[tuple[Key, str]]) -> list[Group]:

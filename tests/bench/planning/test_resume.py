@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench import datasets
 from results.schema import CellResult
 from results.store import CELLS_FILE, RUN_FILE, read_cells
 from tests.bench.conftest import Command
@@ -288,3 +289,40 @@ def test_data_that_are_damaged_now(command: Command, cells: FakeCells, tmp_path:
     planned = [record.cells[0], record.cells[1].model_copy(update={"dataset": "mnist"})]
     run = write_run(tmp_path / "run", [row(0)], record.model_copy(update={"cells": planned}))
     refused(command, cells, run, "--data-dir", str(tmp_path / "data"), quotes=str(raw))
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> tuple[Path, Path]:
+    """A run on an archive, one of two seeds finished, and the folder that the archive is in by now."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    new.mkdir()
+    write_cifar_archive(new, colour(num_classes=3), "mine.npz")
+    found = datasets.get(f"npz:{new / 'mine.npz'}")
+    splits = datasets.make_splits(found.load(None), num_classes=3, train_size=None, split_seed=0)
+    config = CONFIG.model_copy(update={"train_size": None})
+    name = f"npz:{old / 'mine.npz'}"
+    planned = [make_cell("backprop-cnn", name, seed, config=config, data=splits.record) for seed in range(2)]
+    return a_run(tmp_path, planned=planned, rows=planned[:1]), new
+
+
+@pytest.mark.parametrize("how", ["--data-dir", "--datasets"])
+def test_data_of_ones_own_may_be_elsewhere(
+    how: str, command: Command, cells: FakeCells, moved: tuple[Path, Path]
+) -> None:
+    run, new = moved
+    ended = command("--resume", run)
+    assert ended.code == 2
+    assert "there is no file" in ended.err
+    ended = command("--resume", run, how, new if how == "--data-dir" else f"npz:{new / 'mine.npz'}")
+    assert ended.code == 0, ended.err
+    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-cnn", 1)]
+    assert cells.jobs[0].data_dir == str(new)
+
+
+def test_other_data_of_that_name_are_refused(command: Command, cells: FakeCells, moved: tuple[Path, Path]) -> None:
+    run, new = moved
+    write_cifar_archive(new, colour(num_classes=3, seed=1), "mine.npz")
+    ended = command("--resume", run, "--data-dir", new)
+    assert ended.code == 2
+    assert "not those that this run has been trained on" in ended.err
+    assert cells.started == []

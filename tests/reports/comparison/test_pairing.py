@@ -198,3 +198,16 @@ def test_cells_that_finished_only_when_tried_again_are_named() -> None:
 def test_a_newer_run_given_as_the_old_one_is_noticed(old: str, new: str, is_reversed: bool) -> None:
     views = (view_of([make_cell()], created_at=moment) for moment in (old, new))
     assert pair_runs(*views).is_reversed is is_reversed
+
+
+def test_data_of_ones_own_are_known_by_their_fingerprint() -> None:
+    def run(name: str, fingerprint: str) -> list[CellResult]:
+        return [make_cell("noprop", name, seed, data=make_data(fingerprint=fingerprint)) for seed in range(2)]
+
+    found = pairing_of(run("npz:/a/mine.npz", "1" * 64), run("npz:/b/moved.npz", "1" * 64))
+    assert [(pair.dataset, len(pair.new)) for pair in found.pairs] == [("npz:/a/mine.npz", 2)]
+    assert (found.missing, found.added) == ([], [])
+    assert found.changes == ["data set: npz:/b/moved.npz in B is npz:/a/mine.npz in A, by its fingerprint"]
+    other = pairing_of(run("npz:/a/mine.npz", "1" * 64), run("npz:/b/mine.npz", "2" * 64))
+    assert other.pairs == []
+    assert [group.dataset for group in other.missing] == ["npz:/a/mine.npz"]
