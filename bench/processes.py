@@ -9,10 +9,50 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from queue import SimpleQueue
+from typing import IO, TextIO
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _running: set[subprocess.Popen[str]] = set()
+
+
+def start_child(module: str, errors: IO[str] | int, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `python -m module`, its standard input and output pipes of text; the caller wraps its life in `owned`.
+
+    A fresh interpreter rather than a fork: its memory is its own. It leads a session of its own: it has no terminal to
+    ask on, and Ctrl-C reaches only the harness.
+
+    Args:
+        module: What to run.
+        errors: A file for its standard error, or `subprocess.DEVNULL`.
+        env: Variables that it has besides ours.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=os.environ | (env or {}),
+        start_new_session=True,
+    )
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """What makes libraries of numbers use that many threads from their import on."""
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
+def send_line(process: subprocess.Popen[str], line: str) -> None:
+    """Write a line to a child's standard input.
+
+    Raises:
+        BrokenPipeError: it has ended.
+    """
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
 
 
 @contextlib.contextmanager
@@ -64,14 +104,42 @@ def kill_group(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def exit_with_parent() -> None:
-    """In a child: end this process when its standard input does, which the harness keeps open as a lifeline."""
+def kill_orphans(process: subprocess.Popen[str]) -> None:
+    """When a child ends, kill its own children: a forked one holds the pipe open, and reading would never end."""
+
+    def wait() -> None:
+        process.wait()
+        kill_group(process)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def how_ended(returncode: int) -> str:
+    """How a child ended that was not meant to, as a predicate: `was killed by SIGSEGV`, `ended with exit code 3`."""
+    if returncode >= 0:
+        return f"ended with exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # most real-time signals have no name
+        name = f"signal {-returncode}"
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def exit_with_parent() -> SimpleQueue[str]:
+    """In a child: end this process when its standard input does, which the harness keeps open as a lifeline.
+
+    Returns:
+        The lines that come until then.
+    """
+    lines: SimpleQueue[str] = SimpleQueue()
 
     def wait(lifeline: TextIO = sys.stdin) -> None:
-        lifeline.read()
+        for line in lifeline:
+            lines.put(line)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    return lines
 
 
 def claim_stdout() -> TextIO:

@@ -92,6 +92,11 @@ DEFAULT_OUT = Path("results/runs")
 )
 @flags.timeout
 @where("--retries", type=click.IntRange(0, 100), default=0, help="Retries per failed cell.")
+@where(
+    "--race/--no-race",
+    default=True,
+    help="Then time training steps in turns with backprop's.",
+)
 @flags.out(DEFAULT_OUT, "Parent folder for runs.")
 @form_options
 @output("--save/--no-save", help="Save the trained models for python -m bench.predict.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -197,6 +197,16 @@ def family_of(method: str, credit: str) -> Family:
     return Family.NOPROP if method.startswith("noprop") else Family.OTHER
 
 
+def choose_reference(names: Mapping[str, str]) -> str | None:
+    """The label of the method that the others are compared with: backprop, the one without options if there are two.
+
+    Args:
+        names: Registered names by label.
+    """
+    candidates = [label for label, name in names.items() if name == REFERENCE]
+    return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
+
+
 def parse_utc(text: str) -> datetime:
     """Read an ISO 8601 time; one without a zone is UTC.
 
@@ -239,8 +249,7 @@ def _race(race: RaceRecord | None, dataset: str, reference: str | None) -> Datas
 def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:
     if record.purpose == "calibration":
         return next((label for label, cells in methods.items() if cells), None)
-    candidates = [label for label, cells in methods.items() if cells and cells[0].method_name == REFERENCE]
-    return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
+    return choose_reference({label: cells[0].method_name for label, cells in methods.items() if cells})
 
 
 def _credits(cells: Iterable[PlannedCell | CellResult], results: Iterable[CellResult]) -> dict[str, str]:

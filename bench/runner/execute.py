@@ -1,4 +1,4 @@
-"""Execute a prepared run: its cells, then the report; if stopped, say what is kept and how to go on."""
+"""Execute a prepared run: its cells, the race, then the report; if stopped, say what is kept and how to go on."""
 
 import shlex
 import sys
@@ -14,6 +14,7 @@ from bench.runner.launchers import LAUNCHERS
 from bench.runner.launchers.base import Launcher
 from bench.runner.prepare import Run
 from bench.runner.progress import make_display
+from bench.runner.race import race_run
 from bench.runner.sweep import run_cells
 from bench.runner.torchrun.rank_info import command_start, find_rank_info
 from bench.tracking.tracking import Tracking
@@ -54,6 +55,8 @@ def execute(run: Run) -> int:
                     save_in=str(folder.resolve()) if record.save_models else None,
                     timeout_seconds=record.timeout_seconds,
                 )
+                if record.race:
+                    race_run(folder, record, run.data_dir)
                 return _report(run, ended)
             except KeyboardInterrupt as stop:
                 kept = sum(cell.status == "ok" for cell in read_cells(folder))

@@ -1,6 +1,5 @@
 """The harness's side of a tracker: hand over each finished cell, wait for it, and go on whatever happens."""
 
-import subprocess
 import sys
 import tempfile
 import threading
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.processes import owned, time_limit
+from bench.processes import owned, send_line, start_child, time_limit
 from bench.tracking.sender import Answer, Task
 from results.schema import CellResult, name_of
 
@@ -44,19 +43,10 @@ class Tracking:
 
     def _ask(self, task: Task) -> Answer:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bench.tracking.sender"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,  # no terminal to ask on, and Ctrl-C reaches the harness alone
-            )
-            assert process.stdin is not None
+            process = start_child("bench.tracking.sender", errors)
             assert process.stdout is not None
             with owned(process), time_limit(process, self._limit) as late:
-                process.stdin.write(task.model_dump_json() + "\n")
-                process.stdin.flush()
+                send_line(process, task.model_dump_json())
                 out = process.stdout.read()
                 process.wait()
             if late.is_set():

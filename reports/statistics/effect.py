@@ -28,6 +28,7 @@ class Basis(StrEnum):
     SEEDS = "seeds alone"
     IMAGES = "test images alone"
     COUNTED = "counted exactly"
+    STEPS = "pairs of training steps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,9 @@ class Plugin:
     def start(
         self, *arguments: str | Path, new_session: bool = False, module: str = "bench.run"
     ) -> subprocess.Popen[str]:
-        """Start the command; the caller sees to its end."""
+        """Start the command, without a race unless asked for; the caller sees to its end."""
+        if module == "bench.run" and "--race" not in arguments:
+            arguments = (*arguments, "--no-race")
         return self.start_program([sys.executable, "-m", module, *map(str, arguments)], new_session=new_session)
 
     def start_program(self, command: list[str], *, new_session: bool = False) -> subprocess.Popen[str]:

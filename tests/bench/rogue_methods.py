@@ -189,3 +189,13 @@ class Deserts(Steady):
         if os.environ.get("RANK") == "1":
             os.kill(os.getpid(), signal.SIGKILL)
         return super().train_step(x, y)
+
+
+@register("dawdles")
+class Dawdles(Steady):
+    """Takes 10 ms more for a step."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Sleep, then train."""
+        time.sleep(0.01)
+        return super().train_step(x, y)

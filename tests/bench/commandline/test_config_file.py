@@ -105,7 +105,7 @@ def test_what_is_printed_is_what_everything_comes_to(command: Command, tmp_path:
         printed.items()
         >= {
             "methods": ["noprop[T=3]"],
-            "seeds": [0, 1],
+            "seeds": [0, 1, 2],
             "epochs": datasets.get("digits").epochs["quick"],
             "lr": 0.001,
             "device": "cpu",

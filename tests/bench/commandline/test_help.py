@@ -12,7 +12,7 @@ from tests.bench.harness import PROJECT
 
 COMMANDS = [
     f"bench.{name}"
-    for name in ("run", "data", "predict", "calibrate", "compare", "microbench", "profile", "scale", "tune")
+    for name in ("run", "data", "predict", "calibrate", "compare", "microbench", "profile", "race", "scale", "tune")
 ]
 COMMANDS.append("reports.build")
 SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
@@ -36,6 +36,7 @@ GROUPS = {
     "bench.data": ["Data", "Output", "Other"],
     "bench.microbench": ["Where to run", "How to compare", "Output", "Other"],
     "bench.profile": ["What to run", *TRAINING],
+    "bench.race": ["What to compare", "What to run", *TRAINING[:-2], "Other"],
     "bench.predict": ["How to predict", "Where to run", "Output", "Other"],
     "reports.build": ["Options"],
 }

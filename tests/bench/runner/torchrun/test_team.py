@@ -46,7 +46,7 @@ def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--augment", "standard", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},backprop-cnn", "--out", str(out[0]))
-    two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common])
+    two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common, "--no-race"])
     one = plugin.start("--methods", NOPROP, "--out", out[1], *common)
     ended = finish(two)
     assert finish(one).code == 0

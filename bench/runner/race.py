@@ -1,0 +1,241 @@
+"""The race: training steps of each method in short turns with the reference's, A B B A A B B A ...
+
+Both are held ready in processes of their own, so the two turns of a pair are a fraction of a second apart, and whatever
+slows the machine down slows both. `reports.statistics.race` says what follows from the pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.meters.environment import describe_environment
+from bench.processes import how_ended, kill_orphans, owned, send_line, start_child, thread_variables
+from bench.training.racer import RaceTask
+from reports.statistics.effect import Effect
+from reports.statistics.race import race_effect
+from reports.view import DatasetView, arrange, choose_reference
+from results.race import DatasetRace, MethodRace, RaceRecord, read_race, write_race
+from results.schema import CellResult, PlannedCell, RunRecord
+from results.store import read_cells
+
+MIN_PAIRS = 20
+MAX_PAIRS = 400
+SECONDS = 5.0
+"""Time for a method's pairs, unless `MIN_PAIRS` take longer."""
+PRECISION = 0.02
+"""No more pairs are needed when the interval is this narrow, to both sides, as a fraction of the ratio."""
+_TURN_SECONDS = 0.1
+_UNEQUAL = 4.0
+"""Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
+_WARM_UP_STEPS = 2
+
+Turn = Callable[[int], float]
+"""Trains for that many steps; returns seconds per step."""
+
+
+class RaceError(RuntimeError):
+    """A method cannot be timed; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """What is to be timed on one data set."""
+
+    reference: PlannedCell
+    rivals: list[PlannedCell]
+
+
+def race_run(
+    run: Path, record: RunRecord, data_dir: Path | None, *, again: bool = False, seconds: float = SECONDS
+) -> RaceRecord | None:
+    """Race the methods of a run that finished, and keep each data set's result in the run's folder once it is there.
+
+    Args:
+        run: The run's folder.
+        record: What it set out to do.
+        data_dir: The user's data folder, if any.
+        again: Race anew where there is a result already.
+        seconds: Time for each method.
+
+    Returns:
+        The race; None, and why is said, if there can be none.
+
+    Raises:
+        ResultsError: `race.json` is damaged, or cannot be written.
+    """
+    view = arrange(record, read_cells(run))
+    why = view.sharing or (
+        "each cell has several processes" if any(cell.config.parallel for cell in record.cells) else None
+    )
+    if why is not None:
+        _note(f"no race: {why}")
+        return None
+    race = (None if again else read_race(run)) or RaceRecord(run_id=record.run_id, datasets=[])
+    for data in view.datasets:
+        heat = _heat(data)
+        if isinstance(heat, str):
+            _note(f"no race on {data.name}: {heat}")
+        elif not _covers(race.of(data.name), heat):
+            kept = [each for each in race.datasets if each.dataset != data.name]
+            try:
+                race = race.model_copy(update={"datasets": [*kept, race_methods(heat, data_dir, seconds)]})
+            except RaceError as error:
+                _note(f"no race on {data.name}: {error}")
+                continue
+            write_race(run, race)
+    return race
+
+
+def heat_of(cells: list[PlannedCell]) -> Heat | None:
+    """The cells of one data set and seed, the reference apart; None without one."""
+    reference = choose_reference({cell.method: cell.method_name for cell in cells})
+    if reference is None:
+        return None
+    by_label = {cell.method: cell for cell in cells}
+    return Heat(by_label.pop(reference), [*by_label.values()])
+
+
+def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) -> DatasetRace:
+    """Time every method of a data set; those that fail are left out, with a warning.
+
+    Raises:
+        RaceError: the reference fails.
+    """
+    reference = heat.reference
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    timed: list[MethodRace] = []
+    failed: dict[str, str] = {}
+    with _ready(reference, data_dir) as theirs:
+        per_step = _settle(theirs)
+        for cell in heat.rivals:
+            try:
+                with _ready(cell, data_dir) as ours:
+                    timed.append(_race(cell.method, ours, theirs, per_step, len(heat.rivals), seconds))
+            except RaceError as error:
+                failed[cell.method] = str(error)
+                print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
+            else:
+                effect = race_effect(timed[-1], len(heat.rivals))
+                what = f"{cell.dataset} {cell.method}: {_in_words(effect, reference.method)}"
+                print(f"race: {what}, {len(timed[-1].seconds)} pairs", file=sys.stderr, flush=True)
+    return DatasetRace(
+        dataset=reference.dataset,
+        reference=reference.method,
+        seed=reference.seed,
+        threads=reference.config.threads,
+        device=reference.config.device,
+        batch_size=reference.config.batch_size,
+        started_at=started_at,
+        environment=describe_environment(reference.config.device),
+        methods=timed,
+        failed=failed,
+    )
+
+
+def _heat(data: DatasetView) -> Heat | str:
+    """What is to be timed of a data set of a run, all at the reference's first seed; or why nothing is."""
+    if data.reference is None:
+        return "no cell of backprop has finished, with which the others are compared"
+    if not data.rivals:
+        return f"no other method than {data.reference} has finished"
+    reference = _planned(data.finished[data.reference][0])
+    rivals = (_planned(data.finished[label][0]) for label in data.rivals)
+    return Heat(reference, [cell.model_copy(update={"seed": reference.seed}) for cell in rivals])
+
+
+def _planned(cell: CellResult) -> PlannedCell:
+    return PlannedCell(**{name: getattr(cell, name) for name in PlannedCell.model_fields})
+
+
+def _covers(race: DatasetRace | None, heat: Heat) -> bool:
+    """Whether all of that was timed, or tried, before."""
+    if race is None or race.reference != heat.reference.method:
+        return False
+    return {cell.method for cell in heat.rivals} <= {each.method for each in race.methods} | race.failed.keys()
+
+
+def _race(method: str, ours: Turn, theirs: Turn, their_step: float, comparisons: int, seconds: float) -> MethodRace:
+    """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`."""
+    our_step = _settle(ours)
+    steps, reference_steps = _steps(our_step), _steps(their_step)
+    if max(our_step, their_step) < _UNEQUAL * min(our_step, their_step):
+        steps = reference_steps = max(steps, reference_steps)
+    pairs: list[tuple[float, float]] = []
+    end = time.monotonic() + seconds
+    while True:
+        if len(pairs) % 2 == 0:
+            mine, other = ours(steps), theirs(reference_steps)
+        else:
+            other, mine = theirs(reference_steps), ours(steps)
+        pairs.append((mine, other))
+        if len(pairs) < MIN_PAIRS:
+            continue
+        race = MethodRace(
+            method=method,
+            steps=steps,
+            reference_steps=reference_steps,
+            seconds=[pair[0] for pair in pairs],
+            reference_seconds=[pair[1] for pair in pairs],
+        )
+        interval = race_effect(race, comparisons).family
+        narrow = interval is not None and interval.high - interval.low <= 2 * math.log1p(PRECISION)
+        if narrow or len(pairs) >= MAX_PAIRS or time.monotonic() >= end:
+            return race
+
+
+def _steps(seconds: float) -> int:
+    """Steps for a turn of at least `_TURN_SECONDS`."""
+    return math.ceil(_TURN_SECONDS / seconds)
+
+
+def _settle(turn: Turn) -> float:
+    """Warm up for a few steps and then a turn; seconds per step."""
+    turn(_WARM_UP_STEPS)
+    return turn(_steps(turn(1)))
+
+
+@contextmanager
+def _ready(cell: PlannedCell, data_dir: Path | None) -> Iterator[Turn]:
+    """Start a process for a cell's method. Its turns raise `RaceError` if it fails."""
+    process = start_child("bench.training.racer", subprocess.DEVNULL, thread_variables(cell.config.threads))
+
+    def ask(line: str) -> None:
+        with suppress(BrokenPipeError):  # its end says more
+            send_line(process, line)
+
+    def turn(steps: int) -> float:
+        assert process.stdout is not None
+        ask(str(steps))
+        line = process.stdout.readline()
+        if not line.endswith("\n"):
+            raise RaceError(f"the process of {cell.method} {how_ended(process.wait())}")
+        reply = json.loads(line)
+        if isinstance(reply, str):
+            raise RaceError(f"{cell.method} raised {reply}")
+        return float(reply) / steps
+
+    with owned(process):
+        kill_orphans(process)
+        ask(RaceTask(cell=cell, data_dir=str(data_dir) if data_dir else None).model_dump_json())
+        yield turn
+
+
+def _in_words(effect: Effect, reference: str) -> str:
+    """`1.08 times backprop's time per step (1.06 to 1.10)`."""
+    text = f"{math.exp(effect.value):.3g} times {reference}'s time per step"
+    if effect.alone is None:
+        return text
+    return f"{text} ({math.exp(effect.alone.low):.3g} to {math.exp(effect.alone.high):.3g})"
+
+
+def _note(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,95 @@
+"""The process of one method in a race: numbers of training steps on standard input, their seconds on standard output.
+
+Each reply is a line of JSON: seconds, or a text that says what went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+from torch import Generator
+
+from bench.errors import describe
+from bench.processes import claim_stdout, exit_with_parent
+from bench.training.augment import augmentation
+from bench.training.build import MethodBuilder, load_data
+from bench.training.loop import batches, draw_order, synchronize
+from bench.training.rng import Stream, seed_of
+from results.schema import PlannedCell
+
+_BATCHES = 8
+"""Held ready, and trained on in turn."""
+
+
+class RaceTask(BaseModel):
+    """The first line on standard input."""
+
+    cell: PlannedCell
+    """The cell whose method trains."""
+    data_dir: str | None
+
+
+class Racer:
+    """A method, set up as in its cell, and the first batches of that cell's first epoch."""
+
+    def __init__(self, task: RaceTask) -> None:
+        cell, config = task.cell, task.cell.config
+        self._device = torch.device(config.device)
+        torch.set_num_threads(config.threads)
+        data, record = load_data(cell, Path(task.data_dir) if task.data_dir else None)
+        self._method = MethodBuilder.on(data, record, cell.method_name, config, cell.seed).make()
+        self._method.train()
+        order = draw_order(data.train, Generator().manual_seed(seed_of(cell.seed, Stream.ORDER)))
+        augmented = augmentation(record.augmentation, cell.seed, self._device)
+        changes = None if augmented is None else augmented(len(data.train))
+        cut = islice(batches(data.train, config.batch_size, order, changes), _BATCHES)
+        self._batches = [(data.images(x), y) for x, y in cut]
+        self._done = 0
+
+    def turn(self, steps: int) -> float:
+        """Train on that many batches; the seconds that it took.
+
+        A method that goes through its batches in several passes trains on them in each. What it does between passes
+        is not in the time, since it does that once in an epoch.
+        """
+        chosen = [self._batches[(self._done + k) % len(self._batches)] for k in range(steps)]
+        self._done += steps
+        seconds = 0.0
+        for number in range(self._method.num_passes):
+            self._method.start_pass(number)
+            synchronize(self._device)
+            start = time.perf_counter()
+            for x, y in chosen:
+                self._method.train_step(x, y)
+            synchronize(self._device)
+            seconds += time.perf_counter() - start
+        return seconds
+
+
+def main() -> int:
+    """Answer until the harness ends this process; 1 if the method raised."""
+    replies = claim_stdout()
+
+    def reply(what: float | str) -> None:
+        replies.write(json.dumps(what) + "\n")
+        replies.flush()
+
+    task = RaceTask.model_validate_json(sys.stdin.readline())
+    turns = exit_with_parent()
+    try:
+        racer = Racer(task)
+        while True:
+            reply(racer.turn(int(turns.get())))
+    except Exception as error:
+        reply(describe(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The race: what it measures where that is known, its order, when there is one, and what is kept of it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from bench.runner import execute, race
+from bench.runner.race import MAX_PAIRS, MIN_PAIRS, Heat, RaceError, race_methods
+from reports.statistics.race import race_effects
+from results.race import RACE_FILE, DatasetRace, read_race
+from results.schema import PlannedCell
+from results.store import read_cells
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import Plugin
+from tests.factories import make_config
+from tests.results.test_race import make_race
+
+METHODS = ("--methods", "noprop[T=1],backprop[T=1]", "--seeds", "0", "--threads", "1")
+
+
+def rogue(name: str, label: str | None = None) -> PlannedCell:
+    config = make_config(threads=1, batch_size=16, optimizer="AdamW", options={})
+    return PlannedCell(dataset="halves", method=label or name, method_name=name, seed=0, config=config)
+
+
+@pytest.fixture(scope="module")
+def raced(plugin: Plugin) -> tuple[DatasetRace, list[int]]:
+    """A race of real processes, and the numbers of those that are left."""
+    rivals = [rogue("steady", "again"), rogue("dies"), rogue("dawdles")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PYTHONPATH", "ROGUE_FLAGS"):
+            patch.setenv(name, plugin.environment[name])
+        found = race_methods(Heat(rogue("steady"), rivals), None, seconds=0)
+        with pytest.raises(RaceError, match=r"^raises raised RuntimeError: no such luck$"):
+            race_methods(Heat(rogue("raises"), rivals), None)  # a reference that fails
+    return found, [process.pid for process in plugin.processes()]
+
+
+def test_a_sleep_of_10_ms_is_found_and_a_method_against_itself_is_as_fast(raced: Any) -> None:
+    found, left = raced
+    again, dawdles = found.methods
+    assert median(dawdles.seconds) - median(dawdles.reference_seconds) == pytest.approx(0.0103, abs=0.0015)
+    assert dawdles.reference_steps > 4 * dawdles.steps
+    assert again.steps == again.reference_steps
+    assert len(again.seconds) == MIN_PAIRS
+    interval = race_effects(found)["again"].family
+    assert interval is not None
+    assert interval.low < 0.05
+    assert interval.high > -0.05
+    assert left == []
+
+
+def test_a_method_that_fails_is_left_out_with_the_reason(raced: Any) -> None:
+    found, _ = raced
+    assert found.failed == {"dies": "the process of dies was killed by SIGKILL (out of memory?)"}
+
+
+@pytest.mark.parametrize(("noise", "seconds", "pairs"), [(0, 60, MIN_PAIRS), (1, 0, MIN_PAIRS), (1, 60, MAX_PAIRS)])
+def test_turns_are_a_b_b_a_until_that_is_enough(noise: float, seconds: float, pairs: int) -> None:
+    turns: list[str] = []
+    chance = random.Random(0)
+
+    def ours(steps: int) -> float:
+        turns.append("A")
+        return 0.06 * chance.lognormvariate(0, noise)
+
+    def theirs(steps: int) -> float:
+        turns.append("B")
+        return 0.05
+
+    found = race._race("a", ours, theirs, 0.05, 9, seconds)
+    assert "".join(turns[3:]) == ("ABBA" * pairs)[: 2 * pairs]  # before that, a warm-up
+    assert len(found.seconds) == len(found.reference_seconds) == pairs
+    assert (found.steps, found.reference_steps) == (2, 2)
+
+
+class FakeRaces:
+    """Instead of processes that are timed: what was to be timed, and a result at once."""
+
+    def __init__(self) -> None:
+        self.heats: list[tuple[str, str, list[str]]] = []
+        self.stop: BaseException | None = None
+
+    def __call__(self, heat: Heat, data_dir: Path | None, seconds: float) -> DatasetRace:
+        self.heats.append((heat.reference.dataset, heat.reference.method, [cell.method for cell in heat.rivals]))
+        if self.stop is not None:
+            raise self.stop
+        (made,) = make_race(dataset=heat.reference.dataset, reference=heat.reference.method).datasets
+        timed = [made.methods[0].model_copy(update={"method": cell.method}) for cell in heat.rivals]
+        return made.model_copy(update={"methods": timed, "failed": {}})
+
+
+@pytest.fixture
+def races(cells: FakeCells, monkeypatch: pytest.MonkeyPatch) -> FakeRaces:
+    fake = FakeRaces()
+    monkeypatch.setattr(execute, "race_run", race.race_run)
+    monkeypatch.setattr(race, "race_methods", fake)
+    return fake
+
+
+def test_a_run_ends_with_a_race_which_a_resumed_run_does_not_repeat(
+    command: Command, races: FakeRaces, second_dataset: str, tmp_path: Path
+) -> None:
+    assert command(*METHODS, "--datasets", "digits,other", "--out", tmp_path).code == 0
+    assert races.heats == [(data, "backprop[T=1]", ["noprop[T=1]"]) for data in ("digits", "other")]
+    (run,) = tmp_path.iterdir()
+    found = read_race(run)
+    assert found is not None
+    assert [each.dataset for each in found.datasets] == ["digits", "other"]
+    assert command("--resume", run, "--race").code == 0
+    assert len(races.heats) == 2
+    assert "--race (the run has on, given is off)" in command("--resume", run, "--no-race").err
+
+
+def test_ctrl_c_in_the_race_keeps_the_cells_and_says_how_to_go_on(
+    command: Command, races: FakeRaces, tmp_path: Path
+) -> None:
+    races.stop = KeyboardInterrupt()
+    ended = command(*METHODS, "--out", tmp_path)
+    (run,) = tmp_path.iterdir()
+    assert ended.code == 130
+    assert ended.lines[-1].startswith("stopped: 2 of 2 cells are finished and kept; go on with: ")
+    assert len(read_cells(run)) == 2
+    races.stop = None
+    assert command("--resume", run).code == 0
+    assert read_race(run) is not None
+
+
+NONE = {
+    "cells ran 2 at a time": (*METHODS, "--jobs", "2"),
+    "no cell of backprop has finished": ("--methods", "noprop[T=1],backprop-cnn", "--seeds", "0"),
+    "no other method than backprop has finished": ("--methods", "backprop", "--seeds", "0"),
+}
+
+
+@pytest.mark.parametrize("why", NONE)
+def test_where_there_is_no_race_it_is_said(command: Command, races: FakeRaces, tmp_path: Path, why: str) -> None:
+    ended = command(*NONE[why], "--out", tmp_path)
+    assert ended.code == 0
+    assert sum(why in line and line.startswith("note: no race") for line in ended.lines) == 1
+    assert races.heats == []
+
+
+def test_without_a_race_nothing_is_said(command: Command, races: FakeRaces, tmp_path: Path) -> None:
+    ended = command(*METHODS, "--no-race", "--out", tmp_path)
+    assert ended.code == 0
+    assert "race" not in ended.err
+    assert races.heats == []
+    assert not [*tmp_path.glob(f"*/{RACE_FILE}")]
+
+
+def test_a_reference_that_fails_is_said_and_the_report_is_built(
+    command: Command, races: FakeRaces, tmp_path: Path
+) -> None:
+    races.stop = RaceError("backprop[T=1] raised OSError: no")
+    ended = command(*METHODS, "--out", tmp_path)
+    assert ended.code == 0
+    assert "note: no race on digits: backprop[T=1] raised OSError: no" in ended.lines
+    assert ended.out.splitlines()[-1].endswith("report.md")

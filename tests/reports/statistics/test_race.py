@@ -1,0 +1,56 @@
+"""Ratios from pairs of turns: the median's interval against the binomial distribution, and the family's."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from reports.statistics.effect import Basis, Interval, Verdict
+from reports.statistics.race import median_interval, race_effects
+from results.race import DatasetRace, MethodRace
+from tests.results.test_race import make_race
+
+
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (8, 1), (20, 6), (50, 18), (100, 40)])
+def test_the_ranks_are_those_of_the_tables(n: int, rank: int) -> None:
+    """The sign test's interval, 95%: for instance ranks 6 and 15 of 20 (coverage 95.9%)."""
+    values = [float(value) for value in range(1, n + 1)]
+    random.Random(0).shuffle(values)
+    assert median_interval(values) == Interval(rank, n + 1 - rank)
+
+
+def test_five_values_are_too_few() -> None:
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None
+
+
+def race_of(*ratios: float, pairs: int = 20) -> DatasetRace:
+    chance = random.Random(0)
+    methods = []
+    for number, ratio in enumerate(ratios):
+        theirs = [0.1 * chance.lognormvariate(0, 0.5) for _ in range(pairs)]
+        ours = [each * ratio * chance.lognormvariate(0, 0.02) for each in theirs]
+        ours[3] *= 50  # a turn that the machine disturbed
+        named = MethodRace(method=f"m{number}", steps=1, reference_steps=1, seconds=ours, reference_seconds=theirs)
+        methods.append(named)
+    return make_race(methods=methods, failed={}).datasets[0]
+
+
+def test_a_ratio_is_found_though_the_machine_drifts_and_the_family_is_wider() -> None:
+    effects = race_effects(race_of(1.3, 1.0, 0.5))
+    assert list(effects) == ["m0", "m1", "m2"]
+    for effect, ratio in zip(effects.values(), (1.3, 1.0, 0.5), strict=True):
+        assert effect.basis is Basis.STEPS
+        assert effect.value == pytest.approx(math.log(ratio), abs=0.02)
+        assert effect.alone is not None
+        assert effect.family is not None
+        assert effect.family.low < effect.alone.low < math.log(ratio) < effect.alone.high < effect.family.high
+    verdicts = [effect.verdict(math.log(1.05), higher_is_better=False) for effect in effects.values()]
+    assert verdicts == [Verdict.WORSE, Verdict.EQUIVALENT, Verdict.BETTER]
+
+
+def test_with_too_few_pairs_nothing_is_decided() -> None:
+    effect = race_effects(race_of(2.0, pairs=4))["m0"]
+    assert (effect.alone, effect.family) == (None, None)
+    assert effect.verdict(0.05, higher_is_better=False) is Verdict.UNDECIDED
