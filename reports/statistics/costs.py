@@ -113,7 +113,12 @@ def cost_changes(
     """
     known = prior and Prior(prior.sd * math.sqrt(2), prior.df)
     found = _estimate(ratios, None, disturbed, known, CHANGE_LEVEL)
-    return replace(found, sd=found.sd and found.sd / math.sqrt(2))
+    effects = {}
+    for method, effect in found.effects.items():
+        logs = sorted(math.log(r) for seed, r in ratios[method].items() if (method, seed) not in found.left_out)
+        rest = logs[:-1]
+        effects[method] = replace(effect, without_highest=math.fsum(rest) / len(rest) if rest else None)
+    return replace(found, effects=effects, sd=found.sd and found.sd / math.sqrt(2))
 
 
 def _estimate(

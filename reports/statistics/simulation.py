@@ -116,7 +116,7 @@ def _is_regression(case: Case, effect: Effect) -> bool:
     assert effect.family is not None
     if case.what == "accuracy":
         return effect.value < LIMITS["accuracy"] and effect.family.high < 0
-    return effect.value > LIMITS["cost"] and effect.family.low > 0
+    return effect.rises_past(LIMITS["cost"])
 
 
 def _noise(kind: Noise, rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
-from reports.statistics.accuracy import Answers, accuracy_effects
+from reports.statistics.accuracy import Answers, accuracy_changes, accuracy_effects, answers_of
 from reports.statistics.effect import Basis, Verdict
+from results.answers import pack
+from tests.factories import make_cell, make_data
 
 MARGIN = 0.5
 
@@ -94,3 +97,23 @@ def test_the_seeds_that_would_decide_are_more_where_seeds_differ_more() -> None:
     assert few is not None
     assert many is not None
     assert 3 <= few < many
+
+
+def test_two_runs_without_images_are_two_samples() -> None:
+    old, new = [0.90, 0.92, 0.94], [0.95, 0.93, 0.96]
+    runs = [Answers(dict(enumerate(values)), {}, 0) for values in (old, new)]
+    alone = accuracy_changes({"m": (runs[0], runs[1])})["m"].alone
+    expected = stats.ttest_ind(new, old).confidence_interval(0.95)
+    assert alone is not None
+    assert (alone.low, alone.high) == pytest.approx((100 * expected.low, 100 * expected.high))
+
+
+def test_answers_of_cells_have_images_only_where_all_have_the_same_data() -> None:
+    right = np.arange(10_000) % 10 != 0
+    cells = [make_cell(seed=seed, test_accuracy=0.9, test_correct=pack(right), data=make_data()) for seed in (0, 1)]
+    found = answers_of(cells)
+    assert found.accuracy == {0: 0.9, 1: 0.9}
+    assert found.images == len(right)
+    assert all((each == right).all() for each in found.right.values())
+    other = cells[1].model_copy(update={"data": make_data(fingerprint="other")})
+    assert answers_of([cells[0], other]).right == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.costs import Prior, cost_effects
+from reports.statistics.costs import Prior, cost_changes, cost_effects
 from reports.statistics.effect import Verdict
 
 MARGIN = math.log(1.05)
@@ -85,3 +85,32 @@ def test_a_figure_that_does_not_vary_is_decided() -> None:
     effects = cost_effects(costs, "r").effects
     assert effects["a"].verdict(MARGIN, higher_is_better=False) is Verdict.EQUIVALENT
     assert effects["b"].verdict(MARGIN, higher_is_better=False) is Verdict.BETTER
+
+
+def test_a_change_is_a_method_s_own_mean_with_the_noise_of_all() -> None:
+    ratios = drawn(4, 3)
+    logs = np.log([[ratios[m][s] for s in range(3)] for m in ratios])
+    pooled = math.sqrt(logs.var(axis=1, ddof=1).mean())
+    found = cost_changes(ratios)
+    assert found.df == 4 * 2
+    assert found.sd == pytest.approx(pooled / math.sqrt(2))
+    effect = found.effects["m1"]
+    assert effect.value == pytest.approx(logs[1].mean())
+    assert effect.alone is not None
+    assert effect.alone.high - effect.value == pytest.approx(stats.t.ppf(0.975, 8) * pooled / math.sqrt(3))
+
+
+def test_a_change_that_all_methods_share_is_theirs() -> None:
+    slower = {m: {s: 1.3 * ratio for s, ratio in row.items()} for m, row in drawn(4, 3).items()}
+    before, after = (cost_changes(each).effects["m2"] for each in (drawn(4, 3), slower))
+    assert after.value == pytest.approx(before.value + math.log(1.3))
+
+
+def test_a_rise_that_one_seed_alone_shows_is_none() -> None:
+    one, all_three = (
+        {"slow": {seed: math.exp(value) for seed, value in enumerate(logs)}, **drawn(12, 3)}
+        for logs in ([0.09, 0.09, 0.47], [0.22, 0.22, 0.22])
+    )
+    effects = [cost_changes(each).effects["slow"] for each in (one, all_three)]
+    assert all(effect.family is not None and effect.family.low > 0 for effect in effects)
+    assert [effect.rises_past(math.log(1.1)) for effect in effects] == [False, True]
