@@ -190,7 +190,7 @@ class Environment(Record):
 
     cpu: str
     cores: AtLeastOne
-    """Logical cores that the process may use."""
+    """Logical cores that the process may use: the least of affinity, CPU quota and what there is."""
     memory_bytes: Bytes
     gpu: str | None
     gpu_driver: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import subprocess
@@ -13,14 +14,17 @@ import psutil
 import pynvml
 import torch
 
+from bench.meters.cpu_quota import cpu_quota
 from results.schema import Environment
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
 def available_cores() -> int:
-    """Logical cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Logical cores that this process may use: the least of the machine's, its affinity and its cgroups' CPU quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.floor(quota)))
 
 
 @cache
