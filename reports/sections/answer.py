@@ -32,7 +32,9 @@ its whole column with 95%, while an interval is a 95% interval for its own line.
 {{ margins.accuracy_points | number(1) }} points of accuracy, {{ 100 * margins.time }}% of time and
 {{ 100 * margins.memory }}% of memory. In brackets behind ?: how many seeds would decide.
 {% if bases %}Intervals of accuracy are for {{ bases | listed }}.{% endif %}
-{% if raced %}Time is that of a training step, measured in turns with the reference's.
+{% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
+on the machine hits both alike.
+{%- if data.race.failed %} Not timed, since it failed then: {{ data.race.failed | codes }}.{% endif %}
 {%- elif timed %}Time is that of training{% if left_out %}, without the disturbed cells of {{ left_out | codes }}
 {%- endif %}.
 {%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}

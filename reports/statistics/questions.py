@@ -15,6 +15,7 @@ from reports.statistics.costs import Costs, cost_effects
 from reports.statistics.effect import Basis, Effect, Interval, Verdict
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure, is_measured
 from reports.statistics.noise import is_disturbed, prior
+from reports.statistics.race import race_effects
 from reports.view import DatasetView
 from results.answers import unpack
 from results.schema import CellResult
@@ -70,11 +71,11 @@ class Findings:
 def findings(data: DatasetView) -> Findings:
     """Ask the three questions of every method on a data set."""
     memory = GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else ACTIVATIONS
-    raced = False
+    raced = data.race is not None and bool(data.race.methods)
     costs = None if raced or data.sharing or data.reference is None else _cells(data, TRAIN_SECONDS)
     by_question: tuple[dict[str, Judged], ...] = ({}, {}, {})
     if data.reference is not None:
-        times = costs.effects if costs else {}
+        times = race_effects(data.race) if data.race is not None else costs.effects if costs else {}
         answers = _answers(data)
         accuracies = accuracy_effects(answers, data.reference) if data.reference in answers else {}
         effects = (accuracies, times, _memory(data, memory))

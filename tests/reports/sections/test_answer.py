@@ -12,8 +12,10 @@ from reports.build import build_report, closing_text
 from reports.page import report_page
 from reports.view import RunView, arrange
 from results.answers import pack
+from results.race import MethodRace
 from results.schema import CellResult
 from tests.factories import MIB, make_cell, make_cells, make_data, make_failed_cell, make_machine, make_run, write_run
+from tests.results.test_race import make_race
 
 IMAGES = 2_000
 WHOLE = "gradients through the whole network"
@@ -168,6 +170,19 @@ def test_disturbed_cells_do_not_count_and_are_named() -> None:
     view = arrange(make_run(cells), cells)
     assert "without the disturbed cells of `noprop`" in report_page(view)
     assert row(view, "noprop")[2].startswith(("0.9", "1.0"))
+
+
+def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side() -> None:
+    timed = MethodRace(
+        method="noprop", steps=1, reference_steps=1, seconds=[0.3] * 20, reference_seconds=[0.1, 0.2] * 10
+    )
+    cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop", "dies") for seed in range(3)]
+    record = make_run(cells, jobs=2)
+    assert row(arrange(record, cells), "noprop")[2] == "–"
+    view = arrange(record, cells, race=make_race(methods=[timed]))
+    assert row(view, "noprop")[2] == "2.12 (1.50 to 3.00) ✗"
+    assert row(view, "dies")[2] == "–"
+    assert "Not timed, since it failed then: `dies`." in report_page(view)
 
 
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:
