@@ -1,7 +1,7 @@
 # Every command a person types. The first one that needs it makes the virtual environment.
 
 DATASET ?= digits
-METHODS ?= all
+METHODS ?= core
 METHOD ?= noprop
 PRESET ?= quick
 TRIALS ?= 20

@@ -31,7 +31,7 @@ def run_cells(
     Those processes must know the methods and data sets too: built in, or from an installed package.
 
     Args:
-        methods: As for `--methods`, or a list; None: all.
+        methods: As for `--methods`, or a list; None: core.
         datasets: As for `--datasets`, or a list; None: digits.
         flags: Any other flag of `python -m bench.run`, with _ for -: `seeds=(0, 1)`, `epochs=2`, `train_size=1000`,
             `amp=True`, `set={"T": 20}`, `out="my-runs"`, `resume="NAME"`. None takes the flag's default.

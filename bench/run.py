@@ -18,6 +18,7 @@ from bench.commandline.exit_codes import exits
 from bench.commandline.flags import ASSIGNMENT, compare, output, train, where
 from bench.commandline.help import Command
 from bench.commandline.params import CommaList, FiniteFloat
+from bench.planning.presets import CORE
 from bench.runner.launchers import LAUNCHERS
 from bench.tracking import registry as trackers
 from reports.formats.choice import form_options
@@ -171,8 +172,12 @@ def _list() -> None:
     from bench import datasets
 
     own = {scheme.usage: scheme.summary for scheme in datasets.schemes().values()}
+    marks = {True: f"{CORE}  ", False: " " * (len(CORE) + 2)}
     for title, listed in (
-        ("methods", {name: method.summary for name, method in methods.available().items()}),
+        (
+            f"methods ({CORE}: those that run by default)",
+            {name: f"{marks[each.core]}{each.summary}" for name, each in methods.available().items()},
+        ),
         ("data sets", {name: dataset.summary for name, dataset in datasets.available().items()} | own),
     ):
         width = max(map(len, listed)) + 2

@@ -22,7 +22,7 @@ from bench.commandline.exit_codes import exits, stop_code
 from bench.commandline.flags import ASSIGNMENT, compare, output
 from bench.commandline.help import Command, group
 from bench.errors import UserError
-from bench.planning.presets import DEFAULT_TUNED, PAPER, WINNERS_KEY
+from bench.planning.presets import CORE, DEFAULT_TUNED, PAPER, WINNERS_KEY
 
 if TYPE_CHECKING:
     from bench.planning.search import Search
@@ -42,9 +42,9 @@ search = group("How to search")
 @click.command(cls=Command)
 @compare(
     "--methods",
-    default="all",
+    default=CORE,
     metavar="NAME,...",
-    help="Comma-separated list; options in brackets are fixed: noprop[T=20].",
+    help="Comma-separated list, or all; options in brackets are fixed: noprop[T=20].",
 )
 @flags.datasets
 @compare(

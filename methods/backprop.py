@@ -26,6 +26,7 @@ class Backprop(StackMethod, EndToEnd):
 
     summary = "backpropagation through the same T blocks, joined as the paper's baseline: the matched rival"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
+    core = True
     credit = "gradients through the whole network"
     Options = StackOptions
     paper = PAPER

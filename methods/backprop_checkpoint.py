@@ -23,6 +23,7 @@ class BackpropCheckpoint(Backprop):
         "one pass over the training images; each batch trains all T blocks together, once, and computes each block's "
         "forward pass twice"
     )
+    core = True
 
     def _apply_block(self, t: int, x: Tensor, z: Tensor) -> Tensor:
         if not torch.is_grad_enabled():

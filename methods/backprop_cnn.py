@@ -20,6 +20,7 @@ class BackpropCNN(EndToEnd):
     paper = PAPER  # inferred: those of `backprop`
     summary = "backpropagation through one image path and a linear head: what one would use in practice"
     epoch_definition = "one pass over the training images; each batch trains the one network once"
+    core = True
     credit = "gradients through the whole network"
 
     Options = CNNOptions

@@ -23,6 +23,7 @@ class BackpropDeepSupervision(Backprop):
     """`Backprop` with a loss at every block. See the module's docstring."""
 
     summary = "backprop with a loss at every block, gradients through all: the control for NoProp's local losses"
+    core = True
 
     def loss_from(self, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """The mean of the blocks' cross-entropies."""

@@ -48,6 +48,7 @@ class BackpropEnsemble(Method):
 
     summary = "T independent CNNs, probabilities averaged: the control for what the chain of blocks adds"
     epoch_definition = "one pass over the training images; each batch trains all T members once, each on its own loss"
+    core = True
     credit = "gradients inside an ensemble member"
     paper = PAPER  # inferred: those of `backprop`
     Options = EnsembleOptions

@@ -93,6 +93,7 @@ class LocalLossCNN(LayerwiseCNN):
     epoch_definition = (
         "one pass over the training images; each batch trains every layer once, in turn, each on its own loss"
     )
+    core = True
     credit = "gradients inside a layer"
     Options = LocalLossOptions
     search_space: ClassVar[Mapping[str, Range]] = {"beta": Range(0.5, 0.999)}

@@ -95,6 +95,7 @@ class NoPropDT(DenoisingStack):
     epoch_definition = (
         "one pass over the training images; each batch trains all T blocks once, each on its own loss and its own noise"
     )
+    core = True
     credit = "gradients inside a block"
     Options = NoPropDTOptions
     low_memory: ClassVar[Mapping[str, str]] = {"execution": "low_memory"}

@@ -13,7 +13,7 @@ import click
 
 from bench.commandline.help import group
 from bench.commandline.params import CommaList, FiniteFloat, Folder
-from bench.planning.presets import PRESETS
+from bench.planning.presets import CORE, PRESETS
 
 ASSIGNMENT = "NAME=VALUE"
 """Metavar of a flag whose values are assignments, which a file may give as a table."""
@@ -29,9 +29,9 @@ output = group("Output")
 
 methods = compare(
     "--methods",
-    default="all",
+    default=CORE,
     metavar="NAME,...",
-    help="Comma-separated list; options in brackets: noprop[T=20,sampler=mean].",
+    help="Comma-separated list, or all; options in brackets: noprop[T=20,sampler=mean].",
 )
 datasets = compare(
     "--datasets",

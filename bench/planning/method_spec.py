@@ -1,4 +1,4 @@
-"""What a user writes for methods: `noprop,backprop`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
+"""What a user writes for methods: `noprop,backprop`, `core`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import methods
 from bench.errors import UserError
+from bench.planning.presets import CORE
 from methods.core.method import Method
 from methods.core.options import join_brackets, parse_assignments, split_brackets, split_list, to_text
 from results.conditions import TUNED
@@ -32,7 +33,7 @@ def parse_methods(
     """Parse a comma-separated list of methods.
 
     Args:
-        text: The list; `all` stands for every registered method.
+        text: The list; `all` stands for every registered method, `core` for those that declare it.
         settings: Options for every method that has them; those in a method's brackets win.
         paper: Whether options default to the paper's value for the method.
         low_memory: Whether each method that can be trained one block at a time comes a second time, trained that way.
@@ -105,8 +106,8 @@ def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str], bool]]:
     if not name or "[" in name or "]" in name:
         raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
     own, tuned = parse_settings(part for part in parts if part != TUNED), TUNED in parts
-    if name == "all" and not own:
-        return [(cls, {}, tuned) for cls in methods.available().values()]
+    if name in ("all", CORE) and not own:
+        return [(cls, {}, tuned) for cls in methods.available().values() if cls.core or name == "all"]
     try:
         return [(methods.get(name), own, tuned)]
     except methods.MethodError as error:

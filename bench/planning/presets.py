@@ -11,6 +11,8 @@ from typing import Any
 
 OPTIMIZER = "AdamW"
 """The one optimiser, for every method, outside `PAPER`."""
+CORE = "core"
+"""In place of methods: those that declare it (`Method.core`). What runs where none is named."""
 PAPER = "paper"
 """The preset in which a method's own settings count."""
 

@@ -9,7 +9,7 @@ from bench import datasets
 from bench.errors import UserError
 from bench.planning.method_spec import parse_methods, parse_settings
 from bench.planning.plan import resolve_device
-from bench.planning.presets import PAPER
+from bench.planning.presets import CORE, PAPER
 from bench.planning.tuned import Winners
 from methods.core.options import to_text
 from results.conditions import untuned
@@ -134,7 +134,7 @@ def _compared(
         yield "low_memory", low, given["low_memory"]
     elif changed:
         specs = parse_methods(
-            given.get("methods", "all"),
+            given.get("methods", CORE),
             parse_settings(given.get("settings", ())),
             paper=given.get("preset", cells[0].config.preset) == PAPER,
             low_memory=given.get("low_memory", False),

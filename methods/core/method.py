@@ -98,6 +98,9 @@ class Method(nn.Module, ABC):
     """What it does in one pass over the training images, in one line."""
     credit: ClassVar[str] = "unstated"
     """Credit assignment: how credit reaches the weights, in a few words. The report groups methods by it."""
+    core: ClassVar[bool] = False
+    """Whether it is one of the at most ten methods that answer the project's question, and so of `--methods core`, the
+    default. Each class says so for itself: a subclass is not, unless it says so too."""
     Options: ClassVar[type[OptionsBase]] = OptionsBase
     paper: ClassVar[PaperSettings] = PaperSettings()
     search_space: ClassVar[Mapping[str, Range]] = {}

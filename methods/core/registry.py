@@ -35,6 +35,7 @@ def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[_M], _M]:
             if key in _methods or key in _aliases:
                 raise ValueError(f"a method named {key!r} is already registered")
         cls.name = name
+        cls.core = cls.__dict__.get("core", False)  # not inherited
         _methods[name] = cls
         _aliases.update(dict.fromkeys(aliases, name))
         return cls

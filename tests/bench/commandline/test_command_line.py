@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import methods
 from bench.commandline.exit_codes import Terminated
 from reports.formats.choice import Forms
 from results.store import read_cells, read_run
@@ -62,7 +63,11 @@ def test_help_documents_every_flag(command: Command) -> None:
 def test_list_names_methods_and_data_sets(command: Command) -> None:
     ended = command("--list")
     assert ended.code == 0
-    names = [line.split()[0] for line in ended.out.splitlines() if line.startswith("  ")]
+    words = [line.split() for line in ended.out.splitlines() if line.startswith("  ")]
+    names = [first for first, *_ in words]
+    assert {first for first, second, *_ in words if second == "core"} == {
+        name for name, method in methods.available().items() if method.core
+    }
     assert {"noprop", "backprop", "backprop-cnn", "digits", "mnist"} <= set(names)
     assert all(len(line.split()) > 3 for line in ended.out.splitlines() if line.startswith("  "))
 

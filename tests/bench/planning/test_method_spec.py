@@ -25,6 +25,15 @@ def test_all_is_every_method_with_its_defaults() -> None:
         assert spec.options == spec.cls.Options.parse({}).as_dict()
 
 
+def test_core_is_at_most_ten_methods_that_say_so_themselves() -> None:
+    core = labels("core")
+    assert set(core) >= {"noprop", "noprop-attached", "backprop", "backprop-checkpoint", "backprop-cnn", "local-loss"}
+    assert set(core) < set(NAMES)
+    assert len(core) <= 10
+    assert issubclass(methods.get("backprop-accumulate"), methods.get("backprop"))
+    assert "backprop-accumulate" not in core
+
+
 @given(st.permutations(NAMES), st.integers(1, len(NAMES)), st.sampled_from([",", " , ", ", "]))
 def test_order_is_kept(order: list[str], count: int, comma: str) -> None:
     assert labels(comma.join(order[:count])) == order[:count]
