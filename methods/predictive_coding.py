@@ -88,7 +88,7 @@ class PredictiveCoding(LayerwiseCNN):
     def infer(self, x: Tensor, y: Tensor) -> list[Tensor]:
         """The activities h_1, ..., h_L after inference, without graphs."""
         with torch.no_grad():
-            activities, _ = self.layer_outputs(x)
+            activities = [h.to(x.dtype) for h in self.layer_outputs(x)[0]]  # bfloat16 has two digits, steps are small
         for _ in range(self.options.inference_steps):
             self.infer_once(activities, x, y)
         return activities
@@ -98,11 +98,11 @@ class PredictiveCoding(LayerwiseCNN):
         free = [h.detach().requires_grad_() for h in activities]
         gradients = [torch.zeros_like(h) for h in activities]
         for number, energy in enumerate(self.energies(free, x, y)):
-            involved = free[max(number - 1, 0) : number + 1]  # h_{l-1} and h_l; the output's loss has h_L alone
-            for gradient, found in zip(
-                gradients[max(number - 1, 0) : number + 1], torch.autograd.grad(energy * len(x), involved), strict=True
-            ):
-                gradient += found
+            involved = slice(max(number - 1, 0), number + 1)  # h_{l-1} and h_l; the output's loss has h_L alone
+            with torch.autocast(x.device.type, enabled=False):
+                found = torch.autograd.grad(energy * len(x), free[involved])
+            for gradient, term in zip(gradients[involved], found, strict=True):
+                gradient += term
         for h, gradient in zip(activities, gradients, strict=True):
             h -= self.options.step_size * gradient
 
