@@ -7,6 +7,9 @@ Importing this package is cheap: what these need is imported when they are calle
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,3 +26,17 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _OurPackages:
+    """Finds the other packages beside this one, and no folder of that name in the working directory."""
+
+    HOME = str(Path(__file__).resolve().parents[1])
+    NAMES = ("methods", "results", "reports")
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [cls.HOME]) if name in cls.NAMES else None
+
+
+sys.meta_path.insert(0, _OurPackages)

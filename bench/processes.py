@@ -10,10 +10,33 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TextIO
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+HOME = Path(__file__).resolve().parents[1]
+"""The folder that our packages are in."""
+_START = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+home, name = sys.argv[1:3]
+spec = PathFinder.find_spec("bench", [home])
+sys.modules["bench"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["bench"])
+del sys.argv[1:3]
+import runpy
+runpy.run_module(name, run_name="__main__", alter_sys=True)
+"""
+"""As `python -m`, but a folder `bench` in the working directory is not taken for ours."""
+
+
+def python(module: str) -> list[str]:
+    """The command that runs one of our modules in another process, whatever the working directory has."""
+    return [sys.executable, "-c", _START, str(HOME), module]
+
+
 _running: set[subprocess.Popen[str]] = set()
 
 
@@ -29,7 +52,7 @@ def start_child(module: str, errors: IO[str] | int, env: Mapping[str, str] | Non
         env: Variables that it has besides ours.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", module],
+        python(module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

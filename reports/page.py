@@ -48,7 +48,7 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
     """The sections in their frame, a file of `web/`."""
     record = run.record
     seeds = sorted({cell.seed for cell in record.cells})
-    commits = sorted({cell.environment.commit or "unknown" for cell in run.cells})
+    commits = sorted({cell.environment.commit or cell.environment.package or "unknown" for cell in run.cells})
     text = prose(
         (resources.files("reports") / "web" / frame).read_text(encoding="utf-8"),
         run=run,

@@ -200,6 +200,8 @@ class Environment(Record):
     cuda: str | None
     commit: str | None
     """The project's git commit, with `-dirty` if the working tree had changes; null outside a checkout."""
+    package: str | None = None
+    """Where there is no commit: version and the beginning of the SHA-256 over the files, `0.1.0 (files 3f9a...)`."""
 
 
 class MachineRecord(Record):

@@ -1,11 +1,14 @@
 """Names of files, looking at paths that a user gave, and writing a file whole or not at all."""
 
+import codecs
 import contextlib
 import hashlib
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def file_stem(dataset: str) -> str:
@@ -20,6 +23,18 @@ def file_stem(dataset: str) -> str:
     last = re.split(r"[/\\]", re.sub(r"\[[^\[\]]*\]$", "", path))[-1]
     stem = re.sub(r"[^a-z0-9]+", "-", f"{scheme}-{last}".lower()).strip("-")[:40]
     return f"{stem}-{hashlib.sha256(dataset.encode()).hexdigest()[:8]}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file in UTF-8, or as Windows' programs write it: with a byte order mark, or in UTF-16.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not TOML, or in no such encoding.
+    """
+    data = path.read_bytes()
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return tomllib.loads(data.decode("utf-16" if is_utf16 else "utf-8-sig"))
 
 
 def is_dir(path: Path) -> bool:

@@ -7,7 +7,6 @@ so that the flags' own types convert and refuse it. One key is no flag: `tuned`,
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import click
 from bench.commandline.flags import ASSIGNMENT
 from bench.planning.presets import NEWEST, WINNERS_KEY, TunedSource
 from methods.core.options import to_text
+from results.files import read_toml
 
 
 def config_option() -> Callable[[Any], Any]:
@@ -54,8 +54,7 @@ def _read_files(context: click.Context, param: click.Parameter, names: tuple[str
 
 def _load(name: str, context: click.Context) -> dict[str, Any]:
     try:
-        with Path(name).open("rb") as file:
-            return tomllib.load(file)
+        return read_toml(Path(name))
     except OSError as error:
         raise click.UsageError(f"cannot read the configuration {name!r}: {error.strerror or error}", context) from None
     except ValueError as error:  # not TOML (names line and column) or not UTF-8

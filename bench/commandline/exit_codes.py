@@ -11,6 +11,8 @@ import click
 
 from bench.errors import UserError
 
+_PLATFORMS = ("linux", "darwin")
+
 
 def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Callable[[], NoReturn]:
     """Make a command's `main`, which runs it and leaves with its exit code.
@@ -22,6 +24,9 @@ def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Cal
     """
 
     def main() -> NoReturn:
+        if not sys.platform.startswith(_PLATFORMS):
+            print(f"error: NoProp-Bench runs on Linux and macOS, and this is {sys.platform}", file=sys.stderr)
+            sys.exit(2)
         if runs_cells:
             signal.signal(signal.SIGTERM, _terminate)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import click
 
 from bench.errors import UserError
 from methods.core.options import split_list
+from results.files import is_dir
 
 
 class CommaList(click.ParamType[tuple[Any, ...]]):
@@ -56,15 +58,22 @@ class Folder(click.Path):
 
 
 def new_folder(parent: Path, title: str) -> Path:
-    """Make a folder named by time and title.
+    """Make a folder named by time and title, and a number if another command of the same second has made one.
 
     Raises:
         UserError: it cannot be made.
     """
     label = re.sub(r"[^A-Za-z0-9=.,-]+", "-", title).strip("-")
-    folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{label}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-    return folder
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{label}"
+    for number in itertools.count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not is_dir(folder):
+                raise UserError(f"cannot make the folder {folder}: a file is in its place") from None
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+        else:
+            return folder
+    raise AssertionError

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.metadata
 import math
 import os
 import platform
@@ -18,6 +20,10 @@ from bench.meters.cpu_quota import cpu_quota
 from results.schema import Environment
 
 _PROJECT = Path(__file__).resolve().parents[2]
+_FOLDERS = ("bench", "methods", "reports", "results")
+_CODE = (".py", ".jinja", ".toml")
+_MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+"""Variables that git sets for what it starts, such as hooks: they name another repository."""
 
 
 def available_cores() -> int:
@@ -36,6 +42,7 @@ def describe_environment(device: str) -> Environment:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlInit()
             driver = str(pynvml.nvmlSystemGetDriverVersion())
+    commit = _commit()
     return Environment(
         cpu=_cpu_model(),
         cores=available_cores(),
@@ -46,7 +53,8 @@ def describe_environment(device: str) -> Environment:
         python=platform.python_version(),
         torch=torch.__version__,
         cuda=torch.version.cuda if on_gpu else None,
-        commit=_commit(),
+        commit=commit,
+        package=None if commit else _package(),
     )
 
 
@@ -60,8 +68,13 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with `-dirty` where its files differ from it; null where this is no checkout."""
+    """The checkout's commit, with `-dirty` where its files differ from it; null where this is no checkout.
+
+    A repository that merely has this package somewhere in it, as in `.venv`, is another project's.
+    """
     try:
+        if not _PROJECT.samefile(_git("rev-parse", "--show-toplevel")):
+            return None
         described = _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
         untracked = _git("ls-files", "--others", "--exclude-standard", "--", "*.py")  # a new method is one new file
     except (OSError, subprocess.SubprocessError):
@@ -69,11 +82,26 @@ def _commit() -> str | None:
     return described + "-dirty" if untracked and not described.endswith("-dirty") else described or None
 
 
+def _package() -> str:
+    """Version of the installed package, and a hash of its files."""
+    digest = hashlib.sha256()
+    for folder in _FOLDERS:
+        for path in sorted((_PROJECT / folder).rglob("*")):
+            if path.suffix in _CODE and path.is_file():
+                digest.update(f"{path.relative_to(_PROJECT)}\n".encode() + path.read_bytes())
+    try:
+        version = importlib.metadata.version("noprop-bench")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown version"
+    return f"{version} (files {digest.hexdigest()[:12]})"
+
+
 def _git(*arguments: str) -> str:
     """What git prints in the project's folder."""
     done = subprocess.run(
         ["git", *arguments],  # noqa: S607 - whichever git is used here
         cwd=_PROJECT,
+        env={key: value for key, value in os.environ.items() if key not in _MISLEADING},
         capture_output=True,
         text=True,
         timeout=10,

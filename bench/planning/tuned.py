@@ -1,6 +1,5 @@
 """What searches have found: files of winners, and the one for a method on a data set."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from bench import datasets
 from bench.errors import UserError
 from bench.planning.presets import DEFAULT_TUNED, NEWEST, WINNERS_KEY, TunedSource
 from results.conditions import Winner
+from results.files import read_toml
 from results.schema import PlannedCell
 from results.store import first_problem
 
@@ -127,7 +127,7 @@ def read_winners(path: Path) -> _Table:
         UserError: it cannot be read, or its winners are not valid.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the winners in {path}: {error}") from None
     return _valid(content.get(WINNERS_KEY, {}), str(path))

@@ -38,7 +38,7 @@ def execute(run: Run) -> int:
     with _open_launcher(run) as launcher:
         if run.is_new:
             create_run(folder, record)
-        with run_lock(folder):
+        with run_lock(folder, is_new=run.is_new):
             cells = unfinished(folder, record, read_cells(folder))  # another process may have added rows until now
             data_dir = run.data_dir.resolve() if run.data_dir and run.placement.is_remote else run.data_dir
             try:

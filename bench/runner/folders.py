@@ -1,14 +1,17 @@
 """A run's folder: named, found again, and locked."""
 
 import contextlib
+import errno
 import secrets
+import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from bench.errors import UserError
 from bench.meters.environment import describe_environment
@@ -17,6 +20,9 @@ from results.files import file_stem, is_dir
 from results.schema import PlannedCell, RunRecord
 
 LOCK_FILE = ".lock"
+SOFT_LOCK_FILE = ".lock-without-locks"
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+"""What file systems without locks answer."""
 
 
 def new_run(out: Path, cells: list[PlannedCell], command: str, **how: Any) -> RunRecord:
@@ -61,20 +67,50 @@ def find_run(name: str, out: Path) -> Path:
 
 
 @contextlib.contextmanager
-def run_lock(run: Path) -> Iterator[None]:
+def run_lock(run: Path, *, is_new: bool = False) -> Iterator[None]:
     """Let one process at a time work on a run's folder. A process that is killed leaves nothing locked.
+
+    Where the file system has no locks (some NFS and Lustre), a file that names its process stands in for one.
+
+    Args:
+        run: The folder.
+        is_new: Whether to remove the folder if it cannot be locked.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written to.
     """
-    lock = FileLock(run / LOCK_FILE, timeout=0)
     try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"another process is working on {run}: wait for its end, or stop it first") from None
-    except OSError as error:
-        raise UserError(f"cannot write to the run {run}: {error.strerror or error}") from None
+        lock = _locked(run)
+    except UserError:
+        if is_new:
+            shutil.rmtree(run, ignore_errors=True)
+        raise
     try:
         yield
     finally:
         lock.release()
+
+
+def _locked(run: Path) -> BaseFileLock:
+    """The run's lock, held.
+
+    Raises:
+        UserError: as `run_lock`.
+    """
+    lock: BaseFileLock = FileLock(run / LOCK_FILE, timeout=0)
+    try:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # newer versions fall back by themselves, and say so
+                lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, Timeout) or (isinstance(error, OSError) and error.errno not in _NO_LOCKS):
+                raise
+            (run / LOCK_FILE).unlink(missing_ok=True)  # the file that could not be locked
+            lock = SoftFileLock(run / SOFT_LOCK_FILE, timeout=0)
+            lock.acquire()
+    except Timeout:
+        file = f"; if there is none, remove {lock.lock_file}" if isinstance(lock, SoftFileLock) else ""
+        raise UserError(f"another process is working on {run}: wait for its end, or stop it first{file}") from None
+    except OSError as error:
+        raise UserError(f"cannot write to the run {run}: {error.strerror or error}") from None
+    return lock

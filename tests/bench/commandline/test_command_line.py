@@ -14,11 +14,12 @@ import pytest
 
 import methods
 from bench.commandline.exit_codes import Terminated
+from bench.commandline.params import new_folder
 from reports.formats.choice import Forms
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import PROJECT
+from tests.bench.harness import PROJECT, refused
 
 DOCUMENTED = [
     "--methods",
@@ -241,3 +242,15 @@ def test_threads_default_to_the_cores_that_may_be_used(
     monkeypatch.setattr("bench.runner.prepare.available_cores", lambda: 7)
     command("--out", tmp_path / "out", "--methods", "backprop")
     assert {job.cell.config.threads for job in cells.jobs} == {7}
+
+
+@pytest.mark.parametrize("platform", ["win32", "cygwin", "emscripten"])
+def test_another_platform_is_one_sentence(platform: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    refused(command("--list"), "runs on Linux and macOS", platform)
+
+
+def test_two_commands_of_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    made = {new_folder(tmp_path, "scale") for _ in range(5)}
+    assert len(made) == 5
+    assert all(path.is_dir() for path in made)

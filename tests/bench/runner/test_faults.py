@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.processes import python
 from bench.protocol import Job
 from bench.runner import sweep
 from bench.runner.folders import run_lock
@@ -16,7 +22,7 @@ from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import SMALL, Plugin, finish, wait_until
+from tests.bench.harness import PROJECT, SMALL, Plugin, finish, wait_until
 
 METHODS = ("--methods", "backprop-cnn,backprop[T=1]", "--seeds", "0")
 
@@ -119,6 +125,66 @@ def test_two_processes_do_not_work_on_one_folder(command: Command, cells: FakeCe
     assert "another process is working on" in ended.err
     assert (run / CELLS_FILE).read_bytes() == before
     assert command("--resume", run).code == 0
+
+
+@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_stands_in_for_a_lock_where_the_file_system_has_none(
+    answer: int, command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert command("--out", tmp_path, *METHODS).code == 0
+    (run,) = tmp_path.iterdir()
+    with run_lock(run):
+        ended = command("--resume", run)
+    assert ended.code == 2
+    assert "another process is working on" in ended.err
+    assert command("--resume", run).code == 0
+    assert list(run.glob(".lock*")) == []
+
+
+def test_a_new_run_that_cannot_be_locked_leaves_nothing(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    ended = command("--out", tmp_path, *METHODS)
+    assert ended.code == 2
+    assert len(ended.lines) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_of_the_users_own_are_not_taken_for_ours(tmp_path: Path) -> None:
+    """Neither by the command nor by a cell's process, which has the same working directory."""
+    for name in ("methods", "results", "reports"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    words = ["--methods", "backprop-cnn", "--seeds", "0", "--train-size", "20", "--epochs", "1", "--threads", "1"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.run", *words, "--out", "runs"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(list(tmp_path.glob("runs/*/report.md"))) == 1
+
+
+def test_a_worker_is_ours_beside_a_package_bench_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "bench.py").write_text("raise RuntimeError('the wrong one')")
+    ended = subprocess.run(
+        python("bench.runner.folders"),
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_killed_run_can_be_resumed(plugin: Plugin, tmp_path: Path) -> None:
