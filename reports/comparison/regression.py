@@ -9,8 +9,8 @@ chance if one of these is true:
   to look once too often than to let everything through. Such a check raises a false alarm as often as chance exceeds
   the limit.
 - The 95% bound that holds for all methods of the data set together is worse than no change. For costs the noise is that
-  of all methods (`costs.cost_changes`), for accuracy mostly the method's own (`accuracy.accuracy_changes`). A cost must
-  be past the limit without its worst seed, too, so that no single disturbed cell is called a regression.
+  of all methods (`costs.cost_changes`), for accuracy mostly the method's own (`accuracy.accuracy_changes`). The seeds
+  of a cost must agree as well as that noise lets expect, so that no single disturbed cell is called a regression.
 - *Every* seed is worse by more than `GROSS`. If training breaks down, it ends at 10% with one seed and at 60% with
   another; the wider that spread, the less can a bound on a few seeds show, while any reader sees what happened.
 

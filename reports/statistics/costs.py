@@ -13,6 +13,7 @@ a machine makes work slower, never faster.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ FAMILY_LEVEL = 0.96
 CHANGE_LEVEL = 1 - 2 * (1 - FAMILY_LEVEL)
 """The same where only one end of the interval is used: a regression has a direction."""
 _OUTLIER_LEVEL = 0.001
+_STEADY_LEVEL = 0.95
+"""Of methods with the noise of all, this part is called steady."""
 _MAX_LEFT_OUT = 0.2
 """Part of the cells that may be left out for their residuals."""
 _MIN_DF_FOR_OUTLIERS = 4
@@ -111,13 +114,17 @@ def cost_changes(
     Returns:
         The lower ends of all family intervals together are 95% bounds, and so are the upper ends.
     """
+    from scipy import special  # slow to import, and `--help` need not wait for it
+
     known = prior and Prior(prior.sd * math.sqrt(2), prior.df)
     found = _estimate(ratios, None, disturbed, known, CHANGE_LEVEL)
     effects = {}
     for method, effect in found.effects.items():
-        logs = sorted(math.log(r) for seed, r in ratios[method].items() if (method, seed) not in found.left_out)
-        rest = logs[:-1]
-        effects[method] = replace(effect, without_highest=math.fsum(rest) / len(rest) if rest else None)
+        logs = [math.log(ratio) for seed, ratio in ratios[method].items() if (method, seed) not in found.left_out]
+        if found.sd is not None and len(logs) > 1:
+            bound = found.sd**2 * float(special.fdtri(len(logs) - 1, found.df, _STEADY_LEVEL))
+            effect = replace(effect, is_steady=statistics.variance(logs) <= bound + 1e-18)
+        effects[method] = effect
     return replace(found, effects=effects, sd=found.sd and found.sd / math.sqrt(2))
 
 

@@ -66,17 +66,16 @@ class Effect:
     df_per_seed: float = 1.0
     """Degrees of freedom of the spread that one more seed brings: as many as methods share it."""
 
-    without_highest: float | None = None
-    """Of a change in a cost: the value without the seed in which it is highest; None with one seed."""
+    is_steady: bool = True
+    """Whether the method's own seeds agree as well as the noise of all methods lets expect."""
 
     def rises_past(self, limit: float) -> bool:
-        """Whether a cost rose by more than the limit and by more than chance, and not by a single seed.
+        """Whether a cost rose by more than the limit and by more than chance, and its seeds agree on it.
 
-        The last is asked since the machine may disturb one cell so little that it does not stand out, and yet enough
-        to move the mean.
+        The last is asked since the machine may disturb one cell so little that it does not stand out from all others,
+        and yet enough to move the mean.
         """
-        is_shown = self.family is not None and self.family.low > 0
-        return is_shown and self.value > limit and (self.without_highest is None or self.without_highest > limit)
+        return self.is_steady and self.value > limit and self.family is not None and self.family.low > 0
 
     def verdict(self, margin: float, *, higher_is_better: bool) -> Verdict:
         """Equivalent inside the margin, else better or worse where the family's interval excludes 0, else undecided.

@@ -106,7 +106,7 @@ def test_a_change_that_all_methods_share_is_theirs() -> None:
     assert after.value == pytest.approx(before.value + math.log(1.3))
 
 
-def test_a_rise_that_one_seed_alone_shows_is_none() -> None:
+def test_a_rise_on_which_the_seeds_do_not_agree_is_none() -> None:
     one, all_three = (
         {"slow": {seed: math.exp(value) for seed, value in enumerate(logs)}, **drawn(12, 3)}
         for logs in ([0.09, 0.09, 0.47], [0.22, 0.22, 0.22])
