@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from results.race import DatasetRace, MethodRace
@@ -23,7 +22,10 @@ def median_interval(values: Sequence[float], level: float = LEVEL) -> Interval |
     Among n values with ranks k and n + 1 - k, k is the largest at which each side is missed in at most half of what
     the level leaves.
     """
-    rank = int(stats.binom.ppf((1 - level) / 2, len(values), 0.5))
+    from scipy import special  # slow to import, and `--help` need not wait for it
+
+    below = special.bdtr(np.arange(len(values)), len(values), 0.5)  # P(B <= 0), P(B <= 1), ...
+    rank = int(np.count_nonzero(below <= (1 - level) / 2))
     if rank < 1:
         return None
     ordered = sorted(values)

@@ -64,5 +64,5 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> FakeCells:
     """Instead of processes that train: rows at once. Reports are a file without pictures."""
     fake = FakeCells()
     monkeypatch.setattr(sweep, "run_in_process", fake)
-    monkeypatch.setattr(build, "build_report", fake.build_report)
+    monkeypatch.setattr(build, "view_and_report", fake.view_and_report)
     return fake

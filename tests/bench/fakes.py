@@ -7,8 +7,9 @@ from pathlib import Path
 
 from bench.protocol import Event, Job
 from reports.formats.choice import Forms
+from reports.view import RunView, arrange
 from results.schema import CellResult
-from results.store import read_cells
+from results.store import read_cells, read_run
 from tests.factories import make_cell, make_failed_cell
 
 Key = tuple[str, str, int]
@@ -47,11 +48,11 @@ class FakeCells:
             model_file="models/model.safetensors" if saved else None,
         )
 
-    def build_report(self, run: Path, *, forms: Forms) -> Path:
+    def view_and_report(self, run: Path, *, forms: Forms) -> tuple[RunView, Path]:
         """A report that lists what a real one would have to show."""
         self.forms = forms
         if self.stop_report is not None:
             raise self.stop_report
         report = run / "report.md"
         report.write_text("\n".join(str(cell.key) for cell in read_cells(run)))
-        return report
+        return arrange(read_run(run), read_cells(run)), report
