@@ -47,6 +47,7 @@ class MonoForward(LocalLosses):
     epoch_definition = (
         "one pass over the training images; each batch trains every layer once, in turn, each on its own loss"
     )
+    core = True
     credit = "gradients inside a layer"
     Options = MonoForwardOptions
     options: MonoForwardOptions

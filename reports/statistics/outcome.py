@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from reports.view import DatasetView
 from results.schema import CellResult
 
@@ -53,6 +51,8 @@ def at_chance(cells: Sequence[CellResult]) -> bool:
     guessing = floor(cells)
     if not accuracies or not images or guessing is None:
         return False
+    from scipy import stats  # slow to import, and `--help` need not wait for it
+
     mean = statistics.fmean(accuracies)
     interval = stats.binomtest(round(mean * images), images).proportion_ci(_LEVEL, method="wilson")
     return mean <= guessing or float(interval.low) <= guessing
@@ -75,4 +75,4 @@ def _rise(cells: Sequence[CellResult], margin: float) -> float | None:
     if not rises:
         return None
     mean, error = statistics.fmean(rises), math.sqrt(variance) / len(rises)
-    return mean if mean > margin and mean > stats.norm.isf((1 - _LEVEL) / 2) * error else None
+    return mean if mean > margin and mean > statistics.NormalDist().inv_cdf((1 + _LEVEL) / 2) * error else None
