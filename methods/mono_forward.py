@@ -49,6 +49,7 @@ class MonoForward(LocalLosses):
     )
     core = True
     credit = "gradients inside a layer"
+    core = True
     Options = MonoForwardOptions
     options: MonoForwardOptions
 
