@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import methods
 from bench.errors import UserError
 from methods.core.method import Method, TaskShape
-from results.files import file_stem, is_file, write_aside
+from results.files import cell_stem, is_file, write_aside
 from results.past_options import with_past_options
 from results.store import first_problem
 
@@ -86,15 +85,8 @@ class TrainedModel:
 
 
 def model_path(dataset: str, method: str, seed: int) -> Path:
-    """Where a cell's model goes, relative to the run's folder.
-
-    A few letters of a checksum keep a label apart from others that look alike once it is shortened, brackets are
-    removed and, as on some disks, capitals do not count.
-    """
-    label = re.sub(r"[^A-Za-z0-9=,_-]+", "-", method).strip("-")[:100]
-    if label != method.lower():
-        label += f"-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
-    return Path(FOLDER) / f"{file_stem(dataset)}.{label}.seed{seed}.safetensors"
+    """Where a cell's model goes, relative to the run's folder."""
+    return Path(FOLDER) / f"{cell_stem(dataset, method, seed)}.safetensors"
 
 
 def save_model(path: Path, method: Method, card: ModelCard) -> None:

@@ -17,6 +17,10 @@ class Job(BaseModel):
     data_dir: str | None
     save_in: str | None = None
     """The run's folder, where the trained model is saved; None: it is not."""
+    checkpoint: str | None = None
+    """Where the cell's checkpoints are, without suffix (`bench.training.checkpoint`); None: it makes none."""
+    checkpoint_every: int | None = None
+    """Epochs from one to the next; None: as often as costs little."""
     environment: Environment
     group: str | None = None
     """The prefix under which the cell's ranks meet in torchrun's store; None: there is one process."""

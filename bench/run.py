@@ -99,6 +99,13 @@ DEFAULT_OUT = Path("results/runs")
     help="Then time training steps in turns with backprop's.",
 )
 @flags.out(DEFAULT_OUT, "Parent folder for runs.")
+@output(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="1% of the time",
+    help="Save the state of training every N epochs; --resume and --retries go on from there.",
+)
 @form_options
 @output("--save/--no-save", help="Save the trained models for python -m bench.predict.")
 @output(

@@ -80,6 +80,14 @@ class Streams:
             self._base = int(torch.randint(2**31, ()))
         self.step += 1
 
+    def state(self) -> dict[str, int]:
+        """For `go_on`; empty before the first step."""
+        return {} if self._base is None else {"base": self._base, "step": self.step}
+
+    def go_on(self, state: dict[str, int]) -> None:
+        """Draw the numbers after those that had been drawn when `state` said this."""
+        self._base, self.step = state["base"], state["step"]
+
     def enter(self, part: int) -> None:
         """From now on PyTorch draws this part's numbers of this step, on every device."""
         assert self._base is not None
@@ -126,6 +134,14 @@ class NoPropDT(DenoisingStack):
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         if self.execution == "low_memory":
             self._offloaded = OffloadedBlocks(self.net, self._block_optimizers)
+
+    def training_state(self) -> dict[str, int]:
+        """Where the streams of the blocks' random numbers are."""
+        return self._streams.state()
+
+    def set_training_state(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+        self._streams.go_on(state)
 
     def start_pass(self, number: int) -> None:
         """With `low_memory`: from now on train one block, with the random numbers that it has in all executions."""

@@ -19,8 +19,6 @@ import click
 
 from reports.formats.choice import PLAIN, Forms, form_options
 from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
-from reports.sections.answer import answer
-from reports.tables import answer_table, latex_tables
 from reports.view import RunView, arrange, parse_utc
 from results.files import file_stem
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
@@ -57,6 +55,9 @@ def build_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) -> Pa
 
 def closing_text(view: RunView) -> str:
     """The report's answer for the terminal: for each data set its sentences and its table."""
+    from reports.sections.answer import answer  # scipy takes a second to import, which `--help` need not wait for
+    from reports.tables import answer_table
+
     parts = []
     for data in view.datasets:
         said = [re.sub(r"[`*]", "", sentence) for sentence in answer(view, data)] if data.drawn else []
@@ -140,6 +141,7 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
     from reports.figures.style import method_styles
     from reports.formats.html import html_page
     from reports.page import details_page, report_page
+    from reports.tables import latex_tables
 
     (folder / FIGURES_FOLDER).mkdir()
     styles = method_styles(view.methods)

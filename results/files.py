@@ -37,6 +37,18 @@ def read_toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(data.decode("utf-16" if is_utf16 else "utf-8-sig"))
 
 
+def cell_stem(dataset: str, method: str, seed: int) -> str:
+    """A cell's name in file names.
+
+    A few letters of a checksum keep a label apart from others that look alike once it is shortened, brackets are
+    removed and, as on some disks, capitals do not count.
+    """
+    label = re.sub(r"[^A-Za-z0-9=,_-]+", "-", method).strip("-")[:100]
+    if label != method.lower():
+        label += f"-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
+    return f"{file_stem(dataset)}.{label}.seed{seed}"
+
+
 def is_dir(path: Path) -> bool:
     """False where `Path.is_dir` raises: a folder above may not be entered, or the name is too long for the disk."""
     return os.path.isdir(path)  # noqa: PTH112

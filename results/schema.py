@@ -120,7 +120,12 @@ class CellResult(Record):
     started_at: str
     """UTC, ISO 8601."""
     wall_seconds: Seconds
-    """The whole process of the cell: imports, data, warm-up, training, evaluation, probes."""
+    """The whole process of the cell: imports, data, warm-up, training, evaluation, probes; with those before it."""
+    earlier_machines: list[str] = Field(default_factory=list)
+    """Where earlier processes trained the cell up to its checkpoint, a name each; empty: it was not interrupted. Epochs
+    and peaks of memory are those of all parts, `machine` is that of the last."""
+    earlier_wall_seconds: Seconds = 0.0
+    """What they took, up to the checkpoint."""
 
     val_accuracy: Fraction | None = None
     """After the last epoch: no epoch is chosen, so nothing is chosen by the test set."""
@@ -289,6 +294,8 @@ class RunRecord(Record):
     """The launcher's options (`--launcher-set`), as given."""
     timeout_seconds: Annotated[float, Field(gt=0.0)] | None = None
     """Time limit of one attempt at a cell (`--timeout`); null: none."""
+    checkpoint_every: AtLeastOne | None = None
+    """Epochs from one checkpoint inside a cell to the next (`--checkpoint-every`); null: as often as costs little."""
     retries: Count = 0
     """Retries per failed cell, before the next one."""
     track: str | None = None

@@ -16,7 +16,8 @@ from results.conditions import untuned
 from results.schema import CellConfig, CellResult, Margins, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
 
-OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds", "retries": "retries", "race": "race"}
+_UNCHANGED = ("retries", "race", "checkpoint_every")
+OF_THE_RUN = {"save": "save_models", "timeout": "timeout_seconds"} | {name: name for name in _UNCHANGED}
 """Flags of a run as a whole, and the fields of `RunRecord` that they set."""
 
 MARGINS = {"margin_accuracy": ("accuracy_points", 1), "margin_time": ("time", 100), "margin_memory": ("memory", 100)}

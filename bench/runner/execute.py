@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 
@@ -23,6 +23,9 @@ from results.calibration import calibrate, write_calibration
 from results.schema import CellResult, name_of
 from results.sharing import sharing
 from results.store import append_cell, create_run, read_cells
+
+CHECKPOINTS_FOLDER = "checkpoints"
+"""In the run's folder; gone when every cell has ended well."""
 
 
 def execute(run: Run) -> int:
@@ -52,11 +55,15 @@ def execute(run: Run) -> int:
                     tracking=Tracking(run.track, folder) if run.track else None,
                     run_id=record.run_id,
                     data_dir=str(data_dir) if data_dir else None,
+                    checkpoints=folder.resolve() / CHECKPOINTS_FOLDER,
+                    checkpoint_every=record.checkpoint_every,
                     save_in=str(folder.resolve()) if record.save_models else None,
                     timeout_seconds=record.timeout_seconds,
                 )
                 if record.race:
                     race_run(folder, record, run.data_dir)
+                with suppress(OSError):  # none, or not empty
+                    (folder / CHECKPOINTS_FOLDER).rmdir()
                 return _report(run, ended)
             except KeyboardInterrupt as stop:
                 kept = sum(cell.status == "ok" for cell in read_cells(folder))

@@ -32,7 +32,8 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_GRACE_SECONDS)
         if result is not None:
-            return result.model_copy(update={"wall_seconds": row.seconds, **seen.found()})
+            wall_seconds = row.seconds + result.earlier_wall_seconds
+            return result.model_copy(update={"wall_seconds": wall_seconds, **seen.found()})
         errors.seek(0)
         status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
         return row.failed(status, error, errors.read()[-4000:] or None)

@@ -1,9 +1,11 @@
 """Run cells, one after another or side by side, and keep each one's row the moment it ends."""
 
+import glob
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bench.meters.environment import describe_environment
@@ -13,6 +15,7 @@ from bench.runner.isolation import run_in_process
 from bench.runner.launchers.base import Launcher
 from bench.runner.progress import LineDisplay
 from bench.tracking.tracking import Tracking
+from results.files import cell_stem
 from results.schema import CellResult, PlannedCell, name_of
 
 
@@ -25,6 +28,7 @@ def run_cells(
     retries: int = 0,
     launcher: Launcher | None = None,
     tracking: Tracking | None = None,
+    checkpoints: Path | None = None,
     **common: Any,
 ) -> list[CellResult]:
     """Run the cells in order, each in its own process; each row is kept before the next cell starts.
@@ -36,6 +40,7 @@ def run_cells(
         jobs: Cells at a time. Several share the machine: their times are not those of a cell that has it to itself.
         retries: Per failed cell.
         launcher: What runs the cells; None: this process does, on this machine.
+        checkpoints: Folder in which cells keep how far they have come, until they have ended well; None: they do not.
         tracking: Given each cell's last row once it is kept; the next cell waits for it.
         common: The fields of `Job` that all cells share.
 
@@ -60,7 +65,8 @@ def run_cells(
         display.cell_started(cell)
         # A remote node describes itself; a cell that is lost before has the environment it was sent from.
         environment = describe_environment("cpu" if is_remote else cell.config.device)
-        return Job(cell=cell, environment=environment, **common), 1
+        checkpoint = None if checkpoints is None else str(checkpoints / cell_stem(*cell.key))
+        return Job(cell=cell, environment=environment, checkpoint=checkpoint, **common), 1
 
     def end(job: Job, attempt: int, result: CellResult) -> None:
         keep(result)
@@ -71,6 +77,9 @@ def run_cells(
             display.event(job.cell, WarningEvent(sentence=what))
             retried.append((job, attempt + 1))
             return
+        if result.status == "ok" and checkpoints is not None:
+            for file in checkpoints.glob(f"{glob.escape(cell_stem(*job.cell.key))}.*"):
+                file.unlink(missing_ok=True)
         results.append(result.model_copy(update={"epochs": [], "machine": None}))
         display.cell_ended(result)
         if tracking is not None:

@@ -18,7 +18,18 @@ from bench.models import ModelCard, model_path, save_model
 from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
-from bench.training.loop import DeviceData, accuracy, batch_count, evaluate, first_batch, labelled_images, train_epoch
+from bench.training.checkpoint import stop_and_read
+from bench.training.loop import (
+    DeviceData,
+    accuracy,
+    batch_count,
+    draw_order,
+    evaluate,
+    first_batch,
+    labelled_images,
+    train_epoch,
+)
+from bench.training.past import Past
 from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
@@ -75,17 +86,17 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
 
     updates = builder.updates()
     method = builder.make(updates)
+    past = Past(job, row, method, record.fingerprint, inside, emit) if job.checkpoint and ranks.size == 1 else None
     epochs, images, right = _train(
-        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device)
+        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device), past
     )
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
         return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
     emit(PhaseEvent(phase="probes"))
-    for meter in reversed(inside):
-        meter.stop()
+    measured = stop_and_read(inside, past.measured if past else {})
     ranks.leave()
-    needed: dict[str, Any] = {name: value for meter in inside for name, value in meter.fields().items()} | {
+    needed: dict[str, Any] = measured | {
         "optimizer_bytes": _optimizer_bytes(method),
         "world_size": ranks.size,
         "bytes_exchanged_training": ranks.bytes_in_training,
@@ -121,6 +132,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         credit=methods.get(cell.method_name).credit,
         epochs=epochs,
         data=record,
+        **(past.of_row() if past else {}),
         **flops,
         **of_method,
         **needed,
@@ -135,6 +147,7 @@ def _train(
     emit: Emit,
     ranks: Ranks,
     augmented: Augmentation | None,
+    past: Past | None,
 ) -> tuple[list[EpochRecord], int, list[str]]:
     """Train and, on rank 0, evaluate as often as asked for.
 
@@ -149,7 +162,14 @@ def _train(
     epochs: list[EpochRecord] = []
     right: list[Tensor] = []
     seen, seconds = 0, 0.0
-    for number in range(1, config.epochs + 1):
+    done = past.go_on() if past else None
+    if done is not None:
+        epochs, seen = done.epochs, done.images
+        for _ in range(done.epoch):  # streams of their own, drawn once an epoch
+            draw_order(data.train, order)
+            if augmented is not None:
+                augmented(len(data.train))
+    for number in range(1 if done is None else done.epoch + 1, config.epochs + 1):
 
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
             emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
@@ -185,6 +205,8 @@ def _train(
                 )
             )
         seconds = 0.0
+        if past and not last:
+            past.keep(epochs, seen)
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))
     return epochs, seen, [pack(part.numpy()) for part in right]

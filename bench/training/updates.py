@@ -23,6 +23,8 @@ OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
 """Those that a cell's configuration may name. Adam's weight decay is part of the gradient (an L2 penalty)."""
 _AVERAGE = "average"
 """The key of a parameter's average in its optimiser's state: it is counted, moved and kept as that is."""
+_DONE = "updates"
+"""The key of the number of updates so far in an optimiser's first group."""
 MEASURED_EVERY = 4
 """Steps from one measured gradient norm to the next, where nothing is clipped: a norm takes 0.5 to 0.7% of a step on
 the smallest images (8x8, one thread)."""
@@ -42,9 +44,11 @@ class Updates:
         config = self._config
         kind = OPTIMIZERS[config.optimizer]
         optimizer = kind(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        done = 0
+        first = optimizer.param_groups[0]  # its numbers are in a checkpoint
+        first[_DONE] = 0
 
         def before(optimizer: Optimizer, *_: Any) -> None:
+            done = first[_DONE]
             if config.clip is not None or done % MEASURED_EVERY == 0:
                 gradients, norm = measure_gradients(optimizer)
                 self._norms.append(norm)
@@ -55,8 +59,7 @@ class Updates:
                     group["lr"] = config.lr * self.factor(done)
 
         def after(optimizer: Optimizer, *_: Any) -> None:
-            nonlocal done
-            done += 1
+            done = first[_DONE] = first[_DONE] + 1
             if config.ema is not None:
                 _average(optimizer, min(config.ema, done / (9 + done)))
 

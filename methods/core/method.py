@@ -183,6 +183,16 @@ class Method(nn.Module, ABC):
         """
         return None
 
+    def training_state(self) -> dict[str, int]:
+        """What a checkpoint between two epochs needs besides tensors of `state_dict` and optimisers: numbers by name.
+
+        Most methods draw all random numbers from PyTorch's global generator and need nothing.
+        """
+        return {}
+
+    def set_training_state(self, state: dict[str, int]) -> None:
+        """Go on from what `training_state` said; called after `set_up`, on a new method."""
+
     @abstractmethod
     def optimizers(self) -> Iterator[Optimizer]:
         """The optimisers made in `set_up`; together they have every parameter once."""

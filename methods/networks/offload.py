@@ -75,12 +75,15 @@ class OffloadedBlocks:
     def __init__(self, net: BlockStack, optimizers: Sequence[Optimizer]) -> None:
         """Offload all blocks and states; `optimizers` has one for each block.
 
-        A block returns when the stack uses it; all return when the stack's state is read or set.
+        A block returns when the stack uses it; all return when the stack's state is read or set, and an optimiser's
+        state when that is read.
         """
         self._blocks = [_Part(block) for block in net.blocks]
         self._states = [_Part(optimizer) for optimizer in optimizers]
         for part in (*self._blocks, *self._states):
             part.offload()
+        for part, optimizer in zip(self._states, optimizers, strict=True):
+            optimizer.register_state_dict_pre_hook(lambda *_, part=part: part.restore(to_change=True))
         net.before_block = self._use
         net.register_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
         net.register_load_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]

@@ -171,7 +171,7 @@ def test_names_all_that_differs(command: Command, cells: FakeCells, half_done: P
     [
         ({"epochs": 6}, "epochs"),
         ({"lr": 0.5}, "lr"),
-        ({"options": {"width": 3}}, "options.width"),
+        ({"options": CONFIG.options | {"width": 3}}, "options.width"),
         ({"augment": "standard"}, "augment"),
     ],
 )
@@ -261,7 +261,7 @@ def test_line_without_its_end(command: Command, cells: FakeCells, half_done: Pat
     [
         ({"device": "cuda:0"}, "'cuda:0'"),
         ({"train_size": 100_000}, "100000"),
-        ({"options": {"width": 3}}, "'width'"),
+        ({"options": CONFIG.options | {"width": 3}}, "'width'"),
     ],
     ids=["device", "size", "option"],
 )

@@ -1,0 +1,195 @@
+"""A cell that is interrupted goes on from its checkpoint and gives the numbers that it would have given."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.planning.method_spec import parse_methods
+from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
+from bench.training import checkpoint
+from bench.training.cell import run_cell
+from bench.training.checkpoint import COST, Checkpoints, merge_measured
+from results.schema import CellResult
+from tests.factories import make_cell, make_config, make_environment, make_run
+
+EPOCHS = 4
+EVERY_STREAM: dict[str, Any] = {"augment": "standard", "clip": 0.5, "ema": 0.9, "lr_schedule": "cosine"}
+
+
+class KilledError(Exception):
+    """The end of a process, in this one."""
+
+
+def job_of(label: str, path: Path | None, **config: Any) -> Job:
+    (spec,) = parse_methods(label, {})
+    values = {"epochs": EPOCHS, "batch_size": 40, "train_size": 120, "threads": 1, "options": spec.options}
+    values |= {"optimizer": "AdamW"} | config
+    (cell,) = make_run([make_cell(spec.cls.name, "digits", 3, config=make_config(**values))]).cells
+    return Job(
+        run_id="the run",
+        cell=cell,
+        data_dir=None,
+        environment=make_environment(),
+        checkpoint=None if path is None else str(path),
+        checkpoint_every=1,
+    )
+
+
+def run(job: Job, die_at: int | None = None) -> tuple[CellResult, list[Event]]:
+    """Run the cell; it dies when it has sent so many events."""
+    events: list[Event] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, StepEvent):  # as many as the machine is slow
+            return
+        if len(events) == die_at:
+            raise KilledError
+        events.append(event)
+
+    threads = torch.get_num_threads()
+    try:
+        return run_cell(job, emit), events
+    finally:
+        torch.set_num_threads(threads)
+
+
+def numbers(result: CellResult) -> dict[str, Any]:
+    """What does not depend on the machine."""
+    epochs = [
+        epoch.model_dump(exclude={"train_seconds", "eval_seconds"}) | {"test": epoch.test_accuracy}
+        for epoch in result.epochs
+    ]
+    names = ("test_accuracy", "val_correct", "test_correct", "images_to", "optimizer_bytes", "parameters")
+    return {"epochs": epochs} | {name: getattr(result, name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("label", "config"),
+    [
+        ("noprop[T=2,execution=in_turn]", {}),
+        ("noprop[T=2,execution=in_turn]", EVERY_STREAM),
+        ("noprop[T=2,execution=together]", EVERY_STREAM),
+        ("noprop[T=2,execution=low_memory]", EVERY_STREAM | {"ema": None}),
+        ("backprop[T=2]", EVERY_STREAM),
+        ("noprop-ct", EVERY_STREAM),
+        ("noprop-fm", {"amp": True}),
+        ("adjoint", {}),
+        ("difference-target-propagation", EVERY_STREAM),
+        ("forward-forward", {}),
+        ("local-loss", {}),
+        ("dfa", EVERY_STREAM),
+        ("backprop-ensemble[T=2]", EVERY_STREAM),
+    ],
+)
+def test_the_same_numbers_as_without_interruption(label: str, config: dict[str, Any], tmp_path: Path) -> None:
+    whole, events = run(job_of(label, None, **config))
+    chance = random.Random(label)
+    job = job_of(label, tmp_path / "checkpoints" / "cell", **config)
+    for most in (3 * EPOCHS, 3):  # three events an epoch, in training, in evaluation and after it
+        with pytest.raises(KilledError):
+            run(job, die_at=chance.randrange(most))
+    resumed, seen = run(job)
+    assert numbers(resumed) == numbers(whole)
+    assert bool(resumed.earlier_machines) == (len(seen) < len(events)) == (resumed.earlier_wall_seconds > 0)
+    assert resumed.peak_rss_bytes is not None
+    assert not [event for event in seen if isinstance(event, WarningEvent)]
+
+
+METHOD = "backprop-cnn"
+
+
+def interrupted(path: Path) -> Job:
+    """A cell with a checkpoint of its second epoch."""
+    job = job_of(METHOD, path)
+    with pytest.raises(KilledError):
+        run(job, die_at=7)  # three events an epoch
+    return job
+
+
+def epochs_of(events: list[Event]) -> list[int]:
+    return [event.epoch for event in events if isinstance(event, EpochEvent)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda folder: next(folder.glob("*.safetensors")).write_bytes(b"x"), "do not match their checksum"),
+        (lambda folder: next(folder.glob("*.safetensors")).unlink(), "cannot be read"),
+        (lambda folder: (folder / "cell.json").write_text("{"), "damaged or of another version"),
+        (
+            lambda folder: (folder / "cell.json").write_text(
+                (folder / "cell.json").read_text().replace('"seed":3', '"seed":4')
+            ),
+            "of another cell",
+        ),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used_is_one_sentence_and_the_cell_starts_anew(
+    damage: Any, why: str, tmp_path: Path
+) -> None:
+    job = interrupted(tmp_path / "cell")
+    damage(tmp_path)
+    result, events = run(job)
+    (warning,) = [event.sentence for event in events if isinstance(event, WarningEvent)]
+    assert "digits backprop-cnn seed 3 starts anew, since its checkpoint cannot be used: " in warning
+    assert why in warning
+    assert epochs_of(events) == [1, 2, 3, 4]
+    assert result.earlier_machines == []
+
+
+def test_a_process_that_dies_while_it_writes_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = interrupted(tmp_path / "cell")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def die(*_: Any) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(checkpoint, "_sha256", die)  # after the tensors, before the description
+    with pytest.raises(KilledError):
+        run(job)
+    monkeypatch.undo()
+    assert before.items() <= {path.name: path.read_bytes() for path in tmp_path.iterdir()}.items()
+    _, events = run(job)
+    assert epochs_of(events) == [3, 4]
+
+
+def test_a_disk_that_is_full_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    result, events = run(job_of(METHOD, tmp_path / "cell"))
+    warnings = [event.sentence for event in events if isinstance(event, WarningEvent)]
+    assert len(warnings) == EPOCHS - 1
+    assert "No space left on device" in warnings[0]
+    assert result.status == "ok"
+
+
+def test_by_default_writing_takes_at_most_its_share_of_training(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "cell", None)
+    assert not checkpoints.is_due(29.0)
+    assert checkpoints.is_due(2.0)  # 31 seconds in all
+    checkpoints._cost, checkpoints._seconds = 1.0, 0.0
+    assert not checkpoints.is_due(0.9 / COST)
+    assert checkpoints.is_due(0.2 / COST)
+
+
+def test_short_cells_write_none(tmp_path: Path) -> None:
+    job = job_of(METHOD, tmp_path / "cell").model_copy(update={"checkpoint_every": None})
+    _, events = run(job)
+    assert PhaseEvent(phase="probes") in events
+    assert not list(tmp_path.iterdir())
+
+
+def test_peaks_are_the_larger_and_the_rise_is_over_the_first_baseline() -> None:
+    before = {"peak_rss_bytes": 90, "baseline_rss_bytes": 50, "rss_rise_bytes": 40, "rss_source": "reset"}
+    now = {"peak_rss_bytes": 80, "baseline_rss_bytes": 70, "rss_rise_bytes": 10, "rss_source": "reset"}
+    assert merge_measured(before, now) == before
+    assert merge_measured({}, now) == now
