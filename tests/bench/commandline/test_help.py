@@ -12,7 +12,20 @@ from tests.bench.harness import PROJECT
 
 COMMANDS = [
     f"bench.{name}"
-    for name in ("run", "data", "predict", "calibrate", "compare", "microbench", "profile", "race", "scale", "tune")
+    for name in (
+        "run",
+        "data",
+        "predict",
+        "calibrate",
+        "check",
+        "compare",
+        "microbench",
+        "new",
+        "profile",
+        "race",
+        "scale",
+        "tune",
+    )
 ]
 COMMANDS.append("reports.build")
 SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
@@ -33,6 +46,8 @@ GROUPS = {
     "bench.compare": ["Limits", "Where runs are", "Other"],
     "bench.scale": ["What to run", "What to vary (comma-separated lists)", TRAINING[0], *TRAINING[2:]],
     "bench.calibrate": ["What to run", *TRAINING],
+    "bench.check": ["Other"],
+    "bench.new": ["Output", "Other"],
     "bench.data": ["Data", "Output", "Other"],
     "bench.microbench": ["Where to run", "How to compare", "Output", "Other"],
     "bench.profile": ["What to run", *TRAINING],

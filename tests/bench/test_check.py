@@ -1,0 +1,111 @@
+"""`bench.new` writes a method and a data set that work, and `bench.check` says what is missing in a method."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import methods
+from bench import check, datasets, new
+from bench.datasets import registry as dataset_registry
+from methods.core import registry as method_registry
+from tests.bench.harness import PROJECT, Ended, call, refused
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Calls `bench.new.main` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: call(new.main, "bench.new", arguments, monkeypatch, capsys)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], object]]:
+    """Imports a module of a new package, as an entry point does; what it registers is forgotten afterwards."""
+    methods.available()
+    datasets.available()
+    kept = [(held, dict(held)) for held in (method_registry._methods, dataset_registry._registered)]
+
+    def import_it(name: str) -> object:
+        monkeypatch.syspath_prepend(tmp_path / name)
+        return importlib.import_module(name.replace("-", "_"))
+
+    yield import_it
+    for held, before in kept:
+        held.clear()
+        held.update(before)
+
+
+def test_a_new_method_keeps_the_contract(
+    write: Call, load: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write("method", "my-linear").code == 0
+    load("my-linear")
+    ended = call(check.main, "bench.check", ["my-linear"], monkeypatch, capsys)
+    assert ended.code == 0, ended.out
+    assert ended.out.endswith("my-linear keeps the contract\n")
+
+
+def test_what_is_missing_is_said_in_plain_words(
+    write: Call, load: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("method", "my-faulty")
+    path = Path("my-faulty/my_faulty.py")
+    text = path.read_text().replace("        self.optimizer.zero_grad()  # gradients are not left behind\n", "")
+    path.write_text(text.replace("return self.linear(x.flatten(1))", "return torch.randn(len(x), 10)"))
+    load("my-faulty")
+    ended = call(check.main, "bench.check", ["my-faulty"], monkeypatch, capsys)
+    assert ended.code == 1
+    assert "predict uses PyTorch's global random numbers, not its generator" in ended.out
+    assert "train_step leaves gradients in linear.weight, linear.bias: zero_grad() at its end" in ended.out
+    assert "it does not learn" in ended.out
+    assert "predict returns shape (16, 10); expected (16, 4)" in ended.out
+
+
+def test_a_new_data_set_works(write: Call, load: Callable[[str], object]) -> None:
+    assert write("dataset", "my-data").code == 0
+    load("my-data")
+    found = datasets.get("my-data")
+    splits = datasets.make_splits(found.load(None), num_classes=2, train_size=None, split_seed=0)
+    assert splits.record.n_test == 200
+
+
+def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(
+    write: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("My Method", "../x", "", "a--b", "1a"):
+        refused(write("method", name), repr(name))
+    assert list(tmp_path.iterdir()) == []
+    write("method", "twice")
+    refused(write("method", "twice"), "twice")
+    refused(call(check.main, "bench.check", ["nope"], monkeypatch, capsys), "'nope'")
+
+
+def test_the_readmes_example_is_what_is_written_and_goes_from_file_to_report(write: Call, tmp_path: Path) -> None:
+    """Outside the checkout: found by its entry point, run beside others, and in the report."""
+    write("method", "my-method")
+    readme = (PROJECT / "methods" / "README.md").read_text(encoding="utf-8")
+    assert f"```python\n{Path('my-method/my_method.py').read_text()}```" in readme
+    info = tmp_path / "my-method" / "my_method-0.1.0.dist-info"  # as pip install would write it
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-method\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[noprop_bench.methods]\nmy-method = my_method\n")
+    flags = ["--seeds", "0", "--train-size", "60", "--epochs", "1", "--threads", "1", "--no-race", "--out", "runs"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.run", "--methods", "my-method,backprop[T=1],noprop[T=1]", *flags],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "my-method"), str(PROJECT)])},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    (report,) = tmp_path.glob("runs/*/report.md")
+    assert "my-method" in report.read_text()
