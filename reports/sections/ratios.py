@@ -22,8 +22,8 @@ TEXT = """
 How to read it: each method is compared with `{{ data.reference }}` *on the same seed*; then the comparisons are
 averaged over the seeds that both finished (*seeds*). A ratio of 1 means the same as `{{ data.reference }}`, 0.5 half of
 it, 2 twice as much; ratios are geometric means, with their intervals in brackets. Accuracy is a difference in
-percentage points: above 0 is more accurate than `{{ data.reference }}`.{{ example }} The intervals are for these means;
-the verdict below says whether a difference is more than chance.{% endif %}
+percentage points: above 0 is more accurate than `{{ data.reference }}`.{{ example }} The intervals are for these means
+and one by one; the verdicts are in `report.md`.{% endif %}
 
 {% if known is none %}{% if monitored %}How much a method differs from itself on this machine is not known. Run `python
 -m bench.calibrate` on it before the next run, and its report marks differences that are within that noise.{% endif %}
