@@ -144,7 +144,8 @@ def _render(view: RunView, folder: Path, forms: Forms) -> None:
     from reports.tables import latex_tables
 
     (folder / FIGURES_FOLDER).mkdir()
-    styles = method_styles(view.methods)
+    families = {method: family for data in view.datasets for method, family in data.families.items()}
+    styles = method_styles(families, view.datasets[0].reference)
     gc.freeze()  # whatever there is by now stays, and is passed over below
     names = _file_names(data.name for data in view.datasets)
     for data in view.datasets:

@@ -20,7 +20,7 @@ from reports.formats.markdown import (
 from reports.formats.prose import prose
 from reports.sections.configuration import executions
 from reports.statistics.measures import MIB
-from reports.view import moment
+from reports.view import REFERENCE, UNSTATED, family_of, moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
 from results.store import ResultsError, replace_file
 
@@ -79,9 +79,11 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
         ResultsError: there is no sweep there, or the folder cannot be written to.
     """
     record = read_scale(folder)
+    families = {method: family_of(method, UNSTATED) for method in record.methods}
+    styles = method_styles(families, REFERENCE)
     try:
         (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        drawn = [each.write(record, folder / FIGURES_FOLDER, method_styles(record.methods)) for each in FIGURES]
+        drawn = [each.write(record, folder / FIGURES_FOLDER, styles) for each in FIGURES]
     except OSError as error:
         raise ResultsError(f"cannot write to {folder / FIGURES_FOLDER}: {error.strerror or error}") from None
     ceiling = record.ceiling

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures import style
+from reports.figures.accuracy_axis import accuracy_words, scale_accuracies
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import BAND, MAX_DOTS, MEAN, most_seeds, over_seeds, with_few_seeds
+from reports.figures.selection import highlighted, shown
 from reports.view import DatasetView
 
 ACCURACY, LEAST, MOST = "accuracy_percent", "least_of_seeds_percent", "most_of_seeds_percent"
@@ -21,7 +24,7 @@ def epoch_rows(data: DatasetView) -> pd.DataFrame:
     rows = pd.DataFrame(
         [
             (method, cell.seed, epoch.epoch, epoch.val_accuracy, epoch.test_accuracy, elapsed)
-            for method in data.drawn[: style.MAX_DRAWN]
+            for method in shown(data)
             for cell in data.finished[method]
             for epoch, elapsed in zip(cell.epochs, accumulate(each.train_seconds for each in cell.epochs), strict=True)
         ],
@@ -38,7 +41,7 @@ class AccuracyByEpoch(Figure[DatasetView]):
 
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows = epoch_rows(data)
-        few = with_few_seeds(rows)
+        few = with_few_seeds(rows[rows["method"].isin(highlighted(data))])
         few = few[few.groupby("method")["epoch"].transform("nunique") <= 2 * style.MAX_MARKERS]
         parts = []
         for part in ("validation", "test"):
@@ -54,10 +57,11 @@ class AccuracyByEpoch(Figure[DatasetView]):
             means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
             style.draw_lines(panel, means, "epoch", ACCURACY, styles, band=(LEAST, MOST))
             colors = [styles[method].color for method in seeds["method"]]
-            panel.scatter(seeds["epoch"], seeds[ACCURACY], s=9, c=colors, alpha=0.6, lw=0, zorder=2)
+            panel.scatter(seeds["epoch"], seeds[ACCURACY], s=7, c=colors, alpha=0.45, lw=0, zorder=2)
             panel.set(title=f"{str(part).capitalize()} accuracy", xlabel="epoch", xlim=(0.5, rows["epoch"].max() + 0.5))
             style.whole_ticks(panel.xaxis)
-        axes[0].set(ylabel="accuracy (%)", ylim=_limits(frame)[:2])
+        axes[0].set(ylabel="accuracy (%)")
+        scale_accuracies(axes[0], *_extent(frame))
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
         is_one = most_seeds(data) == 1
@@ -69,16 +73,11 @@ class AccuracyByEpoch(Figure[DatasetView]):
             f"after the last epoch: {', '.join(f'{method} {accuracy:.2f}%' for method, accuracy in last.items())}.",
             "Validation and test accuracy after each evaluated epoch. "
             + ("One seed per method, so there is no band." if is_one else BAND + dots)
-            + below(*_limits(frame)),
+            + accuracy_words(*_extent(frame)),
         )
 
 
-def _limits(frame: pd.DataFrame) -> tuple[float, float, bool]:
+def _extent(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     means = frame[frame["seed"] == MEAN]
     bests = means.groupby(["method", "accuracy_of"])[ACCURACY].max()
-    return style.accuracy_limits(means[LEAST].to_numpy(), means[MOST].to_numpy(), bests.to_numpy())
-
-
-def below(low: float, high: float, cropped: bool) -> str:
-    """The sentence on an axis of accuracies that does not show all of them; arguments: as from `accuracy_limits`."""
-    return f" Accuracies below {low:.0f}% are not shown." if cropped else ""
+    return means[LEAST].to_numpy(), means[MOST].to_numpy(), bests.to_numpy()

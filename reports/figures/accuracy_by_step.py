@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import BAND, most_seeds, over_seeds
-from reports.figures.style import MAX_DRAWN, Styles, draw_lines
+from reports.figures.selection import shown
+from reports.figures.style import Styles, draw_lines
 from reports.statistics.diagnostics import step_frame
 from reports.view import DatasetView
 
@@ -23,7 +24,7 @@ class AccuracyByStep(Figure[DatasetView]):
 
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows = step_frame(data)
-        rows = rows[rows["method"].isin(data.drawn[:MAX_DRAWN])]
+        rows = rows[rows["method"].isin(shown(data))]
         return over_seeds(rows, ["method", "time"], "accuracy", [MEAN, LEAST, MOST])
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:

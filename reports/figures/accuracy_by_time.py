@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from reports.figures.accuracy_by_epoch import below, epoch_rows
+from reports.figures.accuracy_axis import accuracy_words, scale_accuracies
+from reports.figures.accuracy_by_epoch import epoch_rows
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import MAX_DOTS, MEAN, most_seeds, with_few_seeds
-from reports.figures.style import Styles, accuracy_limits, draw_lines, scale_x
+from reports.figures.selection import highlighted
+from reports.figures.style import Styles, draw_lines, scale_x
 from reports.view import DatasetView
 
 TIME, ACCURACY = "training_time_seconds", "validation_accuracy_percent"
@@ -25,7 +28,8 @@ class AccuracyByTime(Figure[DatasetView]):
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows = epoch_rows(data).rename(columns={"validation": ACCURACY})
         means = rows.groupby(["method", "epoch"], sort=False)[[TIME, ACCURACY]].mean().reset_index()
-        return pd.concat([means.assign(seed=MEAN), with_few_seeds(rows)])[["method", "seed", "epoch", TIME, ACCURACY]]
+        few = with_few_seeds(rows[rows["method"].isin(highlighted(data))])
+        return pd.concat([means.assign(seed=MEAN), few])[["method", "seed", "epoch", TIME, ACCURACY]]
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         (panel,) = axes
@@ -33,11 +37,12 @@ class AccuracyByTime(Figure[DatasetView]):
         each_seed = [rows for _, rows in seeds.groupby(["method", "seed"])]
         colors = [styles[rows["method"].iloc[0]].color for rows in each_seed]
         lines = [rows[[TIME, ACCURACY]].to_numpy() for rows in each_seed]
-        panel.add_collection(LineCollection(lines, colors=colors, linewidths=0.8, alpha=0.45))
+        panel.add_collection(LineCollection(lines, colors=colors, linewidths=0.8, alpha=0.3))
         draw_lines(panel, means, TIME, ACCURACY, styles, markersize=6.5)
         if scale_x(panel, frame.groupby(["method", "seed"])[TIME].max()):
             panel.set_xlim(left=float(means.loc[means[TIME] > 0, TIME].min()) / 1.35)
-        panel.set(xlabel="training time (s)", ylabel="validation accuracy (%)", ylim=_limits(frame)[:2])
+        panel.set(xlabel="training time (s)", ylabel="validation accuracy (%)")
+        scale_accuracies(panel, *_extent(frame))
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
         lines = (
@@ -51,11 +56,11 @@ class AccuracyByTime(Figure[DatasetView]):
             f"Line chart of validation accuracy in percent against seconds of training on {data.name}. Mean time of "
             f"the whole training: {', '.join(f'{method} {seconds:,.3g} s' for method, seconds in totals.items())}.",
             f"Validation accuracy against training time, which does not include evaluation. {lines}"
-            + below(*_limits(frame)),
+            + accuracy_words(*_extent(frame)),
         )
 
 
-def _limits(frame: pd.DataFrame) -> tuple[float, float, bool]:
+def _extent(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     accuracies = frame[ACCURACY].to_numpy()
     bests = frame[frame["seed"] == MEAN].groupby("method")[ACCURACY].max()
-    return accuracy_limits(accuracies, accuracies, bests.to_numpy())
+    return accuracies, accuracies, bests.to_numpy()

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.figure import Figure, Words
-from reports.figures.style import MAX_DRAWN, Styles, draw_lines
+from reports.figures.selection import shown
+from reports.figures.style import Styles, draw_lines
 from reports.formats.markdown import number
 from reports.statistics.measures import MIB, depth_profile
 from reports.view import DatasetView
@@ -26,7 +27,7 @@ class ActivationsByDepth(Figure[DatasetView]):
     def frame(self, data: DatasetView) -> pd.DataFrame | None:
         rows = [
             (method, T, fmean(held) / MIB)
-            for method in data.drawn[:MAX_DRAWN]
+            for method in shown(data)
             for T, held in depth_profile(data.finished[method]).items()
         ]
         frame = pd.DataFrame(rows, columns=["method", "T", HELD])
@@ -34,7 +35,9 @@ class ActivationsByDepth(Figure[DatasetView]):
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         (panel,) = axes
-        curves = [rows for _, rows in frame.groupby("method", sort=False)]
+        strong = frame[[styles[method].highlighted for method in frame["method"]]]
+        draw_lines(panel, frame.drop(strong.index), "T", HELD, styles)
+        curves = [rows for _, rows in strong.groupby("method", sort=False)]
         for index, rows in enumerate(curves):
             # Methods often hold nearly the same bytes: thick below thin shows both.
             above = sum(_coincide(rows, later) for later in curves[index + 1 :])

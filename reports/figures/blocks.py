@@ -11,9 +11,10 @@ from matplotlib.ticker import NullLocator
 
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import BAND, most_seeds, over_seeds
+from reports.figures.selection import highlighted
 from reports.figures.style import HEIGHT_INCHES, Styles, draw_lines, is_logarithmic
 from reports.statistics.diagnostics import block_frame, methods_with_blocks
-from reports.view import DatasetView
+from reports.view import DatasetView, Family
 
 MAX_METHODS = 6
 """Each has two lines in a panel. The tables have all methods."""
@@ -25,9 +26,10 @@ class Blocks(Figure[DatasetView]):
     """Mean over seeds and a band from the least to the most, against the time of a block's input."""
 
     name = "blocks"
+    legend = "lines"
 
     def frame(self, data: DatasetView) -> pd.DataFrame | None:
-        rows = block_frame(data, only_last=True, methods=methods_with_blocks(data)[:MAX_METHODS])
+        rows = block_frame(data, only_last=True, methods=chosen(data, MAX_METHODS))
         if rows.empty:
             return None
         parts = []
@@ -74,7 +76,7 @@ class Blocks(Figure[DatasetView]):
         return Words(
             f"Line charts of accuracy, denoising error and loss weight of each block on {data.name}. "
             f"First block's own task: {said}.",
-            text + first_of(MAX_METHODS, methods_with_blocks(data)),
+            text + left_out(MAX_METHODS, methods_with_blocks(data)),
         )
 
 
@@ -87,6 +89,16 @@ def scale_y(panel: Axes, values: pd.Series) -> None:
         panel.set_ylim(0, 1.05 * float(values.max()) or 1)
 
 
-def first_of(limit: int, methods: Sequence[str]) -> str:
+def chosen(data: DatasetView, limit: int) -> list[str]:
+    """At most that many methods with blocks: those of NoProp and those that other figures highlight come first."""
+    strong = highlighted(data)
+
+    def rank(method: str) -> tuple[bool, bool]:
+        return method not in strong, data.families[method] is not Family.NOPROP
+
+    return sorted(methods_with_blocks(data), key=rank)[:limit]
+
+
+def left_out(limit: int, methods: Sequence[str]) -> str:
     """The sentence on methods beyond the limit."""
-    return f" The first {limit} of {len(methods)} methods." if len(methods) > limit else ""
+    return f" {limit} of {len(methods)} methods are shown, NoProp's first." if len(methods) > limit else ""

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
-from reports.figures.blocks import first_of, scale_y
+from reports.figures.blocks import chosen, left_out, scale_y
 from reports.figures.figure import Figure, Words
 from reports.figures.style import Styles, whole_ticks
 from reports.statistics.diagnostics import block_frame, methods_with_blocks
@@ -33,7 +33,7 @@ class BlocksByEpoch(Figure[DatasetView]):
     share = "x"
 
     def frame(self, data: DatasetView) -> pd.DataFrame | None:
-        rows = block_frame(data, methods=methods_with_blocks(data)[:MAX_METHODS])
+        rows = block_frame(data, methods=chosen(data, MAX_METHODS))
         if rows["epoch"].nunique() < 2 or block_frame(data, only_last=True).empty:
             return None
         rows = rows.rename(columns={"number": "block", "own_accuracy": ACCURACY, "denoising_error": ERROR})
@@ -66,7 +66,7 @@ class BlocksByEpoch(Figure[DatasetView]):
             f"Line charts of each block's accuracy and denoising error against the epoch on {data.name}, for "
             f"{', '.join(frame['method'].unique())}.",
             "Each block on its own task after each evaluated epoch, mean over seeds, one colour per block."
-            + first_of(MAX_METHODS, methods_with_blocks(data)),
+            + left_out(MAX_METHODS, methods_with_blocks(data)),
         )
 
 

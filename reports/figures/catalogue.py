@@ -10,14 +10,17 @@ from reports.figures.accuracy_by_time import AccuracyByTime
 from reports.figures.activations_by_depth import ActivationsByDepth
 from reports.figures.blocks import Blocks
 from reports.figures.blocks_by_epoch import BlocksByEpoch
+from reports.figures.differences import Differences
 from reports.figures.figure import Figure, FigureFile
 from reports.figures.memory import Memory
 from reports.figures.memory_over_time import MemoryOverTime
-from reports.figures.style import Styles
+from reports.figures.selection import highlighted
+from reports.figures.style import Styles, highlight
 from reports.figures.trade_off import TradeOff
 from reports.view import DatasetView
 
 FIGURES: tuple[Figure[DatasetView], ...] = (
+    Differences(),
     AccuracyByEpoch(),
     AccuracyByTime(),
     TradeOff(),
@@ -36,5 +39,6 @@ def draw(data: DatasetView, styles: Styles, folder: Path, prefix: str) -> dict[s
     Returns:
         By name, in the order of `FIGURES`.
     """
+    styles = highlight(styles, highlighted(data))
     files = {figure.name: figure.write(data, folder, styles, f"{prefix}-") for figure in FIGURES}
     return {name: file for name, file in files.items() if file is not None}

@@ -12,7 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures import style
+from reports.figures.labels import label_ends, label_heights, named_lines
+from reports.figures.selection import MAX_HIGHLIGHTED
 from reports.figures.style import Styles
+from reports.formats.markdown import plural
 
 Source = TypeVar("Source")
 
@@ -41,8 +44,9 @@ class Figure(ABC, Generic[Source]):
 
     name: ClassVar[str]
     """The end of its file names."""
-    legend: ClassVar[Literal["lines", "markers", None]] = "lines"
-    """How the methods in the frame's column `method` look in the legend; None: no legend."""
+    legend: ClassVar[Literal["ends", "margin", "lines", "markers", None]] = "ends"
+    """How the methods in the frame's column `method` are named: right of the last panel, at the ends of its lines or at
+    their heights in the margin; or in a legend of lines or markers; None: the figure does it itself."""
     share: ClassVar[Literal["x", "y", None]] = None
     """Whether all panels have the same x axis or the same y axis."""
 
@@ -77,8 +81,19 @@ class Figure(ABC, Generic[Source]):
         path = folder / f"{prefix}{self.name}.png"
         with style.themed():
             figure, axes = style.new_figure(*self.layout(frame), share=self.share)
-            self.draw(frame, axes, styles)
-            if self.legend is not None:
-                style.add_legend(figure, {m: styles[m] for m in frame["method"].unique()}, lines=self.legend == "lines")
+            used = {method: styles[method] for method in styles if method in set(frame["method"])}
+            if len(used) <= MAX_HIGHLIGHTED:
+                used = style.highlight(used, used)
+            self.draw(frame, axes, used)
+            named = named_lines(axes[-1], used)
+            if self.legend == "ends":
+                label_ends(axes[-1], named, used)
+            elif self.legend == "margin":
+                label_heights(axes[-1], named, used)
+            elif self.legend is not None:
+                style.add_legend(figure, used, lines=self.legend == "lines")
             style.save(figure, path, frame)
-        return FigureFile(path.name, *self.words(frame, source))
+        words = self.words(frame, source)
+        faded = len(used) - len(named) if self.legend in ("ends", "margin") else 0
+        grey = f" Thin grey: {plural(faded, 'other method')}." if faded else ""
+        return FigureFile(path.name, words.alt, words.caption + grey)

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.figure import Figure, Words
-from reports.figures.style import MAX_DRAWN, Styles, draw_lines, is_logarithmic, scale_x
+from reports.figures.selection import shown
+from reports.figures.style import Styles, draw_lines, is_logarithmic, scale_x
 from reports.formats.markdown import number
 from reports.statistics.measures import MIB
 from reports.view import DatasetView
@@ -21,9 +22,10 @@ class MemoryOverTime(Figure[DatasetView]):
     """One seed per method, the first that was sampled: seeds differ in time, so a mean would blur the steps."""
 
     name = "memory-over-time"
+    legend = "margin"
 
     def frame(self, data: DatasetView) -> pd.DataFrame | None:
-        sampled = (_samples(data.finished[method]) for method in data.drawn[:MAX_DRAWN])
+        sampled = (_samples(data.finished[method]) for method in shown(data))
         found = [samples for samples in sampled if samples is not None]
         return pd.concat(found) if found else None
 

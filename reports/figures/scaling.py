@@ -42,6 +42,7 @@ def sweep_frame(record: ScaleRecord) -> pd.DataFrame:
 class _Sweep(Figure[ScaleRecord]):
     """A panel for each axis that is varied, and in it a line per method; both axes of a panel are logarithmic."""
 
+    legend = "lines"
     column: ClassVar[str]
     y_label: ClassVar[str]
 

@@ -5,8 +5,10 @@ Figures are drawn without matplotlib's global state, so a report can be built fr
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,32 +21,43 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from reports.view import Family
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-"""Nine markers and twenty colours: 180 methods before a pair comes back."""
-DARKER = 0.55
-"""Factor from the ten colours of the palette to ten more."""
+NOPROP = ("#d94801", "#7f2704", "#fd8d3c", "#a63603", "#f16913")
+"""Shades of one hue, which no other family has."""
+BACKPROP = ("#4d4d4d", "#858585", "#686868", "#999999")
+OTHERS = ("#3f7f93", "#8c7bb0", "#6fa287", "#5a78b0", "#a9849f")
+"""Cool and muted."""
+REFERENCE_COLOR = "#000000"
+FADED = "#d8d8d8"
+"""Of the lines that are there for comparison only."""
+PALETTES = {Family.NOPROP: NOPROP, Family.BACKPROP: BACKPROP, Family.OTHER: OTHERS}
 WIDTH_INCHES, HEIGHT_INCHES = 9.0, 4.1
 DPI = 130
 MAX_DRAWN = 20
 """Methods in one figure. More cannot be told apart; the tables have them all."""
 MAX_MARKERS = 12
 """On one line."""
-CROP_SPAN, CROP_MARGIN = 30.0, 10.0
 LOG_SPREAD = 10.0
 """Of an axis of times or bytes: from here on it is logarithmic."""
+MAX_NAME = 34
+"""Characters of a method's name on one line of a figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodStyle:
     """How a method is drawn in every figure of a report."""
 
-    color: tuple[float, float, float]
+    color: str
     marker: str
+    highlighted: bool = True
+    """Whether its line is in colour and has its name; else it is thin and light grey."""
 
     @property
     def line(self) -> dict[str, Any]:
@@ -56,14 +69,28 @@ Styles = Mapping[str, MethodStyle]
 """By method."""
 
 
-def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
-    """For each method a marker and a colour that colour-blind readers can tell apart."""
-    colors = sns.color_palette("colorblind")
-    palette = [*colors, *((DARKER * red, DARKER * green, DARKER * blue) for red, green, blue in colors)]
-    return {
-        method: MethodStyle(palette[index % len(palette)], MARKERS[index % len(MARKERS)])
-        for index, method in enumerate(methods)
-    }
+def method_styles(families: Mapping[str, Family], reference: str | None) -> dict[str, MethodStyle]:
+    """For each method a marker and a colour: the reference is black, the others have a hue by family.
+
+    Within a family shades and markers go on at different lengths, so that no pair comes back before 36 methods.
+    """
+    styles = {}
+    counts: Counter[Family] = Counter()
+    for method, family in families.items():
+        if method == reference:
+            styles[method] = MethodStyle(REFERENCE_COLOR, MARKERS[0])
+            continue
+        palette, count = PALETTES[family], counts[family]
+        # Families begin at different markers, so that they differ in shape too.
+        marker = MARKERS[(count + 1 + 3 * list(Family).index(family)) % len(MARKERS)]
+        styles[method] = MethodStyle(palette[count % len(palette)], marker)
+        counts[family] += 1
+    return styles
+
+
+def highlight(styles: Styles, methods: Collection[str]) -> dict[str, MethodStyle]:
+    """The same styles, in which these methods alone are highlighted."""
+    return {method: dataclasses.replace(style, highlighted=method in methods) for method, style in styles.items()}
 
 
 def themed() -> Any:
@@ -93,16 +120,21 @@ def draw_lines(
 ) -> None:
     """Draw the columns y against x, one line per method with markers on at most `MAX_MARKERS` points.
 
-    `band`: columns of the lower and upper end of a band around it. `line`: further arguments of `Axes.plot`.
+    `band`: columns of the lower and upper end of a band around it. `line`: further arguments of `Axes.plot`. Methods
+    that are not highlighted are thin and grey below the others, without band and markers.
     """
     curves = {str(method): rows.sort_values(x) for method, rows in frame.groupby("method", sort=False)}
+    strong = {method: rows for method, rows in curves.items() if styles[method].highlighted}
     if band is not None:  # as one collection: a `fill_between` per method takes much longer
-        shapes = [np.vstack([rows[[x, band[0]]], rows[[x, band[1]]][::-1]]) for rows in curves.values()]
-        colors = [styles[method].color for method in curves]
-        panel.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0, alpha=0.18))
-    for method, rows in curves.items():
-        marks = {"markevery": -(-len(rows) // MAX_MARKERS), "markeredgewidth": 0.6}
+        shapes = [np.vstack([rows[[x, band[0]]], rows[[x, band[1]]][::-1]]) for rows in strong.values()]
+        colors = [styles[method].color for method in strong]
+        panel.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0, alpha=0.14))
+    faded = [rows[[x, y]].to_numpy() for method, rows in curves.items() if method not in strong]
+    panel.add_collection(LineCollection(faded, colors=FADED, linewidths=0.9, zorder=1.2))
+    for method, rows in strong.items():
+        marks = {"markevery": -(-len(rows) // MAX_MARKERS), "markeredgewidth": 0.6, "label": method}
         panel.plot(rows[x].to_numpy(), rows[y].to_numpy(), **styles[method].line | marks | line)
+    panel.autoscale_view()
 
 
 def add_legend(figure: Figure, styles: Styles, *, lines: bool = True) -> None:
@@ -130,25 +162,6 @@ def save(figure: Figure, path: Path, frame: pd.DataFrame) -> None:
     figure.set_layout_engine("none")  # the layout is done by now
     FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
     frame.to_csv(path.with_suffix(".csv"), index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8")
-
-
-def accuracy_limits(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> tuple[float, float, bool]:
-    """Limits in percent of an axis of accuracies, and whether some values lie below it.
-
-    If the accuracies span more than `CROP_SPAN` points, the axis begins `CROP_MARGIN` points below the worst method's
-    best mean: on an axis down to the chance level of the first epoch, methods a point apart look the same.
-
-    Args:
-        lows: smallest value drawn, one or more per method.
-        highs: largest value drawn.
-        bests: best mean of each method.
-    """
-    floor, ceiling = float(np.min(lows)), float(np.max(highs))
-    cropped = ceiling - floor > CROP_SPAN and floor < float(np.min(bests)) - CROP_MARGIN
-    if cropped:
-        floor = float(np.min(bests)) - CROP_MARGIN
-    margin = max(0.05 * (ceiling - floor), 0.25)
-    return max(floor - (0 if cropped else margin), -1.0), min(ceiling + margin, 100 + margin / 2), cropped
 
 
 def is_logarithmic(values: pd.Series, spread: float = LOG_SPREAD) -> bool:

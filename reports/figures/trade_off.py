@@ -10,17 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures import style
+from reports.figures.accuracy_axis import accuracy_words, scale_accuracies
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import MAX_DOTS, MEAN, spread_note
+from reports.figures.selection import shown
 from reports.formats.markdown import exact, plus_minus
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
 from reports.statistics.pareto import COSTS, mean_points, pareto_front, seed_points
 from reports.view import DatasetView
 
-MIN_ERROR = 0.1
-"""Percent, added to every error on the logarithmic axis of errors, so that an error of 0 has a place."""
-ERROR_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 100)
 COST_LEAST, COST_MOST, ON_FRONT = "cost_least_of_seeds", "cost_most_of_seeds", "on_pareto_front"
 ACCURACY = "test_accuracy_percent"
 LEAST, MOST = "test_accuracy_least_of_seeds_percent", "test_accuracy_most_of_seeds_percent"
@@ -30,14 +29,14 @@ class TradeOff(Figure[DatasetView]):
     """A large marker for the mean of each method, lines for the range over seeds, and dots for a few seeds."""
 
     name = "trade-off"
-    legend = "markers"
+    legend = "margin"
     share = "y"
 
     def frame(self, data: DatasetView) -> pd.DataFrame:
         rows: list[tuple[object, ...]] = []
         for cost in COSTS:
             front = None if cost is TRAIN_SECONDS and data.sharing else pareto_front(mean_points(data, cost))
-            for method, points in seed_points(data, data.drawn[: style.MAX_DRAWN], cost).items():
+            for method, points in seed_points(data, shown(data), cost).items():
                 x, y = np.array(list(points.values())).T
                 who = (cost.name, cost.unit, method)
                 is_on = None if front is None else method in front
@@ -51,7 +50,7 @@ class TradeOff(Figure[DatasetView]):
         return 1, frame["cost_of"].nunique(), style.HEIGHT_INCHES
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: style.Styles) -> None:
-        _scale_y(axes[0], frame)
+        scale_accuracies(axes[0], *_extent(frame))
         axes[0].set_ylabel("test accuracy (%)")
         for panel, ((name, unit), rows) in zip(axes, frame.groupby(["cost_of", "cost_unit"], sort=False), strict=True):
             means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
@@ -63,7 +62,9 @@ class TradeOff(Figure[DatasetView]):
             panel.scatter(seeds["cost"], seeds[ACCURACY], s=14, c=colors, alpha=0.6, lw=0)
             for method, x, y, is_on in means[["method", "cost", ACCURACY, ON_FRONT]].itertuples(index=False):
                 edge, level = ("0.1", 6) if is_on else ("white", 5)
-                panel.plot(x, y, **styles[method].line | {"markersize": 9, "markeredgecolor": edge}, zorder=level)
+                panel.plot(
+                    x, y, **styles[method].line | {"markersize": 9, "markeredgecolor": edge}, zorder=level, label=method
+                )
             style.scale_x(panel, _ends(means))
             _draw_front(panel, _front(rows))
             panel.set_xlabel(style.wrapped(f"{name} ({unit})", len(axes)))
@@ -82,8 +83,7 @@ class TradeOff(Figure[DatasetView]):
         costs = frame.groupby("cost_of", sort=False)
         logarithmic = [str(name) for name, rows in costs if style.is_logarithmic(_ends(rows))]
         text += f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
-        if _is_by_errors(frame):
-            text += " Accuracy is logarithmic in the error: from 90% to 99% is about as far as from 0% to 90%."
+        text += accuracy_words(*_extent(frame))
         methods = [
             f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2)}% in "
             f"{plus_minus(estimate(TRAIN_SECONDS.values(cells).values()))} s with "
@@ -123,29 +123,5 @@ def _draw_front(panel: Axes, front: pd.DataFrame) -> None:
     panel.plot(x, y, color="0.55", lw=1.2, drawstyle="steps-post", zorder=1.5, scalex=False, scaley=False)
 
 
-def _is_by_errors(frame: pd.DataFrame) -> bool:
-    return bool(frame[MOST].max() - frame[LEAST].min() > style.CROP_SPAN)
-
-
-def _scale_y(panel: Axes, frame: pd.DataFrame) -> None:
-    """The axis of accuracies; if they are far apart, by the logarithm of the error.
-
-    Otherwise a method that has hardly begun to learn would press all others into one line.
-    """
-    low, high = frame[LEAST].min(), frame[MOST].max()
-    if not _is_by_errors(frame):
-        margin = max(0.08 * (high - low), 0.25)
-        panel.set_ylim(low - margin, min(high + margin, 100 + margin / 2))
-        return
-
-    def place(accuracy: np.ndarray) -> np.ndarray:
-        return -np.log10(np.maximum(100 + MIN_ERROR - accuracy, 1e-9))
-
-    def accuracy_at(place: np.ndarray) -> np.ndarray:
-        return 100 + MIN_ERROR - 10.0**-place
-
-    panel.set_yscale("function", functions=(place, accuracy_at))
-    bottom, top = accuracy_at(place(np.array([low, high])) + np.array([-0.1, 0.1]))
-    panel.set_ylim(bottom, top)
-    panel.set_yticks([tick for tick in ERROR_TICKS if bottom <= tick <= top], minor=False)
-    style.plain_numbers(panel.yaxis)
+def _extent(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return frame[LEAST].dropna().to_numpy(), frame[MOST].dropna().to_numpy(), frame[ACCURACY].to_numpy()

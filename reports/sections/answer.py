@@ -49,19 +49,10 @@ def section(run: RunView, data: DatasetView) -> Markdown:
         TEXT,
         data=data,
         sentences=answer(run, data),
-        table=answer_table(data).markdown(grouped(found, data)),
+        table=answer_table(data).markdown(found.grouped(data)),
         legend=_legend(found, data),
         figure=data.figures.get("differences", ""),
     )
-
-
-def grouped(found: Findings, data: DatasetView) -> dict[str, list[str]]:
-    """Methods with a finished cell by family, each family the most accurate first."""
-    groups: dict[str, list[str]] = {}
-    for family in Family:
-        if methods := [row.method for row in found.rows if data.families[row.method] is family]:
-            groups[family.value] = methods
-    return groups
 
 
 def answer(run: RunView, data: DatasetView) -> list[str]:

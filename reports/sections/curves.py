@@ -7,7 +7,7 @@ from reports.formats.markdown import Markdown
 from reports.formats.prose import prose
 from reports.view import DatasetView, RunView
 
-ELSEWHERE = {"trade-off", "activations-by-depth", "blocks", "blocks-by-epoch", "accuracy-by-step"}
+ELSEWHERE = {"differences", "trade-off", "activations-by-depth", "blocks", "blocks-by-epoch", "accuracy-by-step"}
 """Figures that another section shows."""
 TEXT = """
 ### Figures

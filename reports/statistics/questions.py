@@ -16,7 +16,7 @@ from reports.statistics.effect import Basis, Effect, Interval, Verdict
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure, is_measured
 from reports.statistics.noise import is_disturbed, prior
 from reports.statistics.race import race_effects
-from reports.view import DatasetView
+from reports.view import DatasetView, Family
 from results.answers import unpack
 from results.schema import CellResult
 
@@ -65,6 +65,14 @@ class Findings:
     def of(self, method: str) -> Row:
         """The row of a method."""
         return next(row for row in self.rows if row.method == method)
+
+    def grouped(self, data: DatasetView) -> dict[str, list[str]]:
+        """Methods by the name of their family, each family the most accurate first."""
+        groups: dict[str, list[str]] = {}
+        for family in Family:
+            if methods := [row.method for row in self.rows if data.families[row.method] is family]:
+                groups[family.value] = methods
+        return groups
 
 
 @cache

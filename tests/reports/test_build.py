@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reports.build import build_report, main, newest_run
-from reports.figures.style import accuracy_limits, method_styles
+from reports.figures.accuracy_axis import accuracy_limits
 from results.store import CELLS_FILE, ResultsError, encode
 from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_machine, make_run, whole, write_run
 
@@ -85,7 +85,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
 def test_every_link_resolves_and_every_figure_is_a_png_with_alt_text(report: Path) -> None:
     text = whole(report)
     images = re.findall(r"^!\[(.+)\]\(([^)]+)\)$", text, re.MULTILINE)
-    assert len(images) == text.count("![") == 10
+    assert len(images) == text.count("![") == 11
     for alt, link in images:
         assert len(alt) > 40
         assert (report.parent / link).read_bytes().startswith(PNG)
@@ -313,14 +313,6 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(blocked: str, tmp_path:
     assert files_in(tmp_path) == {"run/run.json", "run/cells.jsonl", blocked}
     with pytest.raises(ResultsError):
         build_report(run, tmp_path / "out")
-
-
-def test_methods_keep_their_colour_and_marker_and_differ_from_one_another() -> None:
-    methods = [f"m{index}" for index in range(25)]
-    styles = method_styles(methods)
-    assert len({(look.color, look.marker) for look in styles.values()}) == 25
-    assert len({look.color for look in list(styles.values())[:20]}) == 20
-    assert method_styles(methods[:3]) == {method: styles[method] for method in methods[:3]}
 
 
 def test_an_axis_of_accuracies_leaves_chance_level_out_only_where_it_hides_the_end() -> None:

@@ -17,7 +17,15 @@ from tests.factories import MIB, make_cells, make_machine, write_run
 METHODS = ["backprop", "noprop", "noprop[T=20,eta=0.5]"]
 SERIES = [(0.0, 520 * MIB), (1.5, 600 * MIB), (3.0, 580 * MIB)]
 NAMES = {
-    *("accuracy-by-epoch", "accuracy-by-time", "trade-off", "memory", "memory-over-time", "activations-by-depth"),
+    *(
+        "differences",
+        "accuracy-by-epoch",
+        "accuracy-by-time",
+        "trade-off",
+        "memory",
+        "memory-over-time",
+        "activations-by-depth",
+    ),
     *("blocks", "blocks-by-epoch", "accuracy-by-step"),
 }
 

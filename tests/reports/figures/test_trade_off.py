@@ -20,14 +20,14 @@ SHARING = "cells ran 2 at a time"
 
 def drawn(cells: list[CellResult], folder: Path, *, sharing: str | None = None) -> FigureFile | None:
     data = dataclasses.replace(arrange(make_run(cells), cells).datasets[0], sharing=sharing)
-    return TradeOff().write(data, folder, method_styles(data.drawn))
+    return TradeOff().write(data, folder, method_styles(data.families, data.reference))
 
 
-@pytest.mark.parametrize(("worst", "by_errors"), [(0.9, False), (0.4, True), (0.0, True)])
+@pytest.mark.parametrize(("best", "worst", "by_errors"), [(0.985, 0.97, False), (1.0, 0.4, True), (1.0, 0.0, True)])
 def test_accuracies_far_apart_are_on_an_axis_of_errors_even_where_one_has_none(
-    worst: float, by_errors: bool, tmp_path: Path
+    best: float, worst: float, by_errors: bool, tmp_path: Path
 ) -> None:
-    accuracies = {"backprop": 1.0, "noprop": 0.98, "forward": worst}
+    accuracies = {"backprop": best, "noprop": 0.98, "forward": worst}
     figure = drawn([make_cell(name, test_accuracy=each) for name, each in accuracies.items()], tmp_path)
     assert figure is not None
     assert ("logarithmic in the error" in figure.caption) == by_errors

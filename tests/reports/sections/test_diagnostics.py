@@ -77,7 +77,10 @@ def table_rows(table: str) -> list[list[str]]:
 def drawn(cells: Sequence[CellResult], folder: Path) -> dict[str, FigureFile]:
     data = view_of(cells)
     figures: tuple[Figure[DatasetView], ...] = (Blocks(), BlocksByEpoch(), AccuracyByStep())
-    files = {figure.name: figure.write(data, folder, method_styles(data.drawn), "x-") for figure in figures}
+    files = {
+        figure.name: figure.write(data, folder, method_styles(data.families, data.reference), "x-")
+        for figure in figures
+    }
     return {name: file for name, file in files.items() if file is not None}
 
 
@@ -212,10 +215,10 @@ def test_methods_beyond_the_limit_are_left_out_of_a_figure_and_that_is_said(tmp_
     methods = [f"noprop[eta={k}]" for k in range(MAX_METHODS + 1)]
     cells = make_cells(methods, seeds=[0], epochs=2, diagnostics=True)
     figures = drawn(cells, tmp_path)
-    assert "The first 3 of 4 methods." in figures["blocks-by-epoch"].caption
+    assert "3 of 4 methods are shown, NoProp's first." in figures["blocks-by-epoch"].caption
     assert methods[-1] not in figures["blocks-by-epoch"].alt
     assert methods[-1] in figures["blocks"].alt
-    assert "first" not in figures["blocks"].caption
+    assert "shown" not in figures["blocks"].caption
     assert all(f"`{method}` after the last epoch" in text_of(cells) for method in methods)
 
 
