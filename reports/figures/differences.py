@@ -23,7 +23,7 @@ from reports.view import DatasetView
 
 ACCURACY, TIME, MEMORY = "accuracy", "time", "memory"
 VALUE, LOW, HIGH = "value", "interval_low", "interval_high"
-MARGIN_COLOR = "#cdd6e4"
+MARGIN_COLOR = "#d6deea"
 ASINH_FROM = 10.0
 """Points: from differences that large on, the axis of accuracy is logarithmic beyond a few points."""
 BEYOND = 0.6
@@ -68,24 +68,21 @@ class Differences(Figure[DatasetView]):
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
         lines = len(_places(frame)[1]) + sum(folded(method).count("\n") for method in frame["method"].unique())
-        return 1, frame["question"].nunique(), 1.5 + 0.23 * lines
+        return 1, frame["question"].nunique(), 1.2 + 0.23 * max(lines, 3)
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: style.Styles) -> None:
         places, ticks = _places(frame)
         for panel, (question, rows) in zip(axes, frame.groupby("question", sort=False), strict=True):
             _draw_panel(panel, rows, places, styles)
-            reference, measure = (str(rows[column].iloc[0]) for column in ("reference", "measure"))
-            panel.set_title(style.wrapped(capital(measure), len(axes)))
-            if question == ACCURACY:
-                panel.set_xlabel(f"difference to\n{folded(reference)} (points)\nbetter →")
-            else:
-                panel.set_xlabel(f"ratio to\n{folded(reference)}\n← better")
+            panel.set_title(style.wrapped(capital(str(rows["measure"].iloc[0])), len(axes)))
+            label = "difference (points), better →" if question == ACCURACY else "ratio, ← better"
+            panel.set_xlabel(label, fontsize="small")
             panel.tick_params(axis="x", labelsize="small")
             panel.yaxis.grid(visible=False)
         axes[0].set_ylim(len(ticks) - 0.4, -0.6)
         axes[0].set_yticks(range(len(ticks)), [folded(tick) for tick in ticks], fontsize="small")
-        for place, label in enumerate(axes[0].get_yticklabels()):
-            label.set_fontweight("normal" if place in places.values() else "bold")
+        for place, tick in enumerate(axes[0].get_yticklabels()):
+            tick.set_fontweight("normal" if place in places.values() else "bold")
         figure = axes[0].figure
         figure.legend(handles=_key(frame), loc="outside lower center", ncols=5, frameon=False, fontsize="small")
 
@@ -208,7 +205,7 @@ def _set_axis(panel: Axes, scale: _Scale, low: float, high: float) -> None:
         panel.set_xscale("log")
         wide = high / low
         panel.xaxis.set_major_locator(
-            MaxNLocator(4)
+            MaxNLocator(5, steps=[1, 2, 5, 10])
             if wide < 3
             else LogLocator(subs=(1.0, 2.0, 5.0) if wide < 30 else (1.0, 3.0) if wide < 300 else (1.0,))
         )
@@ -218,7 +215,7 @@ def _set_axis(panel: Axes, scale: _Scale, low: float, high: float) -> None:
             panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         else:
             panel.set_xscale("asinh", linear_width=scale.linear)
-            sizes = [size * scale.linear for size in (2, 10, 50)] + [100.0]
+            sizes = [size * scale.linear for size in (2, 10, 50)]
             ticks = sorted([0.0, *sizes, *(-size for size in sizes)])
             panel.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
         panel.xaxis.set_major_formatter(
@@ -239,8 +236,8 @@ def _key(frame: pd.DataFrame) -> list[Line2D | Patch]:
         key.append(Line2D([], [], marker="D", markersize=6, label="equivalent", **common))
     if Verdict.UNDECIDED in verdicts:
         key.append(Line2D([], [], marker="o", markersize=7, markerfacecolor="white", label="undecided", **common))
-    key.append(Patch(color=MARGIN_COLOR, label="no difference that counts"))
-    return key
+    line = Line2D([], [], color=style.REFERENCE_COLOR, lw=1.2, label=folded(str(frame["reference"].iloc[0])))
+    return [*key, line, Patch(color=MARGIN_COLOR, label="no difference that counts")]
 
 
 def _in_words(values: pd.Series, measures: dict[str, str]) -> str:

@@ -55,7 +55,7 @@ def named_lines(panel: Axes, methods: Container[str]) -> dict[str, Line2D]:
 def label_ends(panel: Axes, lines: Mapping[str, Line2D], styles: Styles) -> None:
     """Write the name of each method to the right of its line's end; limits and scales are final by now.
 
-    Names whose lines end far apart in x do not push each other away.
+    A name that would cross the panel's edge stands beyond it. Names far apart in x do not push each other away.
     """
     if not lines:
         return
@@ -66,7 +66,8 @@ def label_ends(panel: Axes, lines: Mapping[str, Line2D], styles: Styles) -> None
     wide = [_CHARACTER_POINTS * max(map(len, text.split("\n"))) + 2 * _OFFSET_POINTS for text in texts]
     tall = [_LINE_POINTS * (1 + text.count("\n")) for text in texts]
     methods = list(lines)
-    for group in _neighbours(places[:, 0], wide):
+    beyond = places[:, 0] + wide > width
+    for group in _neighbours(np.where(beyond, width, places[:, 0]), wide):
         centres = spread(places[group, 1], [tall[i] for i in group], -_LINE_POINTS, height + _LINE_POINTS)
         for index, centre in zip(group, centres, strict=True):
             rise = centre - places[index, 1]
@@ -75,8 +76,8 @@ def label_ends(panel: Axes, lines: Mapping[str, Line2D], styles: Styles) -> None
             panel.annotate(
                 texts[index],
                 tuple(ends[index]),
-                (_OFFSET_POINTS, rise),
-                textcoords="offset points",
+                (1.015, rise) if beyond[index] else (_OFFSET_POINTS, rise),
+                textcoords=("axes fraction" if beyond[index] else "offset points", "offset points"),
                 va="center",
                 fontsize=FONT_POINTS,
                 color=color,

@@ -12,7 +12,7 @@ ELSEWHERE = {"differences", "trade-off", "activations-by-depth", "blocks", "bloc
 TEXT = """
 ### Figures
 
-{% if methods > most %}The figures show the first {{ most }} of the {{ methods }} methods; the tables show all.
+{% if methods > most %}The figures show {{ most }} of the {{ methods }} methods; the tables show all.
 {%- endif %}
 
 {{ figures }}

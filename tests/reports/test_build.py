@@ -85,7 +85,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
 def test_every_link_resolves_and_every_figure_is_a_png_with_alt_text(report: Path) -> None:
     text = whole(report)
     images = re.findall(r"^!\[(.+)\]\(([^)]+)\)$", text, re.MULTILINE)
-    assert len(images) == text.count("![") == 11
+    assert len(images) == text.count("![") == 12
     for alt, link in images:
         assert len(alt) > 40
         assert (report.parent / link).read_bytes().startswith(PNG)
