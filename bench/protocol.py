@@ -21,6 +21,9 @@ class Job(BaseModel):
     """Where the cell's checkpoints are, without suffix (`bench.training.checkpoint`); None: it makes none."""
     checkpoint_every: int | None = None
     """Epochs from one to the next; None: as often as costs little."""
+    probed: dict[str, Any] = {}
+    """Fields of the row that are counted exactly, from a cell that differs in its seed alone; empty: they are not known
+    yet, and are counted by this cell."""
     environment: Environment
     group: str | None = None
     """The prefix under which the cell's ranks meet in torchrun's store; None: there is one process."""

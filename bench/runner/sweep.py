@@ -18,6 +18,9 @@ from bench.tracking.tracking import Tracking
 from results.files import cell_stem
 from results.schema import CellResult, PlannedCell, name_of
 
+PROBED = ("activation_bytes", "activation_bytes_by_T", "train_flops_per_image", "predict_flops_per_image")
+"""Fields that a cell counts after training, exactly, for what does not depend on its seed."""
+
 
 def run_cells(
     cells: Iterable[PlannedCell],
@@ -54,6 +57,8 @@ def run_cells(
     running: dict[Future[Any], tuple[Job, int] | None] = {}
     """The job and the number of the attempt; None while its row is handed to the tracker."""
     results: list[CellResult] = []
+    probed: dict[tuple[str, str], dict[str, Any]] = {}
+    """Fields that are the same for every seed, by data set and method."""
 
     def take() -> tuple[Job, int] | None:
         """The next job and the number of the attempt, if there is any."""
@@ -66,7 +71,8 @@ def run_cells(
         # A remote node describes itself; a cell that is lost before has the environment it was sent from.
         environment = describe_environment("cpu" if is_remote else cell.config.device)
         checkpoint = None if checkpoints is None else str(checkpoints / cell_stem(*cell.key))
-        return Job(cell=cell, environment=environment, checkpoint=checkpoint, **common), 1
+        known = probed.get((cell.dataset, cell.method), {})
+        return Job(cell=cell, environment=environment, checkpoint=checkpoint, probed=known, **common), 1
 
     def end(job: Job, attempt: int, result: CellResult) -> None:
         keep(result)
@@ -77,6 +83,8 @@ def run_cells(
             display.event(job.cell, WarningEvent(sentence=what))
             retried.append((job, attempt + 1))
             return
+        if result.status == "ok":
+            probed[result.dataset, result.method] = {name: getattr(result, name) for name in PROBED}
         if result.status == "ok" and checkpoints is not None:
             for file in checkpoints.glob(f"{glob.escape(cell_stem(*job.cell.key))}.*"):
                 file.unlink(missing_ok=True)

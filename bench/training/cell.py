@@ -112,9 +112,13 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         "model_file": _save(method, job, record, epochs[-1], emit) if job.save_in else None,
     }
     del method
-    flops = probe_flops(
-        builder.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
-    )
+    probed = job.probed or {
+        **probe_flops(
+            builder.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+        ),
+        "activation_bytes": probe_activation_bytes(builder.make(), data, config),
+        "activation_bytes_by_T": probe_depths(builder, data),
+    }
     return row.build(
         val_accuracy=epochs[-1].val_accuracy,
         test_accuracy=epochs[-1].test_accuracy,
@@ -126,14 +130,12 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         images_per_second=images / train_seconds,
         seconds_to=seconds_to_targets(epochs),
         images_to=images_to_targets(epochs, images // config.epochs),
-        activation_bytes=probe_activation_bytes(builder.make(), data, config),
-        activation_bytes_by_T=probe_depths(builder, data),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         credit=methods.get(cell.method_name).credit,
         epochs=epochs,
         data=record,
         **(past.of_row() if past else {}),
-        **flops,
+        **probed,
         **of_method,
         **needed,
     )

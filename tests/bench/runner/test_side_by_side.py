@@ -48,6 +48,17 @@ def test_every_cell_once_and_as_many_at_a_time_as_asked_for(  # type: ignore[no-
     assert sorted(line[:5] for line in ended.lines) == [f"[{k}/6]" for k in range(1, 7)]
 
 
+def test_what_is_exact_is_counted_by_the_first_seed_of_a_method_alone(  # type: ignore[no-untyped-def]
+    command, cells: FakeCells, tmp_path: Path
+) -> None:
+    assert command("--out", tmp_path, *METHODS).code == 0
+    counted = {(job.cell.method, job.cell.seed): job.probed for job in cells.jobs}
+    assert len(counted) == 6
+    for (method, seed), probed in counted.items():
+        assert bool(probed) == (seed == 1), method
+    assert counted["backprop-cnn", 1]["activation_bytes"] != counted["noprop[T=1]", 1]["activation_bytes"]
+
+
 def test_a_failed_cell_costs_no_other(command, cells: FakeCells, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     cells.failing = {"backprop[T=1]"}
     ended = command("--out", tmp_path, *METHODS, "--jobs", "2")

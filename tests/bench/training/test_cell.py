@@ -121,7 +121,13 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    method: str = "Fading", seed: int = 5, save_in: Path | None = None, *, trial: bool = False, **config: Any
+    method: str = "Fading",
+    seed: int = 5,
+    save_in: Path | None = None,
+    *,
+    trial: bool = False,
+    probed: dict[str, Any] | None = None,
+    **config: Any,
 ) -> tuple[CellResult, list[Event]]:
     values = {"batch_size": BATCH, "epochs": 2, "threads": torch.get_num_threads(), "options": {}}
     values |= {"optimizer": "AdamW"} | config
@@ -129,7 +135,13 @@ def run(
     events: list[Event] = []
     folder = None if save_in is None else str(save_in)
     job = Job(
-        run_id="the run", cell=planned, data_dir=None, save_in=folder, environment=make_environment(), trial=trial
+        run_id="the run",
+        cell=planned,
+        data_dir=None,
+        save_in=folder,
+        probed=probed or {},
+        environment=make_environment(),
+        trial=trial,
     )
     return run_cell(job, events.append), events
 
@@ -309,6 +321,13 @@ def test_a_model_that_cannot_be_saved_costs_no_result(
 def test_divergence_is_raised() -> None:
     with pytest.raises(TrainingError, match="the loss is nan"):
         run("Diverging")
+
+
+def test_what_another_seed_has_counted_is_not_counted_again() -> None:
+    known = {"activation_bytes": 7, "activation_bytes_by_T": {"5": 9}, "train_flops_per_image": 1.0}
+    result, _ = run(probed=known)
+    assert {name: getattr(result, name) for name in known} == known
+    assert len(Fading.built) == 2
 
 
 def test_depths_that_a_method_refuses_are_not_probed() -> None:
