@@ -56,7 +56,7 @@ def test_what_is_exact_is_counted_by_the_first_seed_of_a_method_alone(  # type: 
     assert len(counted) == 6
     for (method, seed), probed in counted.items():
         assert bool(probed) == (seed == 1), method
-    assert counted["backprop-cnn", 1]["activation_bytes"] != counted["noprop[T=1]", 1]["activation_bytes"]
+    assert counted["backprop[T=1]", 1]["activation_bytes"] != counted["noprop[T=1]", 1]["activation_bytes"]
 
 
 def test_a_failed_cell_costs_no_other(command, cells: FakeCells, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
