@@ -25,6 +25,7 @@ from reports.statistics.race import race_effect
 from reports.view import DatasetView, arrange, choose_reference
 from results.race import DatasetRace, MethodRace, RaceRecord, read_race, write_race
 from results.schema import CellResult, PlannedCell, RunRecord
+from results.sharing import placed
 from results.store import read_cells
 
 MIN_PAIRS = 20
@@ -73,7 +74,7 @@ def race_run(
         ResultsError: `race.json` is damaged, or cannot be written.
     """
     view = arrange(record, read_cells(run))
-    why = view.sharing or (
+    why = placed(view.cells) or (  # cells side by side have ended by now
         "each cell has several processes" if any(cell.config.parallel for cell in record.cells) else None
     )
     if why is not None:
@@ -193,8 +194,8 @@ def _race(method: str, ours: Turn, theirs: Turn, their_step: float, comparisons:
 
 
 def _steps(seconds: float) -> int:
-    """Steps for a turn of at least `_TURN_SECONDS`."""
-    return math.ceil(_TURN_SECONDS / seconds)
+    """Steps for a turn of about `_TURN_SECONDS`."""
+    return max(1, round(_TURN_SECONDS / seconds))
 
 
 def _settle(turn: Turn) -> float:

@@ -133,7 +133,6 @@ def test_ctrl_c_in_the_race_keeps_the_cells_and_says_how_to_go_on(
 
 
 NONE = {
-    "cells ran 2 at a time": (*METHODS, "--jobs", "2"),
     "no cell of backprop has finished": ("--methods", "noprop[T=1],backprop-cnn", "--seeds", "0"),
     "no other method than backprop has finished": ("--methods", "backprop", "--seeds", "0"),
 }
@@ -145,6 +144,14 @@ def test_where_there_is_no_race_it_is_said(command: Command, races: FakeRaces, t
     assert ended.code == 0
     assert sum(why in line and line.startswith("note: no race") for line in ended.lines) == 1
     assert races.heats == []
+
+
+def test_cells_that_ran_side_by_side_are_raced_when_they_have_ended(
+    command: Command, races: FakeRaces, tmp_path: Path
+) -> None:
+    assert command(*METHODS, "--jobs", "2", "--out", tmp_path).code == 0
+    (run,) = tmp_path.iterdir()
+    assert read_race(run) is not None
 
 
 def test_without_a_race_nothing_is_said(command: Command, races: FakeRaces, tmp_path: Path) -> None:
