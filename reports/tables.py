@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from reports.statistics.estimates import BOOTSTRAP_FROM, RatioEstimate, estimate
 from reports.statistics.measures import (
     ACTIVATIONS,
     GPU_ALLOCATED,
+    PERCENT,
     RSS_RISE,
     TEST_ACCURACY,
     TRAIN_SECONDS,
@@ -56,14 +58,17 @@ class MethodTable:
         return tabulate(self.rows, self.headers, tablefmt="simple", colalign=align, disable_numparse=True)
 
     def markdown(self, groups: Mapping[str, Sequence[str]] | None = None) -> Markdown:
-        """As a GitHub table, names as code; above each group of methods, where there are any, a row with its name."""
+        """As a GitHub table, names as code; above each group of methods, where there are any, a row with its name.
+
+        Methods are in the order of the rows, within a group too.
+        """
         by_method = {method: [code(method), *entries] for method, *entries in self.rows}
         if not groups:
             return markdown_table(self.headers, by_method.values())
         rows = []
         for name, methods in groups.items():
             rows.append([f"*{name}*", *("" for _ in self.headers[1:])])
-            rows += [by_method[method] for method in methods]
+            rows += [row for method, row in by_method.items() if method in methods]
         return markdown_table(self.headers, rows)
 
 
@@ -93,9 +98,10 @@ def _marked(judged: Judged | None, form: Callable[[Effect], str]) -> str:
 
 
 def summary(data: DatasetView, columns: Sequence[Measure]) -> MethodTable:
-    """Means with their intervals over seeds, a column for each of the measures that any cell has."""
+    """Means with their intervals over seeds, a column for each measure that any cell has; sorted by the first."""
     measures = [measure for measure in columns if is_measured(data, measure)]
-    rows = [[method, *_entries(cells, data.planned[method], measures)] for method, cells in data.finished.items()]
+    ordered = _sorted(data, data.finished, measures[0]) if measures else list(data.finished)
+    rows = [[method, *_entries(data.finished[method], data.planned[method], measures)] for method in ordered]
     return MethodTable(["method", "seeds", *(measure.header for measure in measures)], rows)
 
 
@@ -108,7 +114,7 @@ def compared(data: DatasetView, columns: Sequence[Measure]) -> MethodTable | Non
         return None
     measures = [measure for measure in columns if is_measured(data, measure)]
     rows = []
-    for method in data.rivals:
+    for method in _sorted(data, data.rivals, TEST_ACCURACY):
         shared = len(data.shared_seeds(method))
         gap = estimate(paired(data, TEST_ACCURACY, method, data.reference))
         difference = plus_minus(gap, decimals=2, signed=True, expected=shared)
@@ -121,6 +127,17 @@ def compared(data: DatasetView, columns: Sequence[Measure]) -> MethodTable | Non
         rows.append(row)
     headers = ["method", "seeds", f"{TEST_ACCURACY.name}, points", *(f"{measure.name}, ratio" for measure in measures)]
     return MethodTable(headers, rows)
+
+
+def _sorted(data: DatasetView, methods: Iterable[str], measure: Measure) -> list[str]:
+    """Methods by their mean, the best first; those without one last, in the order in which they came."""
+    sign = -1 if measure.scale == PERCENT else 1  # an accuracy is best where it is highest
+
+    def place(method: str) -> float:
+        mean = estimate(measure.values(data.finished[method]).values())
+        return math.inf if mean is None else sign * mean.mean
+
+    return sorted(methods, key=place)
 
 
 def noise_mark(data: DatasetView, measure: Measure, ratio: RatioEstimate) -> str:

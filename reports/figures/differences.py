@@ -104,7 +104,7 @@ class Differences(Figure[DatasetView]):
         if left_out:
             text += f" {plural(left_out, 'method')} left out, the least accurate of each family; the table has all."
         return Words(
-            f"Forest plot of test accuracy, time and memory against {data.reference} on {data.name}. {said}.", text
+            f"Forest plot of {listed(list(measures.values()))} against {data.reference} on {data.name}. {said}.", text
         )
 
 

@@ -34,7 +34,7 @@ class Memory(Figure[DatasetView]):
         return pd.DataFrame(rows, columns=["memory", "method", "seed", MIB, LEAST, MOST])
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
-        return 1, frame["memory"].nunique(), 1.3 + 0.42 * frame["method"].nunique()
+        return 1, frame["memory"].nunique(), 1.3 + 0.3 * frame["method"].nunique()
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
         means = frame[frame["seed"] == MEAN].sort_values(MIB, kind="stable")

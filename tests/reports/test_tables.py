@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from reports.sections import accuracy, depth, memory, ratios, spread, work
+from reports.statistics.measures import TEST_ACCURACY, TRAIN_SECONDS
 from reports.tables import compared, summary
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
@@ -173,3 +174,15 @@ def test_depth_table_is_in_numeric_order_with_the_growth_last() -> None:
     assert row(table, "backprop") == ["10.00", "50.00", "–", "5.00×"]
     assert row(table, "noprop") == ["4.00", "–", "4.00", "1.00×"]
     assert depth.section(RUN, view_of(make_cells(activation_bytes_by_T={}))) is None
+
+
+def test_rows_are_sorted_by_the_first_measure_within_groups_too() -> None:
+    found = {"backprop": (0.9, 5.0), "noprop": (0.95, 1.0), "dfa": (0.97, 3.0)}
+    cells = [make_cell(name, test_accuracy=hits, train_seconds=time) for name, (hits, time) in found.items()]
+    data = arrange(make_run([*cells, make_cell("noprop-ct")]), cells).datasets[0]
+    assert [row[0] for row in summary(data, (TEST_ACCURACY,)).rows] == ["dfa", "noprop", "backprop", "noprop-ct"]
+    by_time = summary(data, (TRAIN_SECONDS, TEST_ACCURACY))
+    assert [row[0] for row in by_time.rows] == ["noprop", "dfa", "backprop", "noprop-ct"]
+    grouped = by_time.markdown({"these": ["backprop", "noprop"], "those": ["noprop-ct", "dfa"]})
+    names = [line.split("|")[1].strip() for line in grouped.splitlines()[2:]]
+    assert names == ["*these*", "`noprop`", "`backprop`", "*those*", "`dfa`", "`noprop-ct`"]
