@@ -54,6 +54,8 @@ class Folder(click.Path):
         """Text to a path."""
         if value == "":
             self.fail("the folder's name is empty; give one, such as results/runs.", param, ctx)
+        if "\0" in str(value):  # a file can say so, a command line cannot
+            self.fail("the folder's name has a null character; give another.", param, ctx)
         return super().convert(value, param, ctx)
 
 

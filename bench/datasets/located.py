@@ -69,8 +69,10 @@ def check_text(name: str, what: str) -> None:
     """Check that a name of the file system is text, which results and models are written in.
 
     Raises:
-        UserError: its bytes are not UTF-8.
+        UserError: its bytes are not UTF-8, or it has a null character.
     """
+    if "\0" in name:
+        raise UserError(f"{what} {name!r} has a null character, which no file's name has")
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -41,10 +41,10 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
         UserError: the file cannot be read, is damaged or no archive, or an array is missing or a pickle.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
-        with archive:
+        with path.open("rb") as file:  # ours to close, also where NumPy finds it damaged
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
             found = {}
             for name in (*names, *optional):
                 key = name if name in archive else _MEDMNIST.get(name, name)
