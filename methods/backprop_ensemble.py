@@ -85,7 +85,7 @@ class BackpropEnsemble(Method):
         return [member(x).log_softmax(dim=1) for member in self.members]
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis:
-        """Each member's accuracy and squared error, and the accuracy of the first 1, ..., T members' average.
+        """Each member's accuracy and squared error, and the accuracy of the first 0, ..., T members' average.
 
         A member has no noised label, so its accuracy from the image is its accuracy; and the ensemble's "time" is the
         share of its members.
@@ -109,7 +109,8 @@ class BackpropEnsemble(Method):
 
 
 def _averages(log_probabilities: list[Tensor]) -> Iterator[tuple[float, Tensor]]:
-    """(t / T, log of the mean probabilities of the first t members) for t = 1..T."""
+    """(t / T, log of the mean probabilities of the first t members) for t = 0..T; without members all are alike."""
+    yield 0.0, torch.zeros_like(log_probabilities[0])
     total = torch.full_like(log_probabilities[0], -torch.inf)
     for t, member in enumerate(log_probabilities, start=1):
         total = torch.logaddexp(total, member)

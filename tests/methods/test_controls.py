@@ -54,7 +54,8 @@ def test_the_ensemble_s_diagnosis_has_every_member_and_every_average() -> None:
     x, y = batch(40)
     found = method.diagnose([(x, y)], Generator().manual_seed(0))
     probabilities = [member(x).softmax(dim=1) for member in method.members]
-    for t, (block, (time, accuracy)) in enumerate(zip(found.blocks, found.steps, strict=True), start=1):
+    assert found.steps[0] == (0.0, pytest.approx(float((y == 0).float().mean())))  # no member: all classes alike
+    for t, (block, (time, accuracy)) in enumerate(zip(found.blocks, found.steps[1:], strict=True), start=1):
         alone = float((probabilities[t - 1].argmax(dim=1) == y).float().mean())
         assert (block.own_accuracy, block.image_accuracy) == pytest.approx((alone, alone))
         error = (probabilities[t - 1] - F.one_hot(y, 10)).square().sum(dim=1).mean()
