@@ -102,7 +102,17 @@ def label_heights(panel: Axes, lines: Mapping[str, Line2D], styles: Styles) -> N
         place: dict[str, Any] = {"transform": panel.transAxes, "clip_on": False}
         mark = styles[method].line | {"linestyle": "", "markersize": 6, "markeredgewidth": 0.5}
         panel.add_line(Line2D([1.04], [y], **mark | place))
-        panel.text(1.07, y, text, va="center", fontsize=FONT_POINTS, color=styles[method].color, **place)
+        panel.annotate(
+            text,
+            (1.04, y),
+            (_OFFSET_POINTS - 1, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="center",
+            fontsize=FONT_POINTS,
+            color=styles[method].color,
+            annotation_clip=False,
+        )
 
 
 def _end(panel: Axes, line: Line2D) -> tuple[float, float]:

@@ -170,7 +170,7 @@ def is_logarithmic(values: pd.Series, spread: float = LOG_SPREAD) -> bool:
     return bool(len(positive)) and bool(positive.max() >= spread * positive.min())
 
 
-def scale_x(panel: Axes, values: pd.Series) -> bool:
+def scale_x(panel: Axes, values: pd.Series, ticks: int = 8) -> bool:
     """A logarithmic x axis with plain numbers if the values are far apart (True), else one from zero."""
     most = float(values.max()) or 1.0
     logarithmic = is_logarithmic(values)
@@ -182,7 +182,7 @@ def scale_x(panel: Axes, values: pd.Series) -> bool:
         panel.xaxis.set_minor_locator(NullLocator())
     else:
         panel.set_xlim(0, most * 1.06)
-        round_ticks(panel.xaxis, 8)
+        round_ticks(panel.xaxis, ticks)
     plain_numbers(panel.xaxis)
     return logarithmic
 

@@ -65,7 +65,7 @@ class TradeOff(Figure[DatasetView]):
                 panel.plot(
                     x, y, **styles[method].line | {"markersize": 9, "markeredgecolor": edge}, zorder=level, label=method
                 )
-            style.scale_x(panel, _ends(means))
+            style.scale_x(panel, _ends(means), 6 if len(axes) < 3 else 4)
             _draw_front(panel, _front(rows))
             panel.set_xlabel(style.wrapped(f"{name} ({unit})", len(axes)))
 
