@@ -7,17 +7,16 @@ verdicts hold together with 95%. All else in a report is description.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from reports.statistics.accuracy import Answers, accuracy_effects
+from reports.statistics.accuracy import Answers, accuracy_effects, answers_of
 from reports.statistics.costs import Costs, cost_effects
 from reports.statistics.effect import Basis, Effect, Interval, Verdict
 from reports.statistics.measures import ACTIVATIONS, GPU_ALLOCATED, TEST_ACCURACY, TRAIN_SECONDS, Measure, is_measured
 from reports.statistics.noise import is_disturbed, prior
 from reports.statistics.race import race_effects
 from reports.view import DatasetView, Family
-from results.answers import unpack
 from results.schema import CellResult
 
 
@@ -112,21 +111,10 @@ def _judge(effect: Effect, margin: float, comparisons: int, *, higher_is_better:
 
 
 def _answers(data: DatasetView) -> dict[str, Answers]:
-    """Accuracies by seed, and which images were right where all cells have answered the same test set."""
-    fingerprints = {cell.data.fingerprint for cell in data.cells if cell.data is not None}
-    found = {}
-    for method in data.drawn:
-        cells = [cell for cell in data.finished[method] if cell.test_accuracy is not None]
-        if not cells:
-            continue
-        images = max((cell.data.n_test for cell in cells if cell.data is not None), default=0)
-        right = {
-            cell.seed: unpack(cell.test_correct, cell.data.n_test)
-            for cell in cells
-            if cell.test_correct is not None and cell.data is not None and len(fingerprints) == 1
-        }
-        found[method] = Answers({cell.seed: float(cell.test_accuracy or 0.0) for cell in cells}, right, images)
-    return found
+    """What each method got right; no images where cells have answered different test sets."""
+    is_alike = len({cell.data.fingerprint for cell in data.cells if cell.data is not None}) == 1
+    found = {method: answers_of(data.finished[method]) for method in data.drawn}
+    return {m: each if is_alike else replace(each, right={}) for m, each in found.items() if each.accuracy}
 
 
 def _cells(data: DatasetView, measure: Measure) -> Costs:

@@ -28,7 +28,7 @@ COMMANDS = [
     )
 ]
 COMMANDS.append("reports.build")
-SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "statsmodels", "sklearn")
+SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "sklearn")
 CALL = """
 import runpy, sys
 name, *slow = sys.argv[1:]
