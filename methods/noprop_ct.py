@@ -39,6 +39,12 @@ class NoPropCTOptions(DenoisingOptions):
 
     eta: Positive = 1.0
     """Weight of the denoising loss against the other two terms (table 3: 1)."""
+    alpha_bar_max: float = 0.8
+    """As in `DenoisingOptions`, for a loss in which times that do not give the label away weigh more. Noise that is
+    left at t = 1 does no harm with readout=estimate."""
+    readout: Literal["estimate", "sample"] = "estimate"
+    """What is classified at the end of inference. estimate: u_hat(z_1, x, 1), the mean of u given z_1, in which the
+    noise of variance 1 - alpha_bar_1 that z_1 still has is removed; sample: z_1 itself, as in the paper."""
     time_sampling: Literal["importance", "uniform"] = "importance"
     """How times are drawn. importance: with density proportional to the root of SNR'(t), each loss divided by its
     density, so the objective is the same and its gradient varies less; uniform: t ~ U(0, 1), as in the paper."""
@@ -52,10 +58,16 @@ class NoPropCT(DenoisingFlow):
     epoch_definition = "one pass over the training images; each batch trains the one network once, at random times"
     credit = "gradients inside a block"
     Options = NoPropCTOptions
-    paper = replace(PAPER, options={**PAPER.options, "time_sampling": "uniform"})
+    paper = replace(
+        PAPER, options={**PAPER.options, "time_sampling": "uniform", "readout": "sample", "alpha_bar_max": 0.99}
+    )
     # Not eta: with a fixed embedding it scales all of the network's loss, which Adam's steps do not depend on.
     search_space: ClassVar[Mapping[str, Range]] = {"alpha_bar_max": Range(0.7, 0.99)}
     options: NoPropCTOptions
+
+    def _classify(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """Of the estimate, or of z_t."""
+        return self.head(self.estimate(features, z, t) if self.options.readout == "estimate" else z)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """All terms of the continuous-time objective, with t sampled (section 2.3).

@@ -9,21 +9,36 @@ and targets go down through the inverses, corrected for the error of the inverse
 
 h_hat_{k-1} = h_{k-1} - g_k(h_k) + g_k(h_hat_k).
 
-Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} with noise)) - h_{k-1}|^2. No gradient
-passes from a layer or an inverse into another. In the source the noise is Gaussian, enters only this last loss, and is
-part of what g_k reconstructs; here it is the dropout of layer k's input, and g_k reconstructs h_{k-1} without it.
+Layer k learns from |f_k(h_{k-1}) - h_hat_k|^2, and g_k from |g_k(f_k(h_{k-1} + eps)) - (h_{k-1} + eps)|^2 with eps ~
+N(0, noise^2): it becomes an inverse around the activities, not only at them, which is where targets are (equation 14).
+No gradient passes from a layer or an inverse into another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.core.end_to_end import backward
 from methods.core.method import TaskShape
+from methods.core.options import Positive, count_to
 from methods.core.registry import register
-from methods.networks.layers import Conv2d
+from methods.networks.layers import Conv2d, Dropout
 from methods.networks.layerwise import CNNOptions, Layer, LayerwiseCNN, hidden_shapes, normalised
+
+
+@dataclass(frozen=True)
+class TargetPropagationOptions(CNNOptions):
+    """Options of difference target propagation."""
+
+    noise: Positive = 0.3
+    """Standard deviation of eps; a layer's activities have 1."""
+    inverse_steps: Annotated[int, count_to(100)] = 1
+    """Updates of the inverses for each batch, each with new noise; the last of them goes with the layers'."""
 
 
 class Inverse(nn.Module):
@@ -55,11 +70,11 @@ class TargetPropagation(LayerwiseCNN):
     The same convolutions, linear layer and dropout as `backprop-cnn`. What differs: layer normalisation without
     parameters ends every hidden layer, instead of the one batch norm, since nothing else here bounds the outputs of
     layers, as tanh does in the source, and targets learned from growing layers make them grow further; and hidden
-    layers 2, 3 and 4 also have an inverse, which inference does not use. Inverses have no nonlinearity (the source's
-    have tanh, like its layers). So the length of the first step cancels in Adam's (the step is 1), and a target differs
-    from its output by the step through the learned linear maps alone, without the layers' derivatives there. The noise
-    that they remove is the dropout of the layer's input. The source trains inverses a whole pass ahead of the layers. A
-    target is known only when all layers have computed, so all activations are held until then, as in backpropagation.
+    layers 2, 3 and 4 also have an inverse, which inference does not use, and which inverts the layer without dropout.
+    Inverses have no nonlinearity (the source's have tanh, like its layers). So the length of the first step cancels in
+    Adam's (the step is 1), and a target differs from its output by the step through the learned linear maps alone,
+    without the layers' derivatives there. The source trains inverses a whole pass ahead of the layers. A target is
+    known only when all layers have computed, so all activations are held until then, as in backpropagation.
     """
 
     summary = (
@@ -70,9 +85,10 @@ class TargetPropagation(LayerwiseCNN):
     )
     credit = "targets"
 
-    Options = CNNOptions
+    Options = TargetPropagationOptions
+    options: TargetPropagationOptions
 
-    def __init__(self, shape: TaskShape, options: CNNOptions) -> None:
+    def __init__(self, shape: TaskShape, options: TargetPropagationOptions) -> None:
         super().__init__(shape, options, batch_norm=False)
         hidden = hidden_shapes(shape)
         self.inverses = nn.ModuleList(
@@ -95,10 +111,49 @@ class TargetPropagation(LayerwiseCNN):
             h = output.detach()
             yield _distance(output, h + step)
             if outputs:
-                inverse = self.inverses[len(outputs) - 1]
-                yield _distance(inverse(h), outputs[-1].detach())
+                number = len(outputs) - 1
+                yield self._inverse_loss(number, outputs[-1].detach())
+                inverse = self.inverses[number]
                 with torch.no_grad(), _full_precision(x):
                     step = inverse(step) - inverse(torch.zeros_like(step[:1]))  # g(h_hat) - g(h), as g is affine
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Further updates of the inverses alone, if asked for, then one of everything."""
+        for _ in range(self.options.inverse_steps - 1):
+            with torch.no_grad():
+                outputs, _ = self.layer_outputs(x)
+            for number, h in enumerate(outputs[:-1]):
+                backward(self._inverse_loss(number, h))
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+        return super().train_step(x, y)
+
+    def divide(self, ranks: int, rank: int) -> list[Sequence[nn.Module]] | None:
+        """Nothing trains apart.
+
+        Raises:
+            MethodError: several processes, which train on one loss a batch, are to take several steps.
+        """
+        if ranks > 1:
+            self.options.require(self.options.inverse_steps == 1, "inverse_steps", "1 with several processes")
+        return None
+
+    def _inverse_loss(self, number: int, h: Tensor) -> Tensor:
+        """That of inverse `number`, from 0, around its layer's input h, (batch, *shape), which has no graph."""
+        noisy = h + self.options.noise * torch.randn_like(h)
+        with torch.no_grad(), _no_dropout(self.image_path):
+            output = self.layers[number + 1](noisy)
+        return _distance(self.inverses[number](output), noisy)
+
+
+@contextmanager
+def _no_dropout(path: nn.Module) -> Iterator[None]:
+    layers = [module for module in path.modules() if isinstance(module, Dropout) and module.training]
+    for layer in layers:
+        layer.eval()
+    yield
+    for layer in layers:
+        layer.train()
 
 
 def _then_normalised(layer: Layer) -> Layer:

@@ -12,7 +12,8 @@ _CNN = ("backprop-cnn", "local-loss", "forward-forward", "dfa", "difference-targ
 
 PAST: dict[str, dict[str, Any]] = {name: {"features": "mean"} for name in (*_STACK, *_CNN)}
 """By the registry's name of the method."""
-PAST["noprop-ct"] |= {"time_sampling": "uniform"}
+PAST["difference-target-propagation"] |= {"inverse_steps": 1}
+PAST["noprop-ct"] |= {"time_sampling": "uniform", "readout": "sample"}
 
 
 def with_past_options(record: Any) -> Any:

@@ -124,7 +124,8 @@ class FlowMethod(EndToEnd):
 
         def draw() -> Tensor:
             z = self._start(features, generator)
-            return self._classify(solve(partial(self.velocity, features), z, self.options))
+            z_1 = solve(partial(self.velocity, features), z, self.options)
+            return self._classify(features, torch.ones((), device=z.device), z_1)
 
         return average_predictions(draw, self.options.samples)
 
@@ -132,8 +133,8 @@ class FlowMethod(EndToEnd):
         """z_0 ~ N(0, I), (batch, embedding_dim)."""
         return torch.randn(len(features), self.embedding.dim, device=features.device, generator=generator)
 
-    def _classify(self, z: Tensor) -> Tensor:
-        """Logits of z_1, (batch, num_classes)."""
+    def _classify(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """Logits, (batch, num_classes), if inference ends with z = z_t at the scalar time t."""
         return nearest(z, self.embedding.weight) if self.head is None else self.head(z)
 
     @torch.no_grad()
@@ -143,7 +144,7 @@ class FlowMethod(EndToEnd):
         def chain(features: list[Tensor], generator: Generator) -> Iterator[tuple[float, Tensor]]:
             z_0 = self._start(features[0], generator)
             for time, z in path(partial(self.velocity, features[0]), z_0, self.options):
-                yield time, self._classify(z)
+                yield time, self._classify(features[0], torch.tensor(time, device=z.device), z)
 
         probes = [self._probe(k / PROBED_TIMES) for k in range(PROBED_TIMES)]
         return diagnose(batches, self.embedding.weight, lambda x: [self.net.image_path(x)], probes, chain, generator)

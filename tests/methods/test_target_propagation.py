@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from bench.training.ranks import share_of
+from methods.core.errors import MethodError
 from methods.core.method import TaskShape
 from methods.networks.layerwise import hidden_shapes
+from methods.target_propagation import TargetPropagation, TargetPropagationOptions
 from tests.methods.helpers import SHAPE, accuracy, batch, build, hidden_layers, real_digits, train
 
 
@@ -69,29 +73,58 @@ def test_losses_are_distances_to_the_algorithm_s_targets() -> None:
         return 0.5 * (a - b).square().sum() / len(y)
 
     expected, target = [loss / len(y)], top - gradient
+    torch.manual_seed(2)
     for k in (4, 3, 2, 1):
         expected.append(distance(h[k], target))
         if k > 1:
             inverse = method.inverses[k - 2]
-            expected.append(distance(inverse(h[k]), h[k - 1]))
+            noisy = h[k - 1] + 0.3 * torch.randn_like(h[k - 1])
+            expected.append(distance(inverse(method.layers[k - 1](noisy)), noisy))
             target = h[k - 1] - inverse(h[k]) + inverse(target)
+    torch.manual_seed(2)
     found = list(method.losses(x.double(), y))
     torch.testing.assert_close(torch.stack(found), torch.stack(expected))
 
 
-def test_an_inverse_is_to_take_the_dropout_out() -> None:
-    """It gets the layer's output with dropout in the layer's input, and is to give back that input as it was before."""
-    method, (x, y) = build("difference-target-propagation").train(), batch(6)
-    torch.manual_seed(1)
-    found = list(method.losses(x, y))[2]
-    torch.manual_seed(1)
-    h = [x]
-    for layer in method.layers:  # the dropout is the first thing in a layer
-        h.append(layer(h[-1]).detach())
-    expected = 0.5 * (method.inverses[2](h[4]) - h[3]).square().sum() / len(y)
-    torch.testing.assert_close(found, expected)
-    dropout = next(module for module in method.image_path.modules() if isinstance(module, nn.Dropout))
-    assert dropout.p > 0
+def test_inverse_losses_see_no_dropout_and_leave_it_on() -> None:
+    method, (x, _) = build("difference-target-propagation", noise=1e-9).train(), batch(6)
+    h = method.layers[0](x).detach()
+    torch.testing.assert_close(method._inverse_loss(0, h), method._inverse_loss(0, h))
+    assert all(module.training for module in method.modules())
+
+
+def test_an_inverse_of_a_known_linear_map_inverts_it_around_the_activities() -> None:
+    """Trained where all activities are 0: only the noise shows the map there, and only if it is to be given back."""
+    generator = Generator().manual_seed(0)
+    known = nn.init.orthogonal_(torch.empty(256, 128), generator=generator)
+
+    class Known(TargetPropagation):
+        layers = property(lambda self: [lambda h: h.flatten(start_dim=1) @ known.T] * 4)  # type: ignore[assignment]
+
+    torch.manual_seed(0)
+    method = Known(SHAPE, TargetPropagationOptions(noise=1.0))
+    optimizer = torch.optim.SGD(method.inverses[2].parameters(), lr=0.4)
+    for _ in range(60):
+        optimizer.zero_grad()
+        method._inverse_loss(2, torch.zeros(256, 128, 1, 1)).backward()
+        optimizer.step()
+    h = torch.randn(64, 128, 1, 1, generator=generator)
+    inverted = method.inverses[2](h.flatten(start_dim=1) @ known.T)
+    torch.testing.assert_close(inverted.detach(), h, rtol=0, atol=0.05)
+
+
+def test_further_steps_train_the_inverses_alone() -> None:
+    more, once = (build("difference-target-propagation", inverse_steps=n) for n in (3, 1))
+    x, y = batch()
+    steps = []
+    more._optimizer.register_step_pre_hook(
+        lambda *_: steps.append({name for name, p in more.named_parameters() if p.grad is not None})
+    )
+    more.train_step(x, y)
+    assert [all(name.startswith("inverses.") for name in names) for names in steps] == [True, True, False]
+    assert share_of(once, 2) is None
+    with pytest.raises(MethodError, match="inverse_steps=3 is not accepted"):
+        share_of(more, 2)
 
 
 def test_with_a_perfect_top_nothing_below_is_asked_to_change() -> None:

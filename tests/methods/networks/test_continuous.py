@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -158,6 +159,20 @@ def test_the_ct_loss_is_the_equation(time_sampling: str) -> None:
     loss = method.train_step(x, y)
     torch.testing.assert_close(seen[0], expected_z)
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_ct_reads_out_its_estimate_or_the_end_itself() -> None:
+    x, _ = batch(16)
+    ends = {}
+    for readout in ("estimate", "sample"):
+        method = build("noprop-ct", readout=readout).eval()
+        ends[readout] = method.predict(x, Generator().manual_seed(1))
+    with torch.no_grad():
+        features = method.net.image_path(x)
+        z_0 = torch.randn(16, 10, generator=Generator().manual_seed(1))
+        z_1 = solve(partial(method.velocity, features), z_0, method.options)
+        torch.testing.assert_close(ends["sample"], method.head(z_1))
+        torch.testing.assert_close(ends["estimate"], method.head(method.estimate(features, z_1, torch.tensor(1.0))))
 
 
 def test_times_have_the_density_that_they_are_said_to_have() -> None:
