@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import NO_SOURCES, PROJECT, copy_project, python_blocks, run_in
+from tests.factories import whole
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,6 @@ def test_it_is_trained_and_in_the_report(copy: Path) -> None:
     method = "label-smoothing[epsilon=0.2]"
     small = ("--epochs", "1", "--batch-size", "16", "--train-size", "64", "--threads", "1", "--seeds", "0")
     done = run_in(copy, "bench.run", "--methods", f"backprop-cnn,{method}", *small, "--no-race", "--out", copy / "runs")
-    report = Path(done.stdout.splitlines()[-1]).read_text(encoding="utf-8")
+    report = whole(Path(done.stdout.splitlines()[-1]))
     assert f"`{method}`" in report
     assert "each batch trains the network once" in report
