@@ -146,7 +146,9 @@ def test_data_folder(command: Command, tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("contents", [b"", b"no gzip", gzip.compress(b"no IDX"), gzip.compress(bytes(99))[:-9]])
+@pytest.mark.parametrize(
+    "contents", [b"", b"no gzip", gzip.compress(b"no IDX", mtime=0), gzip.compress(bytes(99), mtime=0)[:-9]]
+)
 def test_data_files(command: Command, tmp_path: Path, contents: bytes) -> None:
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
