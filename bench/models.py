@@ -29,7 +29,7 @@ _KEY, _SUM_KEY = "noprop-bench", "sha256"
 """The header's keys of `ModelCard` as JSON and of `_checksum`, which the oldest files have not."""
 _COPIES = 4
 """Building a model allocates its parameters, and some of them again to initialise them: at most so many times."""
-_SPARE_NUMBERS = 1_000_000
+_SPARE_NUMBERS = 8_000_000
 """What a model may allocate besides, such as tables that are not saved."""
 
 _Size = Annotated[int, Field(ge=1, le=2**16)]

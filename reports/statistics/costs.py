@@ -216,6 +216,6 @@ def _fit(costs: Mapping[str, Mapping[int, float]], methods: list[str], cells: li
     y = np.log(np.array([costs[method][seed] for method, seed in cells], dtype=np.float64))
     inverse = np.asarray(np.linalg.pinv(design.T @ design), dtype=np.float64)
     beta = inverse @ (design.T @ y)
-    leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
-    df = len(cells) - int(np.linalg.matrix_rank(design))
+    leverage = ((design @ inverse) * design).sum(axis=1)
+    df = len(cells) - int(np.linalg.matrix_rank(design.T @ design, hermitian=True))
     return _Fit(beta[:m], inverse[:m, :m], y - design @ beta, 1 - leverage, df)

@@ -146,6 +146,7 @@ def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
 ) -> None:
     """The quickest of all benchmarks, by pytest in its own process, against a session that nothing can keep up with."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # with it, pytest-benchmark times nothing
     name = "tests/benchmarks/test_methods.py::test_prediction[8x8-backprop-cnn]"
     fast = make_benchmark("predict", "backprop-cnn", shape=[1, 8, 8], mean=1e-9, median=1e-9, q1=1e-9, q3=1e-9)
     (microbench.STORAGE / "Linux").mkdir(parents=True)

@@ -10,7 +10,7 @@ from results.store import read_cells
 from tests.bench.harness import Plugin, finish, wait_until
 
 CELL = ("--methods", "noprop[T=2]", "--datasets", "digits", "--seeds", "0", "--train-size", "300", "--threads", "1")
-HOW = (*CELL, "--epochs", "25", "--batch-size", "32", "--checkpoint-every", "1", "--no-race")
+HOW = (*CELL, "--epochs", "12", "--batch-size", "32", "--checkpoint-every", "1", "--no-race")
 
 
 def numbers(cell: CellResult) -> object:

@@ -77,7 +77,7 @@ def numbers(result: CellResult) -> dict[str, Any]:
         ("noprop[T=2,execution=low_memory]", EVERY_STREAM | {"ema": None}),
         ("backprop[T=2]", EVERY_STREAM),
         ("noprop-ct", EVERY_STREAM),
-        ("noprop-fm", {"amp": True}),
+        ("noprop-fm", EVERY_STREAM),
         ("adjoint", {}),
         ("difference-target-propagation", EVERY_STREAM),
         ("forward-forward", {}),

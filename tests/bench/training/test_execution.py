@@ -16,7 +16,7 @@ from bench.training.cell import run_cell
 from reports.build import build_report
 from results.conditions import AugmentationRecord
 from results.schema import CellResult
-from tests.factories import make_environment, make_run, write_run
+from tests.factories import make_environment, make_run, whole, write_run
 
 REQUEST: dict[str, Any] = {
     "methods": "noprop,noprop[execution=together],backprop",
@@ -88,7 +88,7 @@ def test_together_does_the_same_work_and_holds_more(rows: dict[str, CellResult])
 def test_the_report_says_which_way_was_taken(rows: dict[str, CellResult], tmp_path: Path) -> None:
     planned = make_run(list(rows.values()))
     cells = [row.model_copy(update={"run_id": planned.run_id, "model_file": None}) for row in rows.values()]
-    report = build_report(write_run(tmp_path / "run", cells, planned)).read_text()
+    report = whole(build_report(write_run(tmp_path / "run", cells, planned)))
     assert "`noprop[T=2]`: `in_turn`; `noprop[T=2,execution=low_memory]`: `low_memory`" in report
     assert "| amp " in report
 
@@ -108,7 +108,7 @@ def test_augmentation_is_in_the_row_and_in_the_report_and_makes_a_difference(
 
     def report_of(row: CellResult) -> str:
         cell = row.model_copy(update={"model_file": None})
-        return build_report(write_run(tmp_path / row.config.augment, [cell], make_run([cell]))).read_text()
+        return whole(build_report(write_run(tmp_path / row.config.augment, [cell], make_run([cell]))))
 
     with_it, without = report_of(ours), report_of(plain)
     assert re.search(r"^\| augmentation +\| shifts of up to 1 × 1 pixels +\|$", with_it, re.MULTILINE)
