@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reports.formats.markdown import number
-from reports.statistics.effect import Effect
+from reports.statistics.effect import Effect, Interval
 
 _MAX_LOG = 700.0
 """Beyond exp of this there is no such number, and nobody reads it."""
@@ -27,3 +28,9 @@ def ratio(effect: Effect) -> str:
         low, high = (number(math.exp(min(end, _MAX_LOG))) for end in (effect.alone.low, effect.alone.high))
         text += f" ({low} to {high})"
     return text
+
+
+def inverse(effect: Effect) -> Effect:
+    """The effect of the reference against the method: a ratio becomes its reciprocal."""
+    ends = None if effect.alone is None else Interval(-effect.alone.high, -effect.alone.low)
+    return replace(effect, value=-effect.value, alone=ends)

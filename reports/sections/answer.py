@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from reports.formats.effects import points, ratio
+from reports.formats.effects import inverse, points, ratio
 from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
 from reports.formats.prose import prose
 from reports.statistics.effect import Basis, Verdict
@@ -15,6 +15,8 @@ from reports.tables import MARKS, answer_table
 from reports.view import NOT_RUN, DatasetView, Family, RunView
 
 MAX_NAMED = 4
+_FAST = 0.5
+"""Ratios of times below this are told as speeds."""
 TEXT = """
 ## {{ data.name }}: is training without backpropagation worth it?
 
@@ -27,11 +29,12 @@ TEXT = """
 {{ figure }}
 """
 LEGEND = """
-{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. {{ marks }}: each verdict holds for
-its whole column with 95%, while an interval is a 95% interval for its own line. Equivalent means within
-{{ margins.accuracy_points | number(1) }} points of accuracy, {{ 100 * margins.time }}% of time and
-{{ 100 * margins.memory }}% of memory. In brackets behind ?: how many seeds would decide.
-{% if bases %}Intervals of accuracy are for {{ bases | listed }}.{% endif %}
+{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. {{ marks }}. Intervals are 95%, each
+by itself; the marks are stricter, since all marks of a column hold together with 95%. Equivalent means within
+{{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time and
+{{ "%g" | format(100 * margins.memory) }}% of memory. In brackets behind ?: about how many seeds in all would decide;
+without a number, more than a hundred, or no number of seeds would.
+{% if bases %}Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
 {% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
 on the machine hits both alike.
 {%- if data.race.failed %} Not timed, since it failed then: {{ data.race.failed | codes }}.{% endif %}
@@ -73,8 +76,7 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
         rivals = _rivals(row, data, found)
         sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.")
         if rivals:
-            others = f" {codes(each.method for each in rivals[1:MAX_NAMED])} too." if rivals[1:] else ""
-            sentences.append(f"With backpropagation, {in_words(rivals[0], data, found)}.{others}")
+            sentences.append(f"With backpropagation, {in_words(rivals[0], data, found)}.{_others(rivals[1:])}")
     sentences += _extremes(data, found)
     sentences += _what_happened(run, data)
     return sentences
@@ -97,7 +99,7 @@ def _accuracy(judged: Judged | None, reference: str) -> str:
     gap = f"{value} points, {interval.strip('()')}" if interval else f"{value} points"
     if judged.verdict is Verdict.UNDECIDED:
         seeds = plural(judged.effect.seeds, "seed")
-        more = f"; {plural(judged.seeds_needed, 'seed')} would decide" if judged.seeds_needed else ""
+        more = f"; about {plural(judged.seeds_needed, 'seed')} in all would decide" if judged.seeds_needed else ""
         return f"cannot be told from {code(reference)} in accuracy by {seeds} ({gap}{more})"
     words = {
         Verdict.EQUIVALENT: "as accurate as",
@@ -108,9 +110,12 @@ def _accuracy(judged: Judged | None, reference: str) -> str:
 
 
 def _time(judged: Judged) -> str:
-    times, _, interval = ratio(judged.effect).partition(" ")
+    is_fast = judged.verdict is Verdict.BETTER and judged.ratio < _FAST
+    times, _, interval = ratio(inverse(judged.effect) if is_fast else judged.effect).partition(" ")
     notes = [interval.strip("()"), "undecided" if judged.verdict is Verdict.UNDECIDED else ""]
     text = "takes as long" if judged.verdict is Verdict.EQUIVALENT else f"takes {times} times as long"
+    if is_fast:
+        text = f"is {times} times as fast"
     return f"{text} ({'; '.join(filter(None, notes))})" if any(notes) else text
 
 
@@ -135,7 +140,9 @@ def _worth(row: Row, rivals: list[Row]) -> str:
     }
     better, worse, unsure = (by_verdict[each] for each in (Verdict.BETTER, Verdict.WORSE, Verdict.UNDECIDED))
     if better and rivals:
-        text = f"Not needed for {listed(better)}: backpropagation can have that too"
+        aims = {"accuracy": "be more accurate", "time": "save time", "memory": "save memory"}
+        text = f"NoProp is not needed to {listed([aims[name] for name in better])}: backpropagation can do that as well"
+        text += f"; worse in {listed(worse)}" if worse else ""
     elif better:
         text = f"For {listed(better)}" + (f", not for {' or '.join(worse)}" if worse else "")
     elif worse:
@@ -164,20 +171,31 @@ def _rivals(row: Row, data: DatasetView, found: Findings) -> list[Row]:
     return sorted(rivals, key=lambda each: each.time.ratio if each.time else math.inf) if gains else []
 
 
+def _others(rivals: list[Row]) -> str:
+    """Further methods with the same gains, with their times."""
+    named = [
+        code(each.method) + (f" at {number(each.time.ratio)} times the time" if each.time else "")
+        for each in rivals[:MAX_NAMED]
+    ]
+    return f" So {'do' if len(named) > 1 else 'does'} {listed(named)}." if named else ""
+
+
 def _extremes(data: DatasetView, found: Findings) -> list[str]:
     """The most accurate, the fastest and the leanest method, by their means."""
     parts = []
-    known = [row for row in found.rows if row.test_accuracy is not None]
+    known = {row.method: number(row.test_accuracy, decimals=2) for row in found.rows if row.test_accuracy is not None}
     if len(known) > 1:
-        parts.append(f"most accurate is {code(known[0].method)} ({number(known[0].test_accuracy or 0.0, decimals=2)}%)")
+        highest = next(iter(known.values()))
+        best = [code(method) for method, accuracy in known.items() if accuracy == highest]
+        parts.append(f"most accurate {'is' if len(best) == 1 else 'are'} {listed(best[:MAX_NAMED])} ({highest}%)")
     for name, pick, what in (("fastest", "time", "time"), ("leanest", "memory", "memory")):
         rows = [row for row in found.rows if getattr(row, pick) is not None]
         if rows:
-            best = min(rows, key=lambda row: getattr(row, pick).ratio)
-            value = getattr(best, pick).ratio
+            first = min(rows, key=lambda row: getattr(row, pick).ratio)
+            value = getattr(first, pick).ratio
             if value < 1:
                 parts.append(
-                    f"{name} is {code(best.method)} ({number(value)} times the {what} of {code(str(data.reference))})"
+                    f"{name} is {code(first.method)} ({number(value)} times the {what} of {code(str(data.reference))})"
                 )
             else:
                 parts.append(f"{name} is {code(str(data.reference))}")
@@ -202,7 +220,7 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
     if rising := {method: each.rise for method, each in outcomes.items() if each.rise is not None}:
         named = listed([f"{code(m)} (+{number(rise, decimals=1)})" for m, rise in rising.items()])
         sentences.append(
-            f"**Still learning** when training ended, in points of validation accuracy over the last fifth: {named}."
+            f"**Still learning** at the end (gain in validation accuracy over the last fifth, points): {named}."
         )
     return sentences
 
@@ -213,8 +231,8 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
     )
     names = {
         Basis.SEEDS_AND_IMAGES: "a new seed and a new test set of this size",
-        Basis.SEEDS: "a new seed alone (which images were right is not recorded)",
-        Basis.IMAGES: "a new test set of this size alone (there is one seed)",
+        Basis.SEEDS: "a new seed alone, since which images were right is not recorded",
+        Basis.IMAGES: "a new test set of this size alone, since there is one seed",
     }
     return prose(
         LEGEND,
@@ -222,6 +240,7 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         margins=data.margins,
         marks=", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()),
         bases=[names[basis] for basis in bases],
+        images=plural(max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0), "test image"),
         raced=found.raced,
         timed=any(row.time is not None for row in found.rows),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},

@@ -71,7 +71,7 @@ def test_a_gain_that_a_backprop_method_has_too_is_not_counted_for_noprop() -> No
     same = {"accuracy": 0.95, "seconds": 10.0}
     cheap = {"accuracy": 0.95, "seconds": 1.0, "mib": 4}
     text = report_page(run_of({"backprop": BACKPROP, "noprop": {**same, "mib": 5}, "backprop-cnn": cheap}))
-    assert "**Not needed for memory: backpropagation can have that too" in text
+    assert "NoProp is not needed to save memory: backpropagation can do that as well" in text
     assert "With backpropagation, `backprop-cnn` " in text
 
 
@@ -87,7 +87,7 @@ def test_equal_methods_are_equivalent_only_inside_the_margin() -> None:
 
 def test_one_seed_gives_the_images_part_alone_and_says_so() -> None:
     text = report_page(run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.8}}, seeds=1))
-    assert "a new test set of this size alone (there is one seed)" in text
+    assert "a new test set of this size alone, since there is one seed" in text
     assert "**One seed**" in text
 
 
@@ -97,7 +97,9 @@ def test_rows_without_answers_give_intervals_over_seeds_and_say_so() -> None:
         for method, accuracy in (("backprop", 0.95), ("noprop", 0.9))
         for seed in range(3)
     ]
-    assert "a new seed alone (which images were right is not recorded)" in report_page(arrange(make_run(cells), cells))
+    assert "a new seed alone, since which images were right is not recorded" in report_page(
+        arrange(make_run(cells), cells)
+    )
 
 
 def test_no_p_value_is_on_the_first_page() -> None:
@@ -141,7 +143,10 @@ def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() 
 
     cells = [with_accuracy(each, 0.7 if each.method == "noprop" else 0.501) for each in cells]
     text = report_page(arrange(make_run(cells), cells))
-    assert "points of validation accuracy over the last fifth: `noprop` (+20.0)." in text
+    assert (
+        "over the last fifth, points): `noprop` (+20.0)."
+        in text
+    )
 
 
 def test_chance_is_the_majority_class_s_share_not_one_of_k() -> None:
