@@ -143,10 +143,7 @@ def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() 
 
     cells = [with_accuracy(each, 0.7 if each.method == "noprop" else 0.501) for each in cells]
     text = report_page(arrange(make_run(cells), cells))
-    assert (
-        "over the last fifth, points): `noprop` (+20.0)."
-        in text
-    )
+    assert "over the last fifth, points): `noprop` (+20.0)." in text
 
 
 def test_chance_is_the_majority_class_s_share_not_one_of_k() -> None:
