@@ -36,7 +36,7 @@ def small(name: str, seed: int = 0, shape: TaskShape = GREY, make_optimizer: Mak
     known = cls.Options.parse({}).as_dict()
     torch.manual_seed(seed)
     method = cls(shape, cls.Options.parse({key: value for key, value in _SMALL.items() if key in known}))
-    method.set_up(make_optimizer or _adamw)
+    method.set_up(make_optimizer or adamw)
     return method
 
 
@@ -72,7 +72,7 @@ def trains_and_predicts(name: str) -> None:
     """A step gives a finite loss and a prediction gives finite logits, in grey and in colour."""
     for shape in (GREY, COLOUR):
         method = small(name, shape=shape)
-        x, y = _batch(16, shape)
+        x, y = batch(16, shape)
         method.train()
         loss = method.train_step(x, y)
         assert loss.shape == (), f"train_step returns shape {tuple(loss.shape)}; expected a scalar"
@@ -92,10 +92,10 @@ def predicts_without_labels_and_side_effects(name: str) -> None:
     assert parameters == ["self", "x", "generator"], f"predict takes {parameters}; expected self, x and generator"
     method = small(name)
     method.eval()
-    x, _ = _batch(8)
-    before, state = _snapshot(method), torch.get_rng_state()
+    x, _ = batch(8)
+    before, state = snapshot(method), torch.get_rng_state()
     first = method.predict(x, Generator().manual_seed(3))
-    assert _same(before, method), "predict changes parameters or buffers"
+    assert same(before, method), "predict changes parameters or buffers"
     assert torch.equal(state, torch.get_rng_state()), "predict uses PyTorch's global random numbers, not its generator"
     again = method.predict(x, Generator().manual_seed(3))
     assert torch.equal(first, again), "predict gives another result for the same generator"
@@ -107,11 +107,11 @@ def depends_on_the_seed_alone(name: str) -> None:
     for _ in range(2):
         method = small(name, seed=5)
         torch.manual_seed(5)
-        losses = [float(method.train_step(*_batch(16, seed=step))) for step in range(3)]
-        runs.append((losses, _snapshot(method)))
+        losses = [float(method.train_step(*batch(16, seed=step))) for step in range(3)]
+        runs.append((losses, snapshot(method)))
     assert runs[0][0] == runs[1][0], "the same seed gives other losses"
     assert all(torch.equal(runs[0][1][key], runs[1][1][key]) for key in runs[0][1]), "the same seed, other parameters"
-    assert not _same(_snapshot(small(name, seed=1)), small(name, seed=2)), "another seed, the same start"
+    assert not same(snapshot(small(name, seed=1)), small(name, seed=2)), "another seed, the same start"
 
 
 def trains_every_parameter(name: str) -> None:
@@ -122,7 +122,7 @@ def trains_every_parameter(name: str) -> None:
     assert set(held) == {id(p) for p in method.parameters()}, "optimizers() do not have just the method's parameters"
     before = {key: value.clone() for key, value in method.named_parameters()}
     for step in range(2):  # in the first one, a parameter may sit where its gradient is zero
-        method.train_step(*_batch(32, seed=step))
+        method.train_step(*batch(32, seed=step))
     unmoved = [key for key, value in method.named_parameters() if torch.equal(before[key], value)]
     assert not unmoved, f"no step trains {', '.join(unmoved)}"
     left = [key for key, value in method.named_parameters() if value.grad is not None]
@@ -132,11 +132,11 @@ def trains_every_parameter(name: str) -> None:
 def state_dict_has_the_whole_model(name: str) -> None:
     """A model that loads another's state predicts the same."""
     trained, other = small(name, seed=1), small(name, seed=2)
-    trained.train_step(*_batch(32))
+    trained.train_step(*batch(32))
     other.load_state_dict(trained.state_dict())
     trained.eval()
     other.eval()
-    x, _ = _batch(8)
+    x, _ = batch(8)
     one, two = (each.predict(x, Generator().manual_seed(0)) for each in (trained, other))
     assert torch.equal(one, two), "something that predict needs is in no parameter or buffer"
 
@@ -149,12 +149,12 @@ def names_its_stack(name: str) -> None:
 
 def learns_digits(name: str) -> None:
     """It learns real digits; slow methods get more epochs."""
-    x_train, y_train, x_test, y_test = _digits()
+    x_train, y_train, x_test, y_test = real_digits()
     method = small(name)
-    before = reached = _accuracy(method, x_test, y_test)
+    before = reached = accuracy(method, x_test, y_test)
     for _ in range(_ROUNDS):
-        _train(method, x_train, y_train)
-        reached = _accuracy(method, x_test, y_test)
+        train(method, x_train, y_train, _EPOCHS)
+        reached = accuracy(method, x_test, y_test)
         if reached > max(0.7, before + 0.5):
             return
     epochs = _EPOCHS * _ROUNDS
@@ -178,7 +178,8 @@ CHECKS: dict[str, Callable[[str], None]] = {
 """By what they check, in the order in which to run them."""
 
 
-def _adamw(parameters: Any) -> Optimizer:
+def adamw(parameters: Any) -> Optimizer:
+    """As in a run, by default."""
     return AdamW(parameters, lr=1e-3, weight_decay=1e-3)
 
 
@@ -187,14 +188,14 @@ def _adam_without_decay(parameters: Any) -> Optimizer:
     return Adam(parameters, lr=1e-3, eps=1e-30)
 
 
-def _batch(size: int, shape: TaskShape = GREY, seed: int = 0) -> tuple[Tensor, Tensor]:
+def batch(size: int = 32, shape: TaskShape = GREY, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Random images and labels."""
     generator = Generator().manual_seed(seed)
     x = torch.randn(size, *shape.image, generator=generator)
     return x, torch.randint(shape.num_classes, (size,), generator=generator)
 
 
-def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def real_digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_train, y_train, x_test, y_test of scikit-learn's digits, normalised, 1,280 for training."""
     from sklearn.datasets import load_digits
 
@@ -206,23 +207,28 @@ def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return x[:1280], y[:1280], x[1280:], y[1280:]
 
 
-def _train(method: Method, x: Tensor, y: Tensor) -> None:
+def train(method: Method, x: Tensor, y: Tensor, epochs: int, batch_size: int = 64) -> None:
+    """Plain training in a seeded order."""
     generator = Generator().manual_seed(0)
     method.train()
-    for _ in range(_EPOCHS):
-        order = torch.randperm(len(y), generator=generator)
-        for index in torch.split(order, 64):
+    for _ in range(epochs):
+        for index in torch.split(torch.randperm(len(y), generator=generator), batch_size):
             method.train_step(x[index], y[index])
-
-
-def _accuracy(method: Method, x: Tensor, y: Tensor) -> float:
     method.eval()
-    return float((method.predict(x, Generator().manual_seed(0)).argmax(dim=1) == y).float().mean())
 
 
-def _snapshot(module: nn.Module) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in module.state_dict().items()}
+def accuracy(method: Method, x: Tensor, y: Tensor) -> float:
+    """The fraction of images that it gets right."""
+    method.eval()
+    predicted = method.predict(x, Generator().manual_seed(0)).argmax(dim=1)
+    return float((predicted == y).float().mean())
 
 
-def _same(before: dict[str, Tensor], module: nn.Module) -> bool:
-    return all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of every parameter and buffer."""
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same(before: dict[str, Tensor], module: nn.Module) -> bool:
+    """Whether nothing has changed, to the bit."""
+    return all(torch.equal(before[name], value) for name, value in module.state_dict().items())

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
-from torch import Generator, Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
 
 import methods
-from methods.core.method import Method, TaskShape
+from bench.contract import GREY as SHAPE
+from bench.contract import accuracy, adamw, batch, real_digits, same, snapshot, train
+from methods.core.method import TaskShape
 
-SHAPE = TaskShape(channels=1, height=8, width=8, num_classes=10)
-
-
-def adamw(parameters: Iterable[nn.Parameter]) -> Optimizer:
-    return AdamW(parameters, lr=1e-3, weight_decay=1e-3)
+__all__ = ["SHAPE", "accuracy", "adamw", "batch", "build", "real_digits", "same", "snapshot", "train"]
 
 
 def plain_sgd(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -32,49 +29,6 @@ def build(name: str, seed: int = 0, shape: TaskShape = SHAPE, make_optimizer: An
     method = cls(shape, cls.Options.parse(options))
     method.set_up(make_optimizer)
     return method
-
-
-def batch(size: int = 32, shape: TaskShape = SHAPE, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random images and labels."""
-    generator = Generator().manual_seed(seed)
-    x = torch.randn(size, shape.channels, shape.height, shape.width, generator=generator)
-    return x, torch.randint(shape.num_classes, (size,), generator=generator)
-
-
-def real_digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """x_train, y_train, x_test, y_test of scikit-learn's digits, normalised, 1,280 for training."""
-    digits = load_digits()
-    order = torch.randperm(len(digits.target), generator=Generator().manual_seed(0))
-    x = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1)[order]
-    y = torch.tensor(digits.target)[order]
-    x = (x - x[:1280].mean()) / x[:1280].std()
-    return x[:1280], y[:1280], x[1280:], y[1280:]
-
-
-def train(method: Method, x: Tensor, y: Tensor, epochs: int, batch_size: int = 64) -> None:
-    """Plain training in a seeded order."""
-    generator = Generator().manual_seed(0)
-    method.train()
-    for _ in range(epochs):
-        for index in torch.randperm(len(y), generator=generator).split(batch_size):
-            method.train_step(x[index], y[index])
-    method.eval()
-
-
-def accuracy(method: Method, x: Tensor, y: Tensor) -> float:
-    method.eval()
-    predicted = method.predict(x, Generator().manual_seed(0)).argmax(dim=1)
-    return float((predicted == y).float().mean())
-
-
-def snapshot(module: nn.Module) -> dict[str, Tensor]:
-    """A copy of every parameter and buffer."""
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def same(before: dict[str, Tensor], module: nn.Module) -> bool:
-    """Whether nothing has changed, to the bit."""
-    return all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
 def hidden_layers(method: Any) -> list[list[Tensor]]:
