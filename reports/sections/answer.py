@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from reports.formats.effects import inverse, points, ratio
-from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
+from reports.formats.markdown import Markdown, code, codes, listed, number, plural
 from reports.formats.prose import prose
 from reports.statistics.effect import Basis, Verdict
 from reports.statistics.outcome import floor, outcome
@@ -244,5 +244,5 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         raced=found.raced,
         timed=any(row.time is not None for row in found.rows),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
-        memory=capital(found.memory.name).lower(),
+        memory=found.memory.name,
     )
