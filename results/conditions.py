@@ -181,6 +181,8 @@ class DataRecord(Record):
     """Test images that are in the training or validation part too, pixel for pixel. Null: not counted."""
     smallest_class: Count | None = None
     """Of `n_train_available`, those of the class that has fewest. Null: not counted."""
+    class_names: tuple[str, ...] = ()
+    """In the order of the labels; empty: not recorded."""
     majority_share: Fraction | None = None
     """Share of the test images that are of the most frequent class there: what guessing it reaches. Null: not known."""
 

@@ -130,6 +130,10 @@ class CellResult(Record):
     val_accuracy: Fraction | None = None
     """After the last epoch: no epoch is chosen, so nothing is chosen by the test set."""
     test_accuracy: Fraction | None = None
+    test_balanced_accuracy: Fraction | None = None
+    """Mean over classes of the accuracy on each class's test images; null: not recorded."""
+    test_class_accuracies: list[Fraction] = Field(default_factory=list)
+    """The accuracy on each class's test images, in the order of the labels; empty: not recorded."""
     val_correct: str | None = None
     """Which validation images were right after the last epoch (`results.answers`); null: not recorded."""
     test_correct: str | None = None
@@ -219,6 +223,12 @@ class CellResult(Record):
         Its test accuracy is an honest figure for training stopped there: the test images chose nothing.
         """
         return max(self.epochs, key=lambda epoch: epoch.val_accuracy, default=None)
+
+    @property
+    def test_accuracy_at_best_val(self) -> float | None:
+        """Test accuracy of `best_val_epoch`; null where fewer than two epochs were evaluated: there is no choice."""
+        best = self.best_val_epoch
+        return best.test_accuracy if best and len(self.epochs) > 1 else None
 
     @property
     def key(self) -> tuple[str, str, int]:

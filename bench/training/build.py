@@ -33,7 +33,8 @@ def load_data(cell: PlannedCell, data_dir: Path | None) -> tuple[DeviceData, Dat
     )
     augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
     data = DeviceData.place(splits, torch.device(config.device))
-    return data, splits.record.model_copy(update={"augmentation": augmented})
+    known = {"augmentation": augmented, "class_names": dataset.class_names}
+    return data, splits.record.model_copy(update=known)
 
 
 @dataclass(frozen=True)

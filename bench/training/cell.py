@@ -1,6 +1,7 @@
 """One cell from start to end, inside its own process: data, warm-up, training with evaluation, probes."""
 
 import os
+import statistics
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from bench.training.loop import (
     DeviceData,
     accuracy,
     batch_count,
+    class_accuracies,
     draw_order,
     evaluate,
     first_batch,
@@ -119,11 +121,14 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         "activation_bytes": probe_activation_bytes(builder.make(), data, config),
         "activation_bytes_by_T": probe_depths(builder, data),
     }
+    by_class = class_accuracies(right[1], data.test.y, record.num_classes)
     return row.build(
         val_accuracy=epochs[-1].val_accuracy,
         test_accuracy=epochs[-1].test_accuracy,
-        val_correct=right[0],
-        test_correct=right[1],
+        test_balanced_accuracy=statistics.fmean(by_class),
+        test_class_accuracies=by_class,
+        val_correct=pack(right[0].numpy()),
+        test_correct=pack(right[1].numpy()),
         train_seconds=train_seconds,
         eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
         data_seconds=data_seconds,
@@ -150,7 +155,7 @@ def _train(
     ranks: Ranks,
     augmented: Augmentation | None,
     past: Past | None,
-) -> tuple[list[EpochRecord], int, list[str]]:
+) -> tuple[list[EpochRecord], int, list[Tensor]]:
     """Train and, on rank 0, evaluate as often as asked for.
 
     Returns:
@@ -211,7 +216,7 @@ def _train(
             past.keep(epochs, seen)
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))
-    return epochs, seen, [pack(part.numpy()) for part in right]
+    return epochs, seen, right
 
 
 def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:

@@ -192,6 +192,18 @@ def accuracy(right: Tensor) -> float:
     return int(right.sum()) / len(right)
 
 
+def class_accuracies(right: Tensor, labels: Tensor, num_classes: int) -> list[float]:
+    """The fraction of each class's images that are right; every class has some.
+
+    Args:
+        right: Which images are, bool (N,).
+        labels: int64 (N,), on any device.
+        num_classes: K.
+    """
+    counts = torch.bincount(labels.cpu(), minlength=num_classes)
+    return (torch.bincount(labels.cpu()[right], minlength=num_classes).double() / counts).tolist()
+
+
 def labelled_images(
     data: DeviceData, part: Part, batch_size: int, limit: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:

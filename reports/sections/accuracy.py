@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from reports.formats.markdown import Markdown, code
 from reports.formats.prose import prose
-from reports.statistics.measures import EVAL_SECONDS, IMAGES_PER_SECOND, TEST_ACCURACY, TRAIN_SECONDS, VAL_ACCURACY
+from reports.statistics import measures as m
 from reports.statistics.noise import DISTURBED_SHARE, disturbance, is_disturbed
 from reports.tables import summary
 from reports.view import DatasetView, RunView
+from results.conditions import DataRecord
 
-MEASURES = (TEST_ACCURACY, VAL_ACCURACY, TRAIN_SECONDS, IMAGES_PER_SECOND, EVAL_SECONDS)
 MAX_NAMED = 5
+UNEQUAL = 1.25
+"""Times its even share that the most frequent class has of the test images: from here on, classes are unequal."""
 TEXT = """
 ### Accuracy and time
 
 {{ table }}
 
-Accuracy is measured after the last epoch; no epoch is selected by its accuracy. Training time is that of the training
-loop (preparing batches, training steps, progress reports), without evaluation, data loading and warm-up.
+Accuracy is measured after the last epoch; no epoch is selected by its accuracy.
+{%- if best %} *{{ best | capital }}* is the test accuracy after the evaluated epoch with the highest validation
+accuracy, the earliest of several.{% endif %}
+{%- if majority %} *Balanced accuracy* is the mean over classes of the accuracy on each: classes are unequal here, and
+always naming the most frequent one has {{ majority | number }}% test accuracy and {{ even | number }}% balanced
+accuracy.{% endif %} Training time is that of the training loop (preparing batches, training steps, progress reports),
+without evaluation, data loading and warm-up.
 {%- if data.groups %} Methods are grouped by credit assignment, in italics.{% endif %}
 
 {% if disturbed %}**Disturbed**: while {{ disturbed | length }} of {{ data.cells | length | plural("cell") }} trained,
@@ -30,11 +37,29 @@ times, and everything computed from them, may be too long.{% endif %}
 def section(run: RunView, data: DatasetView) -> Markdown:
     """The table and the disturbed cells; none are flagged where cells shared a machine by design."""
     disturbed = [] if data.sharing else [cell for cell in data.cells if is_disturbed(cell)]
+    measures = measures_of(data)
+    unequal = _unequal(data)
     return prose(
         TEXT,
-        table=summary(data, MEASURES).markdown(data.groups),
+        table=summary(data, measures).markdown(data.groups),
+        best=m.BEST_VAL_ACCURACY.name if m.is_measured(data, m.BEST_VAL_ACCURACY) else None,
+        majority=100 * (unequal.majority_share or 0.0) if unequal else None,
+        even=100 / unequal.num_classes if unequal else None,
         data=data,
         disturbed=disturbed,
         named=[f"{code(cell.method)} seed {cell.seed} ({disturbance(cell):.0%})" for cell in disturbed[:MAX_NAMED]],
         limit=f"{DISTURBED_SHARE:.0%}",
     )
+
+
+def measures_of(data: DatasetView) -> list[m.Measure]:
+    """The table's columns; balanced accuracy only where classes are unequal."""
+    balanced = [m.BALANCED_ACCURACY] if _unequal(data) else []
+    costs = [m.TRAIN_SECONDS, m.IMAGES_PER_SECOND, m.EVAL_SECONDS]
+    return [m.TEST_ACCURACY, *balanced, m.BEST_VAL_ACCURACY, m.VAL_ACCURACY, *costs]
+
+
+def _unequal(data: DatasetView) -> DataRecord | None:
+    """The data, where their classes are unequal and balanced accuracy was recorded."""
+    records = [cell.data for cell in data.cells if cell.data and cell.test_balanced_accuracy is not None]
+    return next((each for each in records if (each.majority_share or 0.0) * each.num_classes >= UNEQUAL), None)

@@ -211,9 +211,9 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
         why = f"; the loss of {codes(diverged)} was no longer a number" if diverged else ""
         sentences.append(f"**Failed cells**: {listed(counts)}{why}.")
     if lost := [method for method, each in outcomes.items() if each.at_chance]:
-        guessing = floor(data.finished[lost[0]])
+        guessing = number(100 * (floor(data.finished[lost[0]]) or 0.0), 3)
         sentences.append(
-            f"**At chance** ({number(100 * (guessing or 0.0), 3)}%): {codes(lost)} learned nothing that the test shows."
+            f"**At chance** ({guessing}%): {codes(lost)} learned nothing that the test shows; a longer training may."
         )
     if rose := [method for method, each in outcomes.items() if each.loss_rose]:
         sentences.append(f"**Loss rose** in training: {codes(rose)}.")

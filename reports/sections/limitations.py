@@ -14,7 +14,6 @@ from reports.sections import hyperparameters
 from reports.sections.unmatched import mismatches
 from reports.statistics.measures import MIB
 from reports.statistics.noise import DISTURBED_SHARE, is_disturbed
-from reports.statistics.outcome import at_chance, floor
 from reports.view import NOT_RUN, REFERENCE, DatasetView, RunView
 from results.data_warnings import data_warnings
 from results.schema import CellResult
@@ -37,9 +36,6 @@ any interval. The ± of the tables here cover the variation between seeds only a
 methods; the verdicts of the first page cover the choice of test images, too, and are corrected.{% endif %}
 """
 DATASET = """
-{% if low %}**{{ name }}: {{ low | codes }} ended at chance**, the accuracy of always naming the most frequent class
-({{ guessing }}%): this says nothing about where the method ends up after a longer training.{% endif %}
-
 {% if one %}{% if one.n_train < one.n_train_available %}{{ name }}: {{ "{:,}".format(one.n_train) }} of the
 {{ "{:,}".format(one.n_train_available) }} training images were used; accuracy, and the gaps between methods, may be
 different with all of them.{% endif %}
@@ -152,8 +148,6 @@ def _dataset(data: DatasetView) -> Markdown:
     return prose(
         DATASET,
         name=data.name,
-        low=[method for method in data.drawn if at_chance(data.finished[method])],
-        guessing=f"{100 * (floor(data.cells) or 0.0):.1f}",
         one=records[0] if records else None,
         warnings=data_warnings(records[0]) if records else [],
         partial=any(record.partial for record in records),

@@ -40,6 +40,8 @@ class Measure:
 
 PERCENT = 0.01
 TEST_ACCURACY = Measure("test accuracy", "%", "test_accuracy", PERCENT, decimals=2)
+BALANCED_ACCURACY = Measure("balanced accuracy", "%", "test_balanced_accuracy", PERCENT, decimals=2)
+BEST_VAL_ACCURACY = Measure("at best validation", "%", "test_accuracy_at_best_val", PERCENT, decimals=2)
 VAL_ACCURACY = Measure("validation accuracy", "%", "val_accuracy", PERCENT, decimals=2)
 TRAIN_SECONDS = Measure("training time", "s", "train_seconds")
 EVAL_SECONDS = Measure("evaluation time", "s", "eval_seconds")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from reports.sections import accuracy, depth, memory, ratios, spread, work
+from reports.sections import accuracy, classes, depth, memory, ratios, spread, work
 from reports.statistics.measures import TEST_ACCURACY, TRAIN_SECONDS
 from reports.tables import compared, summary
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_cells, make_failed_cell, make_run
+from tests.factories import MIB, make_cell, make_cells, make_data, make_failed_cell, make_run
 
 RUN = arrange(make_run([make_cell()]), [])
 """Which these sections do not look at."""
@@ -20,7 +20,7 @@ def view_of(cells: list[CellResult], planned: list[CellResult] | None = None) ->
 
 
 def accuracy_and_time(data: DatasetView) -> str:
-    return summary(data, accuracy.MEASURES).markdown(data.groups)
+    return summary(data, accuracy.measures_of(data)).markdown(data.groups)
 
 
 def memory_and_size(data: DatasetView) -> str:
@@ -52,6 +52,31 @@ def test_summary_gives_mean_and_interval_over_seeds() -> None:
     cells = [make_cell(seed=seed, test_accuracy=value) for seed, value in enumerate([0.96, 0.98, 0.97])]
     # s = 1 point, t(2) = 4.3027: 4.3027 / sqrt(3) = 2.48
     assert column(accuracy_and_time(view_of(cells)), "backprop", "test accuracy, %") == "97.00 ± 2.48"
+
+
+def test_the_epoch_of_best_validation_stands_beside_the_last_one() -> None:
+    cell = make_cell(test_accuracy=0.5)
+    best, last = (cell.epochs[0].model_copy(update=each) for each in ({"val_accuracy": 1.0, "test_accuracy": 0.8}, {}))
+    table = accuracy_and_time(view_of([cell.model_copy(update={"epochs": [best, last]})]))
+    assert row(table, "backprop")[1:3] == ["50.00 (one seed)", "80.00"]
+    assert "best validation" not in accuracy_and_time(view_of([cell.model_copy(update={"epochs": [last]})]))
+
+
+def test_balanced_accuracy_is_shown_where_classes_are_unequal() -> None:
+    by_class = {"test_balanced_accuracy": 0.7, "test_class_accuracies": [0.9, 0.5]}
+    for share, shown in ((0.9, True), (0.51, False)):
+        names = ("cat", "dog")
+        data = view_of([make_cell(data=make_data(num_classes=2, majority_share=share, class_names=names), **by_class)])
+        text = accuracy.section(RUN, data)
+        assert (" balanced accuracy, % |" in text) == shown
+        assert ("naming the most frequent one has 90.0% test accuracy and 50.0% balanced" in text) == shown
+        (table,) = tables_in(classes.section(RUN, data))
+        assert (column(table, "backprop", "cat"), column(table, "backprop", "dog")) == ("90.0", "50.0")
+
+
+def test_there_is_no_table_of_many_classes_or_of_rows_that_record_none() -> None:
+    assert classes.section(RUN, view_of([make_cell()])) is None
+    assert classes.section(RUN, view_of([make_cell(test_class_accuracies=[0.5] * 11)])) is None
 
 
 def test_one_seed_is_named_and_has_no_interval() -> None:

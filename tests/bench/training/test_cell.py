@@ -164,6 +164,9 @@ def test_accuracy_is_that_of_the_last_epoch_not_the_best() -> None:
     result, _ = run()
     assert [(epoch.val_accuracy, epoch.test_accuracy) for epoch in result.epochs] == [(0.5, 0.6), (0.25, 0.2)]
     assert (result.val_accuracy, result.test_accuracy) == (0.25, 0.2)
+    assert result.test_class_accuracies == [0.0, 1.0, 0.0]
+    assert result.test_balanced_accuracy == pytest.approx(1 / 3)
+    assert result.test_accuracy_at_best_val == 0.6
     assert result.val_correct is not None
     assert result.test_correct is not None
     assert (unpack(result.val_correct, 8).mean(), unpack(result.test_correct, 10).mean()) == (0.25, 0.2)

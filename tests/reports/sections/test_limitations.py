@@ -34,15 +34,6 @@ def cells_with(**overrides: Any) -> list[CellResult]:
     return make_cells(seeds=range(5), **(values | overrides))
 
 
-def accuracies(ours: float, theirs: float, seeds: int) -> list[CellResult]:
-    """Backprop and noprop with given mean accuracies and a spread of half a point."""
-    cells = []
-    for seed in range(seeds):
-        for method, mean in (("backprop", theirs), ("noprop", ours)):
-            cells.append(make_cell(method, seed=seed, test_accuracy=mean + 0.005 * (seed % 2)))
-    return cells
-
-
 def tuned(*methods: str) -> list[CellResult]:
     """Backprop and noprop, with a search for those named."""
     cells = []
@@ -64,11 +55,6 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     ("**One seed** says", lambda: sentences(make_cells(seeds=[0])), lambda: sentences(cells_with())),
     ("**Few seeds**", lambda: sentences(make_cells(seeds=range(4))), lambda: sentences(cells_with())),
     ("All seeds share one split", lambda: sentences(cells_with()), lambda: sentences(make_cells(seeds=[0]))),
-    (
-        "**mnist: `backprop`, `noprop` ended at chance**, the accuracy of always naming",
-        lambda: sentences(accuracies(0.09, 0.10, 6)),
-        lambda: sentences(accuracies(0.11, 0.12, 6)),
-    ),
     (
         "50,000 of the 55,000 training images",
         lambda: sentences(cells_with(data=make_data(n_train=50_000))),
