@@ -15,7 +15,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench data tune report microbench profile test lint clean
+.PHONY: help setup bench data tune report overview microbench profile test lint clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ tune: $(STAMP)  ## tune every method with the same number of trials: make tune D
 
 report: $(STAMP)  ## rebuild a report, by default of the newest run: make report RUN=results/runs/... ARGS=--html
 	@$(BIN)/python -m reports.build $(RUN) $(ARGS)
+
+overview: $(STAMP)  ## make the page over all runs in results/reference again: make overview
+	@$(BIN)/python -m reports.overview $(ARGS) results/reference/*
 
 microbench: $(STAMP)  ## time every method's calls and compare with the last time; RUN=results/runs/... adds them to that report
 	@$(BIN)/python -m bench.microbench $(if $(RUN),--run '$(RUN)') $(ARGS)

@@ -86,11 +86,12 @@ def answer_table(data: DatasetView) -> MethodTable:
             rows.append([row.method, accuracy, "reference", "1", "1"])
             continue
         judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
-        rows.append([row.method, accuracy, *(_marked(each, form) for each, form in judged)])
+        rows.append([row.method, accuracy, *(marked(each, form) for each, form in judged)])
     return MethodTable(["method", TEST_ACCURACY.header, "difference, points", "time, ratio", "memory, ratio"], rows)
 
 
-def _marked(judged: Judged | None, form: Callable[[Effect], str]) -> str:
+def marked(judged: Judged | None, form: Callable[[Effect], str]) -> str:
+    """An effect with the mark of its verdict and, where it is undecided, the seeds that would decide."""
     if judged is None:
         return MISSING
     seeds = f" ({plural(judged.seeds_needed, 'seed')})" if judged.seeds_needed else ""

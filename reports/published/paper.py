@@ -1,4 +1,7 @@
-"""What arXiv 2503.24322 publishes about its methods, as far as a report needs it: `published/noprop.toml`."""
+"""What arXiv 2503.24322 publishes about its methods, as far as a report needs it: `published/noprop.toml`.
+
+And what others publish of their own implementations: `published/reproductions.toml`.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +88,22 @@ class Published(_Fact):
         return next((row.row for row in self.accuracy if row.method == method), None)
 
 
+class Reproduction(_Fact):
+    """What somebody else's implementation reached."""
+
+    by: str
+    """The repository on GitHub."""
+    method: str
+    """Our name of it."""
+    embedding: Embedding
+    """The column of table 1 that the figures stand beside."""
+    what: Literal["test", "validation"]
+    percent: dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]]
+    """Accuracy on that part."""
+    spread: dict[DatasetName, float] = {}
+    """As printed behind ±."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One accuracy of table 1, and how long its method was trained (table 3)."""
@@ -101,8 +120,17 @@ class Entry:
 @cache
 def published() -> Published:
     """The paper's figures, from the file that is installed with this package."""
-    text = (resources.files("reports") / "published" / "noprop.toml").read_text(encoding="utf-8")
-    return Published.model_validate(tomllib.loads(text))
+    return Published.model_validate(_read("noprop.toml"))
+
+
+@cache
+def reproductions() -> tuple[Reproduction, ...]:
+    """Other people's figures, from the file beside it."""
+    return tuple(Reproduction.model_validate(each) for each in _read("reproductions.toml")["reproduction"])
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("reports") / "published" / name).read_text(encoding="utf-8"))
 
 
 def paper_dataset(dataset: str) -> DatasetName | None:

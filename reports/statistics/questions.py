@@ -75,9 +75,14 @@ class Findings:
 
 
 @cache
-def findings(data: DatasetView) -> Findings:
-    """Ask the three questions of every method on a data set."""
-    memory = GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else ACTIVATIONS
+def findings(data: DatasetView, memory: Measure | None = None) -> Findings:
+    """Ask the three questions of every method on a data set.
+
+    Args:
+        data: The data set.
+        memory: What counts as memory; None: that of the GPU where it was measured, else that of activations.
+    """
+    memory = memory or (GPU_ALLOCATED if is_measured(data, GPU_ALLOCATED) else ACTIVATIONS)
     raced = data.race is not None and bool(data.race.methods)
     costs = None if raced or data.sharing or data.reference is None else _cells(data, TRAIN_SECONDS)
     by_question: tuple[dict[str, Judged], ...] = ({}, {}, {})

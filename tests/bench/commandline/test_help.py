@@ -27,7 +27,7 @@ COMMANDS = [
         "tune",
     )
 ]
-COMMANDS.append("reports.build")
+COMMANDS += ["reports.build", "reports.overview"]
 SLOW = ("torch", "optuna", "pandas", "scipy", "matplotlib", "seaborn", "sklearn")
 CALL = """
 import runpy, sys
@@ -54,6 +54,7 @@ GROUPS = {
     "bench.race": ["What to compare", "What to run", *TRAINING[:-2], "Other"],
     "bench.predict": ["How to predict", "Where to run", "Output", "Other"],
     "reports.build": ["Options"],
+    "reports.overview": ["Options"],
 }
 ALONE = {"--resume", "--config", "--print-config", "--list", "--help"}
 """What may stand under "Other": flags about the call itself."""

@@ -1,0 +1,5 @@
+"""So that `python -m reports.overview` works."""
+
+from reports.overview import main
+
+main()

@@ -1,0 +1,95 @@
+"""All runs of a page together, and which of their methods the questions are about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reports.formats.markdown import Markdown, code, listed
+from reports.overview.pooling import Pool, pool
+from reports.overview.sources import Skipped, Source
+
+REPORT_FILE = "report.md"
+CHAIN = "noprop"
+ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-cnn", "backprop-checkpoint"
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What a page is made from."""
+
+    sources: list[Source]
+    skipped: list[Skipped]
+    base: Path
+    """The folder that links start from."""
+
+    @cached_property
+    def pools(self) -> list[Pool]:
+        """Every data set at every budget, whether or not there is something to compare."""
+        return pool(self.sources)
+
+    @cached_property
+    def comparisons(self) -> list[Pool]:
+        """Those with a reference and another method."""
+        return [each for each in self.pools if each.is_comparison]
+
+    @cached_property
+    def alone(self) -> list[Pool]:
+        """The others."""
+        return [each for each in self.pools if not each.is_comparison]
+
+    @cached_property
+    def main(self) -> list[Pool]:
+        """Of each data set the comparison with most cells, of those with NoProp's chain if there are any."""
+        largest: dict[str, Pool] = {}
+        for each in self.comparisons:
+            best = largest.get(each.data.name)
+            if best is None or _weight(each) > _weight(best):
+                largest[each.data.name] = each
+        return list(largest.values())
+
+    def links(self, runs: Iterable[str]) -> Markdown:
+        """Runs by name, as links to their reports where there are any."""
+        folders = {source.name: source.folder for source in self.sources}
+        return listed([self.link(run, folders[run]) for run in dict.fromkeys(runs)])
+
+    def link(self, name: str, folder: Path) -> Markdown:
+        """A run's name, as a link to its report if there is one."""
+        report = folder / REPORT_FILE
+        if not report.is_file():
+            return code(name)
+        return f"[{name}]({Path(os.path.relpath(report, self.base)).as_posix()})"
+
+
+def _weight(each: Pool) -> tuple[bool, bool, int]:
+    return chain(each) is not None, each.conditions.search is None, len(each.data.cells)
+
+
+def chain(each: Pool) -> str | None:
+    """The method that stands for NoProp: its chain of blocks, by the mean where that was run, else by sampling.
+
+    Of several, the one whose depth, embedding and other options agree with those of the reference.
+    """
+    reference = each.options_of(each.data.reference) if each.data.reference else {}
+
+    def order(method: str) -> tuple[int, bool, int, str]:
+        options = each.options_of(method)
+        differing = sum(options[name] != value for name, value in reference.items() if name in options)
+        return differing, options.get("sampler") != "mean", len(method), method
+
+    chains = [m for m in each.data.drawn if each.name_of(m) == CHAIN and each.options_of(m).get("T", 10) > 1]
+    return min(chains, key=order, default=None)
+
+
+def one_block(each: Pool) -> str | None:
+    """NoProp with a single block: an ordinary classifier, without denoising."""
+    blocks = [m for m in each.data.drawn if each.name_of(m) == CHAIN and each.options_of(m).get("T") == 1]
+    return min(blocks, key=len, default=None)
+
+
+def control(each: Pool, name: str) -> str | None:
+    """A method by its registered name; the one without options if there are several."""
+    return min((m for m in each.data.drawn if each.name_of(m) == name), key=len, default=None)

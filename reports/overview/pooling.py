@@ -1,0 +1,204 @@
+"""Runs pooled into comparisons: all cells of a data set at a budget, whichever run they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reports.formats.markdown import first_free, plural
+from reports.overview.conditions import Conditions, conditions_of, label_of, step_of
+from reports.overview.sources import Source
+from reports.statistics.measures import ACTIVATIONS
+from reports.statistics.questions import Findings, Judged, findings
+from reports.view import DatasetView, arrange, parse_utc
+from results.conditions import Environment
+from results.race import DatasetRace, MethodRace
+from results.schema import CellResult, PlannedCell, RunRecord
+
+FALLBACK = "backprop-cnn"
+"""What methods are compared with where `backprop` is missing."""
+NO_RACE = "times come from races alone"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRace:
+    """Training steps of a comparison's methods, timed on one machine, in one or more sittings."""
+
+    machine: str
+    runs: tuple[str, ...]
+    race: DatasetRace
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """A comparison: a data set at a budget."""
+
+    label: str
+    conditions: Conditions
+    data: DatasetView
+    """Its race is that of the machine that timed most methods."""
+    runs: dict[str, list[str]]
+    """Names of the runs that each method's cells come from."""
+    races: list[MachineRace] = field(default_factory=list)
+    replaced: int = 0
+    """Finished cells that a newer run has again, with the same method and seed."""
+
+    @property
+    def name(self) -> str:
+        """The label inside a sentence: `digits (20 epochs)`."""
+        dataset, _, budget = self.label.partition(", ")
+        return f"{dataset} ({budget})" if budget else dataset
+
+    @property
+    def found(self) -> Findings:
+        """Every method against the reference; memory is that of activations."""
+        return findings(self.data, ACTIVATIONS)
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether there is a reference and another method that shares a seed with it."""
+        return any(row.accuracy is not None for row in self.found.rows)
+
+    @property
+    def all_runs(self) -> list[str]:
+        """Names of all runs in it."""
+        return list(dict.fromkeys(run for runs in self.runs.values() for run in runs))
+
+    def name_of(self, method: str) -> str:
+        """The registry's name of a method in it."""
+        return self.data.finished[method][0].method_name
+
+    def options_of(self, method: str) -> Mapping[str, Any]:
+        """The options of a method in it."""
+        return self.data.finished[method][0].config.options
+
+    def against(self, method: str, other: str) -> Judged | None:
+        """The difference in accuracy between two of its methods, as one comparison; None without a shared seed."""
+        cells = {name: self.data.finished[name] for name in (other, method)}
+        counts = {name: len(group) for name, group in cells.items()}
+        pair = dataclasses.replace(self.data, finished=cells, planned=counts, reference=other, race=None)
+        return findings(pair, ACTIVATIONS).of(method).accuracy
+
+
+def pool(sources: Iterable[Source]) -> list[Pool]:
+    """Pool the cells of all runs, small images first, and the longest training of a data set before shorter ones."""
+    sources = list(sources)
+    by_conditions: dict[Conditions, list[tuple[Source, CellResult]]] = {}
+    for source in sources:
+        for cell in source.cells:
+            by_conditions.setdefault(conditions_of(cell), []).append((source, cell))
+    pools: list[Pool] = []
+    ordered = sorted(by_conditions.items(), key=lambda item: _place(item[0], item[1][0][1]))
+    for conditions, cells in ordered:
+        taken = {each.label for each in pools}
+        label = first_free(label_of(conditions, cells[0][1]), taken)
+        pools.append(_pool(label, conditions, cells, sources))
+    return pools
+
+
+def _place(conditions: Conditions, cell: CellResult) -> tuple[object, ...]:
+    channels, height, width = cell.data.shape if cell.data is not None else (0, 0, 0)
+    images = cell.data.n_train if cell.data is not None else 0
+    settings = conditions.by_name
+    is_odd = conditions.search is not None, settings["amp"]
+    return (channels * height * width, conditions.dataset, -images, -settings["epochs"], *is_odd, str(conditions))
+
+
+def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResult]], sources: list[Source]) -> Pool:
+    newest: dict[tuple[str, int], tuple[Source, CellResult]] = {}
+    for source, cell in _relabelled(sorted(cells, key=lambda pair: parse_utc(pair[1].started_at))):
+        newest.pop((cell.method, cell.seed), None)
+        newest[cell.method, cell.seed] = source, cell
+    kept = list(newest.values())
+    runs: dict[str, list[str]] = {}
+    for source, cell in kept:
+        if source.name not in runs.setdefault(cell.method, []):
+            runs[cell.method].append(source.name)
+    latest = max((source.record for source, _ in kept), key=lambda record: parse_utc(record.created_at))
+    (data,) = arrange(_record(latest, [cell for _, cell in kept]), [cell for _, cell in kept]).datasets
+    reference = data.reference or next((m for m in data.drawn if data.finished[m][0].method_name == FALLBACK), None)
+    data = dataclasses.replace(data, reference=reference, sharing=NO_RACE, calibration=None)
+    races = _races(data, sources)
+    main = max(races, key=lambda each: len(each.race.methods), default=None)
+    data = dataclasses.replace(data, race=main.race if main else None)
+    return Pool(label, conditions, data, runs, races, len(cells) - len(kept))
+
+
+def _relabelled(cells: list[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:
+    """Cells, oldest first; where options of a label differ from its newest cell's, the older label names them."""
+    newest = {cell.method: cell.config.options for _, cell in cells}
+    for source, labelled in cells:
+        cell, options, now = labelled, labelled.config.options, newest[labelled.method]
+        old = {key: options[key] for key in options if key in now and options[key] != now[key]}
+        if old:
+            name, bracket, rest = cell.method.partition("[")
+            said = ",".join(f"{key}={_text(value)}" for key, value in old.items())
+            cell = cell.model_copy(update={"method": f"{name}[{said}{',' + rest if bracket else ']'}"})
+        yield source, cell
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _record(latest: RunRecord, cells: list[CellResult]) -> RunRecord:
+    """A record as if one run had planned exactly these cells."""
+    planned = [
+        PlannedCell(dataset=c.dataset, method=c.method, method_name=c.method_name, seed=c.seed, config=c.config)
+        for c in cells
+    ]
+    return RunRecord(
+        run_id="pooled", created_at=latest.created_at, command=latest.command, margins=latest.margins, cells=planned
+    )
+
+
+def _races(data: DatasetView, sources: list[Source]) -> list[MachineRace]:
+    """Races of the same training steps against the same reference, by machine; of a method, the newest."""
+    if data.reference is None:
+        return []
+    step = step_of(data.name, data.finished[data.reference][0].config)
+    wanted = {method: cells[0].config.options for method, cells in data.finished.items() if cells}
+    by_machine: dict[str, tuple[list[str], DatasetRace, dict[str, MethodRace]]] = {}
+    sat = [
+        (parse_utc(race.started_at), source, race)
+        for source in sources
+        if source.race is not None and (race := source.race.of(data.name)) is not None
+    ]
+    for _, source, race in sorted(sat, key=lambda each: each[0]):
+        planned = {cell.method: cell.config for cell in source.record.cells if cell.dataset == data.name}
+        alike = {
+            method
+            for method, config in planned.items()
+            if step_of(data.name, config) == step and _is_same(config.options, wanted.get(method))
+        }
+        timed = {each.method: each for each in race.methods if each.method in alike}
+        if race.reference != data.reference or race.reference not in alike or not timed:
+            continue
+        runs, _, methods = by_machine.setdefault(_machine(race), ([], race, {}))
+        runs.append(source.name)
+        methods.update(timed)
+        by_machine[_machine(race)] = runs, race, methods
+    return [
+        MachineRace(machine, tuple(runs), race.model_copy(update={"methods": list(methods.values())}))
+        for machine, (runs, race, methods) in by_machine.items()
+    ]
+
+
+def _is_same(options: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
+    """Whether options agree in all that both have; what only newer code has was built in before."""
+    return wanted is not None and all(options[key] == wanted[key] for key in options.keys() & wanted.keys())
+
+
+def machine_of(device: str, environment: Environment) -> str:
+    """The processor that computed: the GPU, or the CPU."""
+    return environment.cpu if device.startswith("cpu") or not environment.gpu else environment.gpu
+
+
+def _machine(race: DatasetRace) -> str:
+    name = machine_of(race.device, race.environment)
+    if name != race.environment.cpu:
+        return name
+    return f"{name} ({plural(race.threads, 'thread')} of {plural(race.environment.cores, 'core')})"

@@ -1,0 +1,152 @@
+"""What a referee and an engineer ask first: ten questions, answered from the rows."""
+
+from __future__ import annotations
+
+from reports.formats.effects import points
+from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural, ranges
+from reports.overview.answer import gap
+from reports.overview.overview import CHAIN, CHECKPOINT, CNN, ENSEMBLE, Overview, chain, control, one_block
+from reports.overview.pooling import Pool
+from reports.statistics.measures import TRAIN_FLOPS
+from reports.view import REFERENCE
+from results.schema import CellResult
+
+CONTROLS = {
+    ENSEMBLE: "as many independent classifiers",
+    CNN: "one plain CNN",
+    CHECKPOINT: "memory saved by recomputing",
+    "backprop-accumulate": "memory saved by smaller batches",
+    "backprop-deep-supervision": "a loss at every block",
+    "noprop-attached": "NoProp with gradients between blocks",
+}
+PAPERS_DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+MIN_SEEDS = 5
+
+
+def answers(overview: Overview) -> list[Markdown]:
+    """The ten answers."""
+    return [
+        "**Is it fair?** In a comparison all methods have the same data, split, epochs, batches, optimiser and "
+        "precision, and those on the stack the same blocks; what counts as no difference was declared beforehand. The "
+        "`details.md` of a run lists what is not matched.",
+        _seeds(overview),
+        _tuned(overview),
+        _compute(overview),
+        _memory(overview),
+        _controls(overview),
+        _data(overview),
+        _card(overview),
+        _depth(overview),
+        "**Can I repeat it?** The report of each run has its command and commit; seeds fix everything but times. "
+        "`make overview` makes this page from the rows, and a test compares the two.",
+    ]
+
+
+def _seeds(overview: Overview) -> Markdown:
+    said = [f"{each.name}: {ranges(sorted({cell.seed for cell in each.data.cells}))}" for each in overview.comparisons]
+    few = sum(_least_seeds(each) < MIN_SEEDS for each in overview.comparisons)
+    text = f"**Which seeds?** {capital('; '.join(said))}."
+    return f"{text} In {few} of {len(said)}, NoProp or the reference has fewer than {MIN_SEEDS}." if few else text
+
+
+def _least_seeds(each: Pool) -> int:
+    return min(len(each.data.finished[name]) for name in (chain(each), each.data.reference) if name)
+
+
+def _tuned(overview: Overview) -> Markdown:
+    said = []
+    for each in overview.comparisons:
+        ours, theirs = chain(each), each.data.reference
+        if each.conditions.search is None or ours is None or theirs is None:
+            continue
+        judged = each.against(ours, theirs)
+        if judged is not None:
+            text = f"on {each.name}, after {each.conditions.search[0]} trials for each method, {code(ours)} against "
+            text += f"{code(theirs)}: {gap(judged.effect)}, {judged.verdict} ({overview.links(each.all_runs)})"
+            said.append(text)
+    if not said:
+        return "**Tuned?** No: all rows are at default settings, with the paper's learning rate and weight decay."
+    return f"**Tuned?** {capital('; '.join(said))}. All other rows are at default settings."
+
+
+def _compute(overview: Overview) -> Markdown:
+    said = []
+    for each in overview.main:
+        ours, theirs = chain(each), each.data.reference
+        if ours is None or theirs is None:
+            continue
+        counts = [max(TRAIN_FLOPS.values(each.data.finished[name]).values(), default=0.0) for name in (ours, theirs)]
+        if all(counts):
+            said.append(f"{number(counts[0] / counts[1])} times those of {code(theirs)} on {each.name}")
+    operations = (
+        f"operations of a step are counted: NoProp's are {listed(said)}" if said else "no row counts operations"
+    )
+    return f"**The same compute?** The epochs are the same; {operations}. Methods on the plain CNN need far fewer."
+
+
+def _memory(overview: Overview) -> Markdown:
+    said = []
+    for each in overview.main:
+        ratios = [row.memory.ratio for row in each.found.rows if row.memory is not None]
+        said.append(f"{sum(ratio < 1 for ratio in ratios)} of {plural(len(ratios), 'method')} on {each.name}")
+    return f"**The same memory?** No, memory is a result: fewer activations than the reference have {listed(said)}."
+
+
+def _controls(overview: Overview) -> Markdown:
+    parts = []
+    for each in overview.main:
+        missing = [name for name in CONTROLS if control(each, name) is None]
+        missing += ["noprop[T=1]"] if one_block(each) is None else []
+        parts.append(f"on {each.name} {f'there is no {codes(missing)}' if missing else 'there are all of them'}")
+    listing = [f"{code(name)} ({what})" for name, what in CONTROLS.items()]
+    return f"**Which controls?** {', '.join(listing)} and `noprop[T=1]` (one block). {capital('; '.join(parts))}."
+
+
+def _data(overview: Overview) -> Markdown:
+    images = {cell.dataset: cell.data.n_test for cell in _cells(overview) if cell.data is not None}
+    said = [f"{name} ({plural(count, 'test image')})" for name, count in images.items()]
+    missing = [name for key, name in PAPERS_DATA.items() if not any(_is(key, dataset) for dataset in images)]
+    text = f"**Why this data?** It is the paper's, or small enough for one CPU: {listed(said)}."
+    text += " A few hundred test images cannot settle half a point."
+    return (
+        f"{text} Of the paper's, {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing." if missing else text
+    )
+
+
+def _is(key: str, dataset: str) -> bool:
+    return dataset.replace("-", "").partition("[")[0] == key
+
+
+def _card(overview: Overview) -> Markdown:
+    cards = sorted({str(cell.environment.gpu) for cell in _cells(overview) if not cell.config.device.startswith("cpu")})
+    machines = sorted({known.machine for each in overview.pools for known in each.races})
+    text = f"Rows were trained on {listed(cards)}" if cards else "GPU figures are missing"
+    raced = f"times were raced on {listed(machines)}" if machines else "nothing was raced"
+    return f"**A card?** {text}; {raced}. A ratio of times holds for its machine alone."
+
+
+def _depth(overview: Overview) -> Markdown:
+    """NoProp against backpropagation at each depth that both were trained with."""
+    said = []
+    for each in overview.comparisons:
+        ours, theirs = _by_depth(each, CHAIN), _by_depth(each, REFERENCE)
+        shared = sorted(ours.keys() & theirs.keys())
+        gaps = {depth: each.against(ours[depth], theirs[depth]) for depth in shared}
+        known = [f"{points(judged.effect)} at T = {depth}" for depth, judged in gaps.items() if judged is not None]
+        if len(known) > 1:
+            said.append(f"on {each.name}, NoProp is {listed(known)} points from backprop of the same depth")
+    if said:
+        return f"**Depth?** {capital('; '.join(said))}."
+    depths = sorted({depth for each in overview.comparisons for depth in _by_depth(each, CHAIN)})
+    return f"**Depth?** NoProp was trained with T = {listed([str(depth) for depth in depths])} alone."
+
+
+def _by_depth(each: Pool, name: str) -> dict[int, str]:
+    """The labels of a method by its depth; of several with the same depth, by the mean where that was run."""
+    found = [m for m in each.data.drawn if each.name_of(m) == name and "T" in each.options_of(m)]
+    found.sort(key=lambda m: (each.options_of(m).get("sampler") == "mean", -len(m)))
+    return {int(each.options_of(method)["T"]): method for method in found}
+
+
+def _cells(overview: Overview) -> list[CellResult]:
+    return [cell for each in overview.pools for cell in each.data.cells]

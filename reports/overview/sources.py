@@ -1,0 +1,87 @@
+"""The runs that a page is made from, and the folders that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.formats.markdown import FIGURES_FOLDER
+from results.calibration import CALIBRATION_FILE
+from results.race import RaceRecord, read_race
+from results.scale import SCALE_FILE
+from results.schema import CellResult, RunRecord
+from results.store import RUN_FILE, ResultsError, read_cells, read_run
+
+STUDY_FILE = "study.jsonl"
+"""Of a search by `bench.tune`, which `reports` does not import."""
+NO_RUNS = {
+    STUDY_FILE: "a search for hyperparameters",
+    SCALE_FILE: "a sweep of costs",
+    CALIBRATION_FILE: "a calibration: a method against itself",
+}
+"""What a folder is that has one of these files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run as it was read."""
+
+    name: str
+    """Of its folder."""
+    folder: Path
+    record: RunRecord
+    cells: list[CellResult]
+    """Finished ones."""
+    failed: int
+    race: RaceRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A folder that has no rows to compare, and why."""
+
+    name: str
+    why: str
+
+
+def read_sources(folders: Sequence[Path]) -> tuple[list[Source], list[Skipped]]:
+    """Read every run among these folders; files among them and the page's own folder of figures are passed over.
+
+    Raises:
+        ResultsError: a path does not exist, a run is damaged, or there is no run with a finished cell.
+    """
+    sources, skipped = [], []
+    for folder in dict.fromkeys(folders):
+        if not folder.exists():
+            raise ResultsError(f"{folder} does not exist: name folders of runs, such as results/reference/*")
+        is_figures = folder.name == FIGURES_FOLDER and not (folder / RUN_FILE).exists()
+        if is_figures or not folder.is_dir():
+            continue
+        found = _read(folder)
+        if isinstance(found, Source):
+            sources.append(found)
+        else:
+            skipped.append(found)
+    if not any(source.cells for source in sources):
+        raise ResultsError(
+            "there is no run with a finished cell among the folders given: name folders of runs, such as "
+            "results/reference/*"
+        )
+    return sources, skipped
+
+
+def _read(folder: Path) -> Source | Skipped:
+    name = folder.resolve().name
+    for file, what in NO_RUNS.items():
+        if (folder / file).exists():
+            return Skipped(name, what)
+    if not (folder / RUN_FILE).exists():
+        return Skipped(name, f"it has no {RUN_FILE}")
+    record, cells, race = read_run(folder), read_cells(folder), read_race(folder)
+    if record.purpose == "calibration":
+        return Skipped(name, NO_RUNS[CALIBRATION_FILE])
+    finished = [cell for cell in cells if cell.status == "ok"]
+    if not finished and race is None:
+        return Skipped(name, "no cell of it has finished")
+    return Source(name, folder, record, finished, len(cells) - len(finished), race)

@@ -1,0 +1,113 @@
+"""The one table: data sets at budgets by methods; and times on further machines."""
+
+from __future__ import annotations
+
+from reports.formats.effects import points, ratio
+from reports.formats.markdown import MISSING, Markdown, code, listed, markdown_table, number, plural
+from reports.formats.prose import prose
+from reports.overview.overview import Overview
+from reports.overview.pooling import Pool, machine_of
+from reports.statistics.effect import Basis
+from reports.statistics.race import race_effects
+from reports.tables import MARKS, marked
+
+HEADERS = ["data set, budget", "method", "seeds", "test accuracy, %", "difference, points", "time, ratio"]
+TEXT = """
+{{ table }}
+
+Difference, time and memory are against the method named as reference. {{ marks }}; equivalent is within
+{{ margins | join(" or ") }} points, {{ "%g" | format(100 * margin.time) }}% of time and
+{{ "%g" | format(100 * margin.memory) }}% of memory. Intervals are 95%, each by itself; the marks of a column within a
+data set at a budget hold together with 95%. Intervals of accuracy cover new seeds and new test images where the rows
+say which images were right{% if basis %}; seeds alone: {{ basis | listed }}{% endif %}
+{%- if single %}; one seed, and so no interval: {{ single | listed }}{% endif %}. Behind ?: about how many seeds in all
+would decide, where that is fewer than a hundred. Memory is what a training step holds for the backward pass, counted
+exactly.
+
+Time is that of a training step, raced in turns with the reference's on one machine: {{ raced | join("; ") or "none" }}.
+{% if unraced %}A dash: not raced ({{ unraced | listed }}); cells' own times are not used, since they ran on different
+machines, side by side or beside other work.{% endif %}
+
+{% if others %}### Time on other machines{% endif %}
+
+{{ others }}
+"""
+
+
+def table(overview: Overview) -> Markdown:
+    """Every comparison, and how to read it."""
+    pools = overview.comparisons
+    rows = [row for each in pools for row in _rows(each)]
+    bases = {each.name: {row.accuracy.effect for row in each.found.rows if row.accuracy} for each in pools}
+    return prose(
+        TEXT,
+        table=markdown_table([*HEADERS, "memory, ratio"], rows, text_columns=2),
+        marks=", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()),
+        margin=pools[0].data.margins,
+        margins=sorted({f"{each.data.margins.accuracy_points:g}" for each in pools}),
+        basis=[label for label, effects in bases.items() if any(e.basis is Basis.SEEDS and e.alone for e in effects)],
+        single=[label for label, effects in bases.items() if any(e.alone is None for e in effects)],
+        raced=[
+            f"{each.name}: {_race_machine(each)} ({overview.links(known.runs)})"
+            for each in pools
+            for known in each.races
+            if known.race is each.data.race
+        ],
+        unraced=[each.name for each in pools if not each.races],
+        others=_others(overview),
+    )
+
+
+def _rows(each: Pool) -> list[list[str]]:
+    """The reference first, then the most accurate method first."""
+    rows = []
+    for row in sorted(each.found.rows, key=lambda row: row.method != each.data.reference):
+        accuracy = MISSING if row.test_accuracy is None else number(row.test_accuracy, decimals=2)
+        head = [each.label, code(row.method), str(len(each.data.finished[row.method])), accuracy]
+        if row.method == each.data.reference:
+            rows.append([*head, "reference", "1" if each.races else MISSING, "1"])
+            continue
+        judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
+        rows.append([*head, *(marked(found, form) for found, form in judged)])
+    return rows
+
+
+def _race_machine(each: Pool) -> str:
+    return next(known.machine for known in each.races if known.race is each.data.race)
+
+
+def _others(overview: Overview) -> Markdown:
+    """Races on machines other than the one in the table."""
+    rows = [
+        [each.label, known.machine, code(method), ratio(effect)]
+        for each in overview.comparisons
+        for known in each.races
+        if known.race is not each.data.race
+        for method, effect in race_effects(known.race).items()
+    ]
+    return (
+        markdown_table(["data set, budget", "machine", "method", "time, ratio"], rows, text_columns=3) if rows else ""
+    )
+
+
+def runs_table(overview: Overview) -> Markdown:
+    """Every run, what it has and where it ran; and what was left out."""
+    rows = []
+    for source in overview.sources:
+        cells = source.cells
+        commits = sorted({(c.environment.commit or c.environment.package or "unknown")[:9] for c in cells})
+        machines = sorted({machine_of(cell.config.device, cell.environment) for cell in cells})
+        rows.append(
+            [
+                overview.link(source.name, source.folder),
+                listed(sorted({cell.dataset for cell in cells})),
+                str(len({cell.method for cell in cells})),
+                str(len({cell.seed for cell in cells})),
+                f"{len(cells)}" + (f" (and {plural(source.failed, 'failure')})" if source.failed else ""),
+                "yes" if source.race else "no",
+                ", ".join(machines),
+                ", ".join(commits),
+            ]
+        )
+    headers = ["run", "data", "methods", "seeds", "cells", "race", "machine", "commit"]
+    return markdown_table(headers, rows, text_columns=2)

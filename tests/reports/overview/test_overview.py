@@ -1,0 +1,141 @@
+"""The page: the committed one is what its command makes of the committed rows; partial evidence; bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from reports.overview import main
+from reports.overview.answer import headline, sentences
+from reports.overview.overview import Overview
+from reports.overview.page import PAGE_FILE, build_overview, overview_page
+from results.answers import pack
+from results.schema import CellResult
+from results.store import CELLS_FILE
+from tests.factories import make_cell, make_cells, make_data, make_run, write_run
+from tests.reports.overview.test_pooling import race, source
+
+REFERENCE = Path(__file__).resolve().parents[3] / "results" / "reference"
+FIGURE = Path("figures") / "overview.csv"
+CHAIN, ENSEMBLE = "noprop[sampler=mean]", "backprop-ensemble"
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def page_of(*cells: CellResult) -> str:
+    return overview_page(Overview([source("run", *cells)], [], Path()))
+
+
+def sure_cells(accuracies: dict[str, float], seeds: int = 5) -> list[CellResult]:
+    """Cells whose answers differ from method to method in so many of 10,000 images that chance is out of question."""
+    images = np.arange(10_000)
+    cells = []
+    for method, accuracy in accuracies.items():
+        for seed in range(seeds):
+            right = (images + 7 * seed) % 10_000 < round(10_000 * accuracy)
+            answers = {"test_accuracy": accuracy, "test_correct": pack(right)}
+            cells.append(make_cell(method, seed=seed, data=make_data(n_test=10_000), **answers))
+    return cells
+
+
+def test_the_committed_page_and_figure_are_made_from_the_committed_rows(tmp_path: Path) -> None:
+    build_overview(sorted(REFERENCE.iterdir()), tmp_path, base=REFERENCE)
+    for file in (Path(PAGE_FILE), FIGURE):
+        again, committed = ((folder / file).read_text(encoding="utf-8") for folder in (tmp_path, REFERENCE))
+        assert again == committed, "run `make overview`, and commit what it writes"
+    assert "<style>" in (tmp_path / "overview.html").read_text(encoding="utf-8")
+
+
+def test_the_page_has_thirty_published_figures_ten_sentences_and_ten_questions() -> None:
+    text = page_of(*make_cells())
+    answer, beside, asked = (
+        text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        for title in ("The answer in ten sentences", "Beside the paper", "What a referee and an engineer would ask")
+    )
+    assert sum(line.startswith(("| MNIST", "| CIFAR")) for line in beside.splitlines()) >= 30
+    for part in (answer, asked):
+        assert [line.split(".")[0] for line in part.splitlines() if line[:1].isdigit()] == [
+            str(n) for n in range(1, 11)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        (0.97, "Denoising beats an average of as many independent classifiers on mnist (5 epochs)"),
+        (0.93, "Denoising adds nothing"),
+    ],
+)
+def test_the_headline_says_what_denoising_adds(chain: float, said: str) -> None:
+    cells = sure_cells({"backprop": 0.95, CHAIN: chain, ENSEMBLE: 0.95})
+    assert said in headline(Overview([source("run", *cells)], [], Path()))
+
+
+def test_a_difference_that_chance_explains_is_no_answer() -> None:
+    cells = [make_cell(m, seed=seed) for m in ("backprop", "noprop", ENSEMBLE) for seed in range(2)]
+    page = Overview([source("run", *cells)], [], Path())
+    assert headline(page).startswith("**Nothing shows that denoising beats")
+    assert "undecided" in sentences(page)[1].lower()
+
+
+def test_each_sentence_says_what_is_missing() -> None:
+    said = sentences(Overview([source("run", *make_cells())], [], Path()))
+    assert "no comparison has a chain of NoProp and `backprop-ensemble`" in said[1]
+    assert "no comparison has a chain of NoProp and a race" in said[4]
+    assert "no comparison has a chain of NoProp and `backprop-checkpoint`" in said[6]
+    assert "no row of 6 ran on one" in said[9]
+
+
+def test_a_sentence_has_its_numbers_and_the_run_that_has_them() -> None:
+    page = Overview([source("timed", *make_cells(), race=race("noprop", ratio=2.0))], [], Path())
+    text = sentences(page)[4]
+    assert "takes 2.00 times as long as one of `backprop`" in text
+    assert "`timed`" in text
+    assert "Example CPU" in text
+
+
+def test_noprop_alone_makes_a_page_that_says_it_cannot_answer() -> None:
+    text = page_of(make_cell("noprop"))
+    assert "**These runs cannot say**" in text
+    assert "No two methods were trained under the same conditions." in text
+    assert "Without a reference, and so only beside the paper: mnist (5 epochs)." in text
+
+
+def test_folders_that_are_no_runs_are_passed_over_and_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells())
+    for name, file in (("search", "study.jsonl"), ("sweep", "scale.json"), ("noise", "calibration.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+    unfinished = write_run(tmp_path / "unfinished", [], make_run(make_cells()))
+    (tmp_path / "README.md").touch()
+    done = call(*sorted(tmp_path.iterdir()))
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / PAGE_FILE).read_text(encoding="utf-8")
+    assert "Passed over, since they are no runs to compare: 4 (" in text
+    assert all(f"`{name}`" in text for name in ("search", "sweep", "noise", unfinished.name))
+    assert f"| `{run.name}`" in text
+    again = call(*sorted(tmp_path.iterdir()))  # with the files of the first page among them
+    assert again.exit_code == 0
+    assert (tmp_path / PAGE_FILE).read_text(encoding="utf-8") == text
+
+
+def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
+    empty, damaged, out = tmp_path / "empty", write_run(tmp_path / "damaged", make_cells()), tmp_path / "out"
+    empty.mkdir()
+    (damaged / CELLS_FILE).write_text("nonsense\n")
+    for given, said in (
+        (tmp_path / "nothing", "does not exist"),
+        (empty, "there is no run with a finished cell among the folders given"),
+        (damaged, "line 1 of"),
+    ):
+        done = call(given, "--out", out)
+        assert done.exit_code == 2
+        assert done.output.startswith("error: ")
+        assert said in done.output
+        assert done.output.count("\n") == 1
+        assert not out.exists()

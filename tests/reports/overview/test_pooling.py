@@ -1,0 +1,152 @@
+"""Which cells are compared with which, and which are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reports.overview.overview import Overview
+from reports.overview.pooling import Pool, pool
+from reports.overview.sources import Source
+from results.race import DatasetRace, MethodRace, RaceRecord
+from results.schema import CellResult
+from tests.factories import RUN_ID, make_cell, make_config, make_data, make_environment, make_run, make_tuning
+
+OPTIONS = {"T": 10, "features": "mean"}
+
+
+def source(name: str, *cells: CellResult, race: RaceRecord | None = None, created: str = "2026-03-01") -> Source:
+    record = make_run(cells, created_at=f"{created}T10:00:00Z")
+    return Source(name, Path(name), record, list(cells), 0, race)
+
+
+def cell(method: str = "backprop", seed: int = 0, *, started: str = "2026-03-01", **overrides: Any) -> CellResult:
+    config = make_config(**({"options": OPTIONS} | overrides.pop("config", {})))
+    return make_cell(method, seed=seed, config=config, started_at=f"{started}T10:00:00Z", **overrides)
+
+
+def race(*methods: str, cpu: str = "Example CPU", ratio: float = 2.0, started: str = "2026-03-02") -> RaceRecord:
+    timed = [
+        MethodRace(method=m, steps=1, reference_steps=1, seconds=[ratio] * 20, reference_seconds=[1.0] * 20)
+        for m in methods
+    ]
+    sitting = DatasetRace(
+        dataset="mnist",
+        reference="backprop",
+        seed=0,
+        threads=2,
+        device="cpu",
+        batch_size=128,
+        started_at=f"{started}T10:00:00Z",
+        environment=make_environment(cpu=cpu),
+        methods=timed,
+    )
+    return RaceRecord(run_id=RUN_ID, datasets=[sitting])
+
+
+def only(*sources: Source) -> Pool:
+    (found,) = pool(sources)
+    return found
+
+
+def test_methods_of_two_runs_under_the_same_conditions_stand_in_one_table() -> None:
+    found = only(source("one", cell(), cell("noprop")), source("two", cell("local-loss")))
+    assert found.data.drawn == ["backprop", "noprop", "local-loss"]
+    assert found.label == "mnist, 5 epochs"
+    assert {row.method for row in found.found.rows if row.accuracy} == {"noprop", "local-loss"}
+    assert found.runs["local-loss"] == ["two"]
+
+
+def test_other_conditions_make_another_comparison_and_where_and_how_a_cell_ran_do_not() -> None:
+    other: list[dict[str, Any]] = [{"epochs": 6}, {"amp": True}, {"lr": 0.01}, {"train_size": 100}, {"clip": 1.0}]
+    sources = [source("base", cell()), *(source(f"other-{n}", cell(config=each)) for n, each in enumerate(other))]
+    sources.append(source("split", cell(data=make_data(fingerprint="0" * 64))))
+    labels = [each.label for each in pool(sources)]
+    assert len(set(labels)) == len(labels) == len(other) + 2
+    same = [{"threads": 1}, {"device": "cuda:0"}, {"eval_every": 5}, {"preset": "quick"}, {"parallel": "blocks"}]
+    assert len(pool([source("a", cell()), *(source("b", cell(seed=1, config=each)) for each in same)])) == 1
+
+
+def test_of_the_same_method_and_seed_the_newest_counts_and_that_is_counted() -> None:
+    old = cell(started="2026-01-01", test_accuracy=0.5)
+    new = cell(started="2026-02-01", test_accuracy=0.9)
+    for sources in ([source("old", old), source("new", new)], [source("new", new), source("old", old)]):
+        found = only(*sources)
+        assert [each.test_accuracy for each in found.data.finished["backprop"]] == [0.9]
+        assert found.replaced == 1
+        assert found.runs == {"backprop": ["new"]}
+
+
+def test_older_rows_with_other_options_are_a_row_of_their_own() -> None:
+    old = cell("noprop", started="2026-01-01", config={"options": {"T": 10, "features": "flatten"}})
+    new = cell("noprop", started="2026-02-01")
+    found = only(source("old", old), source("new", new, cell()))
+    assert set(found.data.drawn) == {"noprop[features=flatten]", "noprop", "backprop"}
+    assert found.replaced == 0
+
+
+def test_an_option_that_older_rows_lack_does_not_set_them_apart() -> None:
+    old = cell("noprop", started="2026-01-01")
+    new = cell("noprop", 1, started="2026-02-01", config={"options": OPTIONS | {"new": 1}})
+    assert only(source("old", old), source("new", new)).data.drawn == ["noprop"]
+
+
+def test_what_a_search_found_is_compared_with_what_a_search_of_the_same_budget_found() -> None:
+    tuned = [
+        cell("noprop[tuned]", config={"tuning": make_tuning(), "lr": 0.02}),
+        cell("backprop[tuned]", config={"tuning": make_tuning(trial=3), "lr": 0.003}),
+    ]
+    found = {each.label: each for each in pool([source("run", *tuned, cell())])}
+    assert found["mnist, 5 epochs, tuned"].data.reference == "backprop[tuned]"
+    assert found["mnist, 5 epochs, tuned"].is_comparison
+    larger = cell("local-loss[tuned]", config={"tuning": make_tuning(trials=99)})
+    assert len(pool([source("run", *tuned), source("other", larger)])) == 2
+
+
+def test_without_backprop_the_plain_cnn_is_the_reference_and_without_either_there_is_none() -> None:
+    assert only(source("run", cell("backprop-cnn"), cell("noprop"))).data.reference == "backprop-cnn"
+    alone = only(source("run", cell("noprop")))
+    assert alone.data.reference is None
+    assert not alone.is_comparison
+
+
+def test_times_come_from_races_alone_machine_by_machine_the_newest_of_a_method() -> None:
+    cells = [cell(), cell("noprop"), cell("local-loss")]
+    untimed = only(source("run", *cells))
+    assert all(row.time is None for row in untimed.found.rows)
+    found = only(
+        source("run", *cells, race=race("noprop")),
+        source("again", *cells, race=race("noprop", "local-loss", ratio=3.0, started="2026-03-03")),
+        source("elsewhere", *cells, race=race("noprop", cpu="Other CPU", ratio=9.0)),
+    )
+    assert {each.machine: each.runs for each in found.races} == {
+        "Example CPU (2 threads of 8 cores)": ("run", "again"),
+        "Other CPU (2 threads of 8 cores)": ("elsewhere",),
+    }
+    time = found.found.of("noprop").time
+    assert time is not None
+    assert round(time.ratio, 6) == 3.0
+
+
+def test_a_race_holds_at_every_number_of_epochs_and_not_for_another_step() -> None:
+    short = source("short", cell(), cell("noprop"), race=race("noprop"))
+    deeper = {"epochs": 50, "options": {"T": 20}}
+    for change, is_raced in (({"epochs": 50}, True), ({"amp": True}, False), (deeper, False)):
+        long = source("long", *(cell(m, config=change) for m in ("backprop", "noprop")))
+        found = {each.all_runs[0]: each for each in pool([short, long])}
+        row = next(row for row in found["long"].found.rows if row.method.startswith("noprop"))
+        assert (row.time is not None) == is_raced, change
+
+
+def test_memory_is_that_of_activations_even_where_a_card_was_used() -> None:
+    used = {"gpu_peak_allocated_bytes": 10**9}
+    found = only(source("run", cell(activation_bytes=1000, **used), cell("noprop", activation_bytes=250, **used)))
+    memory = found.found.of("noprop").memory
+    assert memory is not None
+    assert round(memory.ratio, 6) == 0.25
+
+
+def test_the_largest_comparison_of_a_data_set_with_noprop_is_the_main_one() -> None:
+    rivals = [cell(m, config={"epochs": 9}) for m in ("backprop", "local-loss", "dfa")]
+    page = Overview([source("run", cell(), cell("noprop")), source("rivals", *rivals)], [], Path())
+    assert [each.label for each in page.main] == ["mnist, 5 epochs"]
