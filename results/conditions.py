@@ -179,6 +179,8 @@ class DataRecord(Record):
     """Files in the folders of the data that were not used, by what they are: `((".heic files", 3),)`."""
     test_duplicates: Count | None = None
     """Test images that are in the training or validation part too, pixel for pixel. Null: not counted."""
+    blank: Count = 0
+    """Of `n_train_available`, images that have one colour throughout."""
     smallest_class: Count | None = None
     """Of `n_train_available`, those of the class that has fewest. Null: not counted."""
     class_names: tuple[str, ...] = ()

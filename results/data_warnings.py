@@ -10,6 +10,8 @@ _TIMES = 3
 """Or one with so many times its even share."""
 _TINY = 10
 """Training images of a class that are too few to learn it from."""
+_BLANK = 0.01
+"""Share of the training images that are blank, from which they are no accident."""
 _BLACK = 1 / 255
 """Mean of images whose pixels are 0 and 1 of 255."""
 
@@ -45,6 +47,11 @@ def _values(record: DataRecord) -> list[str]:
     if record.smallest_class is not None and record.smallest_class < _TINY:
         plural = "image" if record.smallest_class == 1 else "images"
         found.append(f"its smallest class has {record.smallest_class} training {plural}, too few to learn it from")
+    if (share := record.blank / max(1, record.n_train_available)) > _BLANK:
+        found.append(
+            f"{record.blank:,} training {'image has' if record.blank == 1 else 'images have'} one colour "
+            f"throughout ({share:.1%}): was something drawn on a transparent background lost?"
+        )
     if record.mean and max(record.mean) <= _BLACK:
         found.append("its images are almost black: were numbers from 0 to 1 turned into whole numbers?")
     return found

@@ -1,8 +1,8 @@
 """Names of files, looking at paths that a user gave, and writing a file whole or not at all."""
 
-import codecs
 import contextlib
 import hashlib
+import json
 import os
 import re
 import tomllib
@@ -26,15 +26,14 @@ def file_stem(dataset: str) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file in UTF-8, or as Windows' programs write it: with a byte order mark, or in UTF-16.
+    """Read a TOML file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is not TOML, or in no such encoding.
     """
     data = path.read_bytes()
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return tomllib.loads(data.decode("utf-16" if is_utf16 else "utf-8-sig"))
+    return tomllib.loads(data.decode(json.detect_encoding(data)))  # by where its first bytes are 0
 
 
 def cell_stem(dataset: str, method: str, seed: int) -> str:

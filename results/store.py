@@ -7,6 +7,7 @@ RUN/cells.jsonl   one finished cell per line, appended and flushed as each ends:
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import itertools
 import json
@@ -42,6 +43,11 @@ class ResultsError(ValueError):
 class LineError(ValueError):
     """A line is not a result; the message says why in a few words."""
 
+    def __init__(self, reason: str, *, is_newer: bool = False) -> None:
+        super().__init__(reason)
+        self.is_newer = is_newer
+        """Whether a newer version of this program wrote it, so that it is worth keeping."""
+
 
 def encode(result: CellResult) -> bytes:
     """The line of a result, newline included.
@@ -58,32 +64,40 @@ def decode(line: bytes) -> CellResult:
     Raises:
         LineError: it is cut short, was changed, is not ours, or is of another version.
     """
-    line = line.strip()
+    line = line.removeprefix(codecs.BOM_UTF8).strip()  # which an editor put there
     found = _CHECKSUM.search(line)
     body = line[: found.start()] + b"}" if found else line
+    is_unchanged = found is not None and hashlib.sha256(body).hexdigest().encode() == found[1]
     try:
         result = CellResult.model_validate_json(body)
     except ValidationError as error:
-        raise LineError(first_problem(body, error)) from None
+        is_newer = is_unchanged or (_version(body) or 0) > SCHEMA_VERSION
+        raise LineError(first_problem(body, error), is_newer=is_newer) from None
     if found is None and result.schema_version >= _FIRST_WITH_CHECKSUM:
         raise LineError("it has no checksum")
-    if found is not None and hashlib.sha256(body).hexdigest().encode() != found[1]:
+    if found is not None and not is_unchanged:
         raise LineError("it does not match its checksum, so something changed it after it was written")
     return result
 
 
 def first_problem(text: str | bytes, error: ValidationError) -> str:
     """Why a record did not validate, in a few words: its version if that is the reason."""
-    try:
-        version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError, RecursionError):
-        version = None
-    if isinstance(version, int) and version not in get_args(Version):
+    version = _version(text)
+    if version is not None and version not in get_args(Version):
         return f"it is of schema version {version}, and this program knows those up to {SCHEMA_VERSION}"
     first: Any = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])[:80]
     problem = " ".join(str(first["msg"]).split())[:200]
     return f"{where}: {problem}" if where else problem
+
+
+def _version(text: str | bytes) -> int | None:
+    """The schema's version that a record says it has."""
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return version if isinstance(version, int) else None
 
 
 def create_run(folder: Path, record: RunRecord) -> None:
@@ -160,7 +174,7 @@ def read_record(path: Path, kind: type[_Kind], wrong: str = "is not valid", advi
     if len(data) > MAX_LINE_BYTES:
         raise ResultsError(f"{path} is larger than {MAX_LINE_BYTES >> 20} MiB, so it is not one of ours")
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise ResultsError(f"{path} {wrong}: {first_problem(data, error)}{advice}") from None
 
@@ -225,8 +239,8 @@ def _result(line: bytes, where: str) -> CellResult:
         return decode(line)
     except LineError as error:
         raise ResultsError(
-            f"{where} is not a complete result of schema version {SCHEMA_VERSION} ({error}): delete that line and run "
-            "with --resume to redo its cell"
+            f"{where} is not a complete result of schema version {SCHEMA_VERSION} ({error}): "
+            + ("update this program" if error.is_newer else "delete that line and run with --resume to redo its cell")
         ) from None
 
 

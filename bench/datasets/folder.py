@@ -1,10 +1,12 @@
 """`folder:PATH`: any pictures, in torchvision's ImageFolder layout: PATH/train/CLASS/*.png, PATH/test/CLASS/*.png.
 
-With a third part, PATH/val/CLASS/*.png, beside these, that is the validation part.
+With a third part, PATH/val/CLASS/*.png, beside these, that is the validation part. The parts may have other names that
+are in use (`located.PART_NAMES`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.formats.pictures import SUFFIXES, Walker, class_folders
-from bench.datasets.located import EPOCHS, check_text, locate
+from bench.datasets.located import EPOCHS, PART_NAMES, check_text, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
 from methods.core.options import Options
-from results.files import is_dir
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
-VALIDATION = "val"
-TRAIN, TESTS = "train", ("test", VALIDATION)
-"""Names of the folders of the two parts; of the test part's, the first that is there."""
+EXPECTED = "expected pictures in train/CLASS/ and test/CLASS/ (or val/CLASS/)"
 MAX_SIDE = 1024
+MAX_BYTES = 2**30
+"""Of all pictures when decoded, at their own size."""
 _KINDS = {"L": "grey", "RGB": "in colour"}
 
 
@@ -56,10 +59,7 @@ def open_folder(text: str) -> Dataset:
         UserError: the name cannot be used, a folder is missing or empty, or the parts do not have the same classes.
     """
     place = locate("folder", text, FolderOptions)
-    test = next((name for name in TESTS if is_dir(place.path / name)), TESTS[0])
-    parts = [place.path / TRAIN, place.path / test]
-    if test != VALIDATION and is_dir(place.path / VALIDATION):
-        parts.append(place.path / VALIDATION)
+    parts = _parts(place.path)
     listed = [_classes(part) for part in parts]
     class_names = tuple(listed[0])
     for part, others in zip(parts[1:], listed[1:], strict=True):
@@ -77,15 +77,33 @@ def open_folder(text: str) -> Dataset:
     return Dataset(place.name, f"the pictures in {place.path}", class_names, load, EPOCHS, place.options.flip)
 
 
+def _parts(place: Path) -> list[Path]:
+    """The folders of the training part, the test part and, if there is one, the validation part."""
+    found: dict[str, Path] = {}
+    try:
+        for entry in sorted(place.iterdir()):
+            part = PART_NAMES.get(entry.name.lower())
+            if part is None or not entry.is_dir():
+                continue
+            if part in found:
+                raise UserError(f"{found[part]} and {entry} may both be the {part} part; expected one of them")
+            found[part] = entry
+    except OSError as error:
+        raise UserError(f"{place} cannot be read ({error.strerror or error}); {EXPECTED} in it") from None
+    if "test" not in found and "val" in found:
+        found["test"] = found.pop("val")
+    for name in ("train", "test"):
+        if name not in found:
+            raise UserError(f"{place / name} is missing; {EXPECTED}")
+    return [found[name] for name in ("train", "test", "val") if name in found]
+
+
 def _classes(part: Path) -> dict[str, list[Path]]:
     """The folders of one part by class name, sorted."""
     try:
         found = class_folders(part)
     except OSError as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror or error})"
-        raise UserError(
-            f"{part} {reason}; expected pictures in {TRAIN}/CLASS/ and {' or '.join(TESTS)}/CLASS/"
-        ) from None
+        raise UserError(f"{part} cannot be read ({error.strerror or error}); {EXPECTED}") from None
     if not found:
         raise UserError(f"{part} has no folders; expected one for each class, with its pictures in it")
     for name in found:
@@ -97,33 +115,42 @@ def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOpti
     """Read all pictures of the parts, in the order of their names.
 
     Raises:
-        UserError: a picture cannot be read, a class has none, or pictures differ in size or kind.
+        UserError: pictures cannot be read or are too large, a class has none, or pictures differ in size or kind.
     """
     import numpy as np
 
+    from bench.datasets.formats.decoded import read_pictures
     from bench.datasets.formats.image_file import read_picture, stretched
 
-    first: tuple[Path, Image] | None = None
-    arrays, passed_over = [], Counter[str]()
+    passed_over = Counter[str]()
+    listed = []
     for part in parts:
-        listed, left = _list(part, class_names)
+        found, left = _list(part, class_names)
+        listed.append(found)
         passed_over += left
-        images = []
-        for path, _ in listed:
-            picture = read_picture(path, options.channels)
-            if options.size is not None:
-                picture = stretched(picture, (options.size, options.size))
-            first = first or (path, picture)
-            _check_alike(path, picture, *first)
-            images.append(np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1))
-        arrays += [np.stack(images), np.array([number for _, number in listed], dtype=np.int64)]
-    x_train, y_train, x_test, y_test, *validation = arrays
-    x_val, y_val = validation or (None, None)
+    passed_over += _beside(parts)
+    first: tuple[Path, Image] | None = None
+
+    def decode(path: Path, total: int) -> NDArray[np.uint8]:
+        nonlocal first
+        picture = read_picture(path, options.channels)
+        if options.size is not None:
+            picture = stretched(picture, (options.size, options.size))
+        if first is None:
+            first = path, picture
+            _check_room(picture, total, options)
+        _check_alike(path, picture, *first)
+        return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
+
+    name = f"{parts[0].parent} size={options.size} channels={options.channels}"
+    images = read_pictures([[path for path, _ in found] for found in listed], name, decode)
+    labels = [np.array([number for _, number in found], dtype=np.int64) for found in listed]
+    x_val, y_val = (images[2], labels[2]) if len(parts) == 3 else (None, None)
     return RawData(
-        x_train,
-        y_train,
-        x_test,
-        y_test,
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
         "folders of pictures",
         verified=None,
         partial=False,
@@ -131,6 +158,23 @@ def _read(parts: Sequence[Path], class_names: Sequence[str], options: FolderOpti
         y_val=y_val,
         passed_over=dict(passed_over),
     )
+
+
+def _beside(parts: Sequence[Path]) -> Counter[str]:
+    walker = Walker()
+    with contextlib.suppress(OSError):
+        walker.beside(parts)
+    return walker.passed_over
+
+
+def _check_room(picture: Image, total: int, options: FolderOptions) -> None:
+    """Refuse photographs at their own size, which nobody means to train on."""
+    size = total * picture.width * picture.height * len(picture.getbands())
+    if options.size is None and size > MAX_BYTES:
+        raise UserError(
+            f"{total:,} pictures of {picture.width} x {picture.height} pixels are {size / 1e9:.1f} GB when decoded: "
+            "write folder:PATH[size=32] to have them resized"
+        )
 
 
 def _list(part: Path, class_names: Sequence[str]) -> tuple[list[tuple[Path, int]], Counter[str]]:

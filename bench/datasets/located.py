@@ -14,6 +14,13 @@ from methods.core.options import Options, join_brackets, parse_assignments, spli
 EPOCHS = {"quick": 2, "standard": 20, "paper": 150}
 """By preset, of data sets that nobody has looked at before: CIFAR-10's."""
 
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+}
+"""What people call the parts of a data set, in whatever case, and what we call them."""
+
 _O = TypeVar("_O", bound=Options)
 
 

@@ -116,6 +116,7 @@ def make_splits(
         std=std,
         passed_over=tuple(sorted(raw.passed_over.items())),
         test_duplicates=duplicates,
+        blank=_count_blank(raw.x_train, rest),
         smallest_class=int(np.bincount(raw.y_train[rest], minlength=num_classes).min()),
         majority_share=int(np.bincount(raw.y_test).max()) / len(raw.y_test),
     )
@@ -183,11 +184,23 @@ def _check_images(raw: RawData, allow_duplicates: bool) -> int:
     share = duplicates / len(raw.x_test)
     if share > MAX_DUPLICATE_SHARE and not allow_duplicates:
         raise UserError(
-            f"{duplicates:,} of {len(raw.x_test):,} test images ({share:.0%}) are in the training part, too, pixel for "
-            f"pixel, so test accuracy would be that of learning by heart; remove them, or allow it with "
-            "--duplicates"
+            f"{duplicates:,} of {len(raw.x_test):,} test images ({share:.0%}) are in the training or validation "
+            "part, too, pixel for pixel, so test accuracy would be that of learning by heart; remove them, or allow it "
+            "with --duplicates"
         )
     return duplicates
+
+
+def _count_blank(images: NDArray[np.uint8], indices: NDArray[np.int64]) -> int:
+    """How many of the images at these indices have one colour throughout; those of one pixel do not count."""
+    import numpy as np
+
+    count = 0
+    for start in range(0, len(indices) if images[0, 0].size > 1 else 0, 1024):
+        chunk = images[indices[start : start + 1024]]
+        is_flat = np.ptp(chunk, axis=(2, 3)) == 0
+        count += int(is_flat.all(axis=1).sum())
+    return count
 
 
 def _check_train_size(train_size: int, counts: list[int]) -> None:

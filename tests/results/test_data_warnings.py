@@ -15,6 +15,7 @@ from tests.factories import make_data
         ({"majority_share": 0.95}, "95.0% of the test images are of one class"),
         ({"majority_share": 0.3}, "30.0% of the test images are of one class"),
         ({"smallest_class": 1}, "its smallest class has 1 training image, too few"),
+        ({"blank": 30, "n_train_available": 1000}, "30 training images have one colour throughout (3.0%)"),
         ({"mean": (0.002,)}, "its images are almost black"),
     ],
 )
@@ -24,6 +25,6 @@ def test_what_is_odd_is_one_sentence(facts: dict[str, object], sentence: str) ->
 
 
 def test_nothing_is_said_of_data_as_they_should_be() -> None:
-    usual = {"test_duplicates": 0, "majority_share": 0.11, "smallest_class": 100}
+    usual = {"test_duplicates": 0, "majority_share": 0.11, "blank": 5, "n_train_available": 1000, "smallest_class": 100}
     assert data_warnings(make_data(**usual)) == []
     assert data_warnings(make_data(majority_share=0.6, num_classes=2)) == []

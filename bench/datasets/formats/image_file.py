@@ -19,6 +19,10 @@ _GREY = ("1", "L", "LA")
 """Its names of pictures without colour."""
 
 
+class UnreadableError(UserError):
+    """A file that should be a picture cannot be read as one."""
+
+
 def read_picture(path: Path, channels: int | None = None) -> Image:
     """Read a picture as a viewer shows it on black: turned as its camera says, transparent parts black.
 
@@ -30,12 +34,12 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
         A picture of one of `MODES`.
 
     Raises:
-        UserError: there is none, it is damaged or too large, or it has more than 8 bits per channel.
+        UnreadableError: there is none, it is damaged or too large, or it has more than 8 bits per channel.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if not is_file(path):
-        raise UserError(f"there is no image file {str(path)!r}")
+        raise UnreadableError(f"there is no image file {str(path)!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,9 +49,12 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
                 mode = MODES[channels or (1 if opened.mode in _GREY else 3)]
                 picture = opened if deep else _plain(opened, mode)
     except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
-        raise UserError(f"{path} is not an image that can be read: {error}") from None
+        reason = str(error)
+        if isinstance(error, UnidentifiedImageError):
+            reason = "it is of no known format" if path.stat().st_size else "it is empty"
+        raise UnreadableError(f"{path} is not an image that can be read: {reason}") from None
     if deep:
-        raise UserError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
+        raise UnreadableError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
     return picture
 
 

@@ -14,7 +14,7 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     """Return labels as int64, after checking that there is one in range for every image.
 
     Args:
-        labels: (N,), or (N, 1) as Keras and MedMNIST write them, of any whole-number type.
+        labels: In any form that `class_numbers` knows.
         images: How many images the labels belong to.
         num_classes: Labels must be 0 .. num_classes - 1.
         where: The file, for the message.
@@ -22,7 +22,7 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     Raises:
         UserError: not whole numbers, not one for each image, or one out of range.
     """
-    labels = flat(labels)
+    labels = class_numbers(labels)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise UserError(f"{where} has labels of type {labels.dtype} and shape {labels.shape}; expected (N,) integers")
     if len(labels) != images:
@@ -33,9 +33,26 @@ def checked_labels(labels: NDArray[Any], *, images: int, num_classes: int, where
     return labels.astype(np.int64)
 
 
-def flat(labels: NDArray[Any]) -> NDArray[Any]:
-    """(N, 1) as (N,); anything else as it is."""
-    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+def class_numbers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels as (N,) whole numbers, where they say no more than that; anything else as it is.
+
+    Also read are (N, 1), as Keras and MedMNIST write them; (N, K) with one 1 in each row (one-hot); and truth values
+    or floats that are whole numbers.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and _are_whole(labels)):
+        labels = labels.astype(np.int64)
+    if labels.ndim == 2 and labels.dtype.kind in "iu" and len(labels):
+        is_hot = labels == 1
+        if (is_hot | (labels == 0)).all() and (is_hot.sum(axis=1) == 1).all():
+            numbers: NDArray[Any] = is_hot.argmax(axis=1)
+            return numbers
+    return labels
+
+
+def _are_whole(labels: NDArray[Any]) -> bool:
+    return bool((np.isfinite(labels) & (np.abs(labels) < 2**53)).all() and (labels == np.trunc(labels)).all())
 
 
 def check_every_class(labels: NDArray[np.int64], *, num_classes: int, where: str) -> None:

@@ -1,11 +1,12 @@
 """NumPy's archives (`.npz`) of `x_train`, `y_train`, `x_test` and `y_test`. Nothing in them is unpickled.
 
-`x_val` and `y_val`, a validation part, may be there, too. MedMNIST's names are read as well (`train_images`,
-`train_labels`, `val_images`, ...; https://medmnist.com).
+`x_val` and `y_val`, a validation part, may be there, too. Names may be spelt as others do: `X_train`, `train_images`
+and `val_labels` (MedMNIST, https://medmnist.com), `x_valid`.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,17 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.formats.labels import checked_labels, flat
+from bench.datasets.formats.labels import checked_labels, class_numbers
+from bench.datasets.located import PART_NAMES
 from bench.datasets.registry import RawData
 from bench.errors import UserError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
-_MEDMNIST = {
-    f"{ours}_{part}": f"{part}_{theirs}"
-    for part in ("train", "val", "test")
-    for ours, theirs in (("x", "images"), ("y", "labels"))
-}
-"""Their names of what ours name."""
+_PART = "|".join(PART_NAMES)
+_KIND = r"x|images?|data|y|labels?|targets?"
+_NAME = re.compile(rf"({_KIND})[_ .-]?({_PART})|({_PART})[_ .-]?({_KIND})", re.IGNORECASE)
+"""How others spell our names."""
 _VALIDATION = ("x_val", "y_val")
 
 
@@ -34,34 +34,53 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
 
     Args:
         path: The archive.
-        names: Ours; an array may have MedMNIST's name instead.
+        names: Ours; an array may have another spelling instead.
         optional: Further names, of arrays that need not be there.
 
     Raises:
-        UserError: the file cannot be read, is damaged or no archive, or an array is missing or a pickle.
+        UserError: the file cannot be read, is damaged or no archive, or an array is missing, there twice or a pickle.
     """
     try:
         with path.open("rb") as file:  # ours to close, also where NumPy finds it damaged
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
+            keys: dict[str, list[str]] = {}
+            for key in archive.files:
+                keys.setdefault(_our_name(key), []).append(key)
             found = {}
             for name in (*names, *optional):
-                key = name if name in archive else _MEDMNIST.get(name, name)
-                if key in archive:
+                if len(here := keys.get(name, [])) > 1:
+                    raise UserError(f"{path} has {' and '.join(here)}, which both may be {name}; expected one of them")
+                if not here and name in names:
+                    has = f"; it has {', '.join(archive.files)[:200]}" if archive.files else ""
+                    raise UserError(f"{path} has no {name}; expected {', '.join(NAMES)}{has}")
+                for key in here:
                     found[name] = archive[key]
-                elif name in names:
-                    raise UserError(f"{path} has no {name}; expected {', '.join(NAMES)}")
+                    if not isinstance(found[name], np.ndarray):
+                        raise ValueError(f"{key} is no array")
             return found
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
+    except MemoryError as error:
+        raise UserError(f"{path} does not fit into memory, or is damaged ({error})") from None
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         if path.is_dir():
             raise UserError(f"{path} is a folder; expected an .npz archive of {', '.join(NAMES)}") from None
         reason = " ".join(str(error).split())
         if isinstance(error, ValueError) and not zipfile.is_zipfile(path):  # NumPy's message is then about pickles
             reason = "no zip file, or one that is cut short"
+        elif "pickle" in reason:  # nobody is told to unpickle it
+            reason = "it has Python objects, which may run code, instead of numbers"
         raise UserError(f"{path} is not a sound .npz archive of plain arrays ({reason}); replace it") from None
+
+
+def _our_name(key: str) -> str:
+    """What we call an array: `x_train` for `X_train` or `train_images`; a name that is none of ours is as it was."""
+    if not (match := _NAME.fullmatch(key)):
+        return key
+    kind, part = (match[1], match[2]) if match[1] else (match[4], match[3])
+    return f"{'y' if kind[0].lower() in 'ylt' else 'x'}_{PART_NAMES[part.lower()]}"
 
 
 def count_classes(path: Path) -> int:
@@ -73,7 +92,7 @@ def count_classes(path: Path) -> int:
     arrays = read_arrays(path, ("y_train", "y_test"))
     classes: list[NDArray[Any]] = []
     for name, labels in arrays.items():
-        where, labels = f"{name} in {path}", flat(labels)
+        where, labels = f"{name} in {path}", class_numbers(labels)
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels):
             raise UserError(f"{where} is {describe(labels)}; expected whole numbers of shape (N,), the class numbers")
         classes.append(np.unique(labels))
@@ -124,7 +143,10 @@ def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
     """Images as (N, C, H, W)."""
     accepted = "expected uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W), with 1 (grey) or 3 (colour) channels"
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
-        raise UserError(f"{where} is {describe(images)}; {accepted}")
+        how = ""
+        if images.dtype.kind in "bf":
+            how = "; numbers from 0 to 1 become that by (255 * x).round().astype('uint8')"
+        raise UserError(f"{where} is {describe(images)}; {accepted}{how}")
     if images.ndim == 3:
         return images[:, None]
     first, last = (images.shape[axis] in (1, 3) for axis in (1, 3))

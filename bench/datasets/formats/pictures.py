@@ -17,6 +17,7 @@ SUFFIXES = (
 """What the names of pictures end in, whatever the case: formats that every build of Pillow reads."""
 _HIDDEN = "hidden or system files"
 _LINKS = "links to files that count elsewhere"
+_BESIDE = "files in folders that are no part"
 _THUMBNAILS = "thumbnails of other files"
 _OUTSIDE = "files outside the folders of classes"
 _UNNAMED = "files without an ending"
@@ -30,8 +31,8 @@ _THUMBNAIL = re.compile(
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder of this name was left by a system: hidden (AppleDouble's `._x` too), or a known one."""
-    return name.startswith(".") or name.lower() in _SYSTEM or name.lower() in _SYSTEM_FILES
+    """Whether a system left a file or folder of this name: a hidden one (`._x`, `~$x`), or one of those it knows."""
+    return name.startswith((".", "~$")) or name.lower() in _SYSTEM or name.lower() in _SYSTEM_FILES
 
 
 def class_folders(part: Path) -> dict[str, list[Path]]:
@@ -80,6 +81,12 @@ class Walker:
             else:
                 found[number] += self._files(path, number, links)
         return [sorted(paths, key=lambda path: (str(path.parent), path.name)) for paths in found]
+
+    def beside(self, parts: Sequence[Path]) -> None:
+        """Count the files in folders that lie beside the parts."""
+        for entry in parts[0].parent.iterdir():
+            if entry not in parts and entry.is_dir() and not is_system(entry.name):
+                self.passed_over[_BESIDE] += _count(entry)
 
     def outside(self, part: Path) -> None:
         """Count the files of a part that lie in no folder of a class."""

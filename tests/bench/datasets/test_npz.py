@@ -1,3 +1,5 @@
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,41 @@ def test_images_are_not_read_before_they_are_needed(root: Path) -> None:
         get(name).load(None)
 
 
+@pytest.mark.parametrize(
+    "form", [lambda y: y[:, None], lambda y: np.eye(3)[y], lambda y: np.eye(3, dtype="u1")[y], lambda y: y * 1.0]
+)
+def test_labels_are_read_in_every_form_that_says_the_same(form: Callable[[np.ndarray], np.ndarray], root: Path) -> None:
+    raw = get(save(root, y_train=form(LABELS), y_test=form(LABELS[:3]))).load(None)
+    assert (raw.y_train.tolist(), raw.y_test.tolist()) == (LABELS.tolist(), LABELS[:3].tolist())
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [("X_{}", "Y_{}"), ("X_{}", "y_{}"), ("{}_x", "{}_y"), ("{}X", "{}Y"), ("{}-data", "{}.targets")]
+)
+@pytest.mark.parametrize("validation", ["val", "valid", "Validation", "dev"])
+def test_names_are_read_however_they_are_spelt(x: str, y: str, validation: str, root: Path) -> None:
+    parts = {"train": (GREY, LABELS), validation: (GREY[3:5], LABELS[3:5]), "test": (GREY[:3], LABELS[:3])}
+    arrays = {}
+    for part, (images, labels) in parts.items():
+        arrays |= {x.format(part): images, y.format(part): labels}
+    np.savez(root / "mine.npz", **arrays)
+    raw = get(f"npz:{root / 'mine.npz'}").load(None)
+    assert np.array_equal(raw.x_train[:, 0], GREY)
+    assert raw.y_val is not None
+    assert raw.y_val.tolist() == LABELS[3:5].tolist()
+
+
+HUGE = b"\x93NUMPY\x01\x00F\x00{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,)}"
+
+
+@pytest.mark.parametrize(("entry", "message"), [(b"junk", "y_train is no array"), (HUGE, "fit into memory")])
+def test_entries_that_are_no_arrays_or_far_too_large_are_named(entry: bytes, message: str, root: Path) -> None:
+    with zipfile.ZipFile(root / "mine.npz", "w") as archive:
+        archive.writestr("y_train.npy", entry.ljust(79) + b"\n")
+    with pytest.raises(UserError, match=message):
+        get(f"npz:{root / 'mine.npz'}")
+
+
 NOT_THERE = np.array([0, 1, 3, 3, 1, 0])
 
 
@@ -77,15 +114,17 @@ NOT_THERE = np.array([0, 1, 3, 3, 1, 0])
         ({"y_train": LABELS.astype(int) - 1}, "has the label -1, but not 0"),
         ({"y_test": LABELS[:2]}, r"y_train in .* has 3 class\(es\) and y_test 2; expected the same number"),
         ({"y_train": LABELS * 0, "y_test": LABELS[:3] * 0}, r"has 1 class\(es\) and y_test 1; .* at least 2"),
-        ({"y_train": LABELS * 1.0}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
+        ({"y_train": LABELS * 0.5}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
+        ({"y_train": LABELS * np.nan}, r"y_train in .* is float64 of shape \(6,\); expected whole numbers"),
+        ({"train_images": GREY}, "has x_train and train_images, which both may be x_train; expected one of them"),
         ({"y_train": np.stack([LABELS, LABELS], 1)}, r"y_train in .* is uint8 of shape \(6, 2\)"),
         ({"x_val": GREY}, r"mine\.npz has no y_val; expected both x_val and y_val, or neither"),
         ({"x_val": GREY[:2, :4], "y_val": LABELS[:2]}, "1 x 5 x 7 and validation images of 1 x 4 x 7"),
         ({"x_val": GREY[:2], "y_val": LABELS[:2] + 2}, r"y_val in .* has the label 3; labels are 0 to 2"),
         ({"y_train": LABELS[:0]}, r"y_train in .* is uint8 of shape \(0,\)"),
-        ({"y_train": LABELS.astype(object)}, "is not a sound .npz archive of plain arrays"),
+        ({"y_train": LABELS.astype(object)}, "it has Python objects, which may run code, instead of numbers"),
         ({"y_train": np.array([0, 1, 2**62])}, f"has the label {2**62}, but not 2"),
-        ({"x_train": GREY / 255}, r"x_train in .* is float64 of shape \(6, 5, 7\); expected uint8"),
+        ({"x_train": GREY / 255}, r"x_train in .* is float64 of shape \(6, 5, 7\); expected uint8 .* by \(255 \* x\)"),
         ({"x_train": GREY[:, :, 0]}, r"x_train in .* is uint8 of shape \(6, 5\)"),
         ({"x_train": COLOUR[..., :2]}, r"is uint8 of shape \(6, 5, 7, 2\); .* 1 \(grey\) or 3 \(colour\) channels"),
         ({"x_train": COLOUR[:, :3]}, r"whose channels may be first or last"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets import RawData, get
+from bench.datasets import folder as scheme
 from bench.errors import UserError
 from tests.bench.datasets import files
 
@@ -147,6 +148,42 @@ def test_the_validation_part_is_used_where_there_is_one(place: Path) -> None:
     assert raw.x_val is not None
     assert (raw.x_val == 9).all()
     assert counts(raw) == (10, 4)
+
+
+@pytest.mark.parametrize("validation", ["valid", "validation", "Val", "dev"])
+@pytest.mark.parametrize(("train", "test"), [("TRAIN", "Test"), ("training", "testing")])
+def test_parts_have_the_names_that_are_in_use(train: str, test: str, validation: str, place: Path) -> None:
+    shutil.copytree(place / "test", place / validation)
+    (place / "train").rename(place / train)
+    (place / "test").rename(place / "other")
+    (place / "other").rename(place / test)
+    raw = load(place)
+    assert raw.y_val is not None
+    assert (*counts(raw), len(raw.y_val)) == (10, 4, 4)
+
+
+def test_two_folders_that_may_be_the_same_part_are_refused_and_others_counted(place: Path) -> None:
+    shutil.copytree(place / "test", place / "unlabelled")
+    assert load(place).passed_over == {"files in folders that are no part": 4}
+    shutil.copytree(place / "test", place / "testing")
+    with pytest.raises(UserError, match="may both be the test part; expected one of them"):
+        load(place)
+
+
+def test_all_pictures_that_cannot_be_read_are_named_at_once(place: Path) -> None:
+    for name in ("a.png", "b.jpg"):
+        (place / "train" / "class 0" / name).touch()
+    with pytest.raises(UserError, match=r"a\.png is not an image that can be read: it is empty; nor are .*b\.jpg$"):
+        load(place)
+
+
+def test_photographs_at_their_own_size_are_refused_where_they_are_too_many(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheme, "MAX_BYTES", 14 * 6 * 9 - 1)
+    with pytest.raises(UserError, match=r"14 pictures of 9 x 6 pixels are 0\.0 GB when decoded: write .*\[size=32\]"):
+        load(place)
+    assert counts(get(f"folder:{place}[size=32]").load(None)) == (10, 4)
 
 
 def png_16(colour_type: int, channels: int) -> bytes:

@@ -77,7 +77,7 @@ X, Y = np.zeros((32, 32, 3, 10), np.uint8), np.arange(1, 11, dtype=np.uint8)[:, 
         (lambda path: write(path, X=X * 1.0, y=Y), "is float64 of shape"),
         (lambda path: write(path, X=X, y=Y[:9]), "has 9 labels for 10 images"),
         (lambda path: write(path, X=X, y=Y + 1), "has the label 11; labels are 0 to 10"),
-        (lambda path: write(path, X=X, y=Y * 1.0), "has labels of type float64"),
+        (lambda path: write(path, X=X, y=Y * 0.5), "has labels of type float64"),
         (lambda path: write(path, X=X, y=np.maximum(Y, 2)), "has no image of class 1"),
     ],
 )

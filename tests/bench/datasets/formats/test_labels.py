@@ -17,7 +17,7 @@ def test_sound_labels_become_int64() -> None:
         (np.array([0, 1]), "here has 2 labels for 3 images"),
         (np.array([0, 1, 3]), "here has the label 3; labels are 0 to 2"),
         (np.array([0, -1, 2]), "here has the label -1; labels are 0 to 2"),
-        (np.array([0.0, 1.0, 2.0]), "here has labels of type float64"),
+        (np.array([0.0, 1.5, 2.0]), "here has labels of type float64"),
         (np.array([[0, 0], [1, 1], [2, 2]]), r"here has labels of type int64 and shape \(3, 2\)"),
         (np.array([0, None, 2], dtype=object), "here has labels of type object"),
     ],
