@@ -15,7 +15,7 @@ from reports.statistics.questions import Row
 from reports.view import Family
 
 Pick = Callable[[Pool], str | None]
-MAX_NAMED = 3
+MAX_NAMED = 4
 """Comparisons with the same verdict that a sentence names."""
 
 
@@ -88,8 +88,8 @@ def against(overview: Overview, pick: Pick) -> list[Finding]:
         if ours is None or theirs is None or ours == theirs or (judged := each.against(ours, theirs)) is None:
             continue
         means = {name: number(_mean(each, name), decimals=2) for name in (ours, theirs)}
-        text = f"{code(ours)} has {means[ours]}% and {code(theirs)} {means[theirs]}%: {gap(judged.effect)}, "
-        text += f"{judged.verdict} ({_runs(overview, each, ours, theirs)})"
+        text = f"{code(ours)} {means[ours]}%, {code(theirs)} {means[theirs]}%, {gap(judged.effect)} "
+        text += f"({_runs(overview, each, ours, theirs)})"
         found.append(Finding(each, judged.verdict, text))
     return found
 
@@ -110,28 +110,26 @@ def _costs(overview: Overview, cost: str) -> list[Finding]:
             continue
         row = each.found.of(ours)
         if cost == "time" and row.time is not None:
-            text = f"one of {code(ours)} takes {ratio(row.time.effect)} times as long as one of {code(reference)}, "
-            text += f"{row.time.verdict} ({_raced_runs(overview, each)})"
-            found.append(Finding(each, row.time.verdict, text))
+            text = f"{code(ours)} takes {ratio(row.time.effect)} times as long as {code(reference)} "
+            found.append(Finding(each, row.time.verdict, f"{text}({_raced_runs(overview, each)})"))
         elif cost == "memory" and row.memory is not None:
             held = [number(max(ACTIVATIONS.values(each.data.finished[m]).values())) for m in (ours, reference)]
-            text = (
-                f"{code(ours)} holds {ratio(row.memory.effect)} times the activations of {code(reference)}, {held[0]} "
-            )
-            text += f"against {held[1]} MiB ({_runs(overview, each, ours)})"
+            text = f"{code(ours)} holds {ratio(row.memory.effect)} of the activations of {code(reference)}, "
+            text += f"{held[0]} of {held[1]} MiB ({_runs(overview, each, ours)})"
             found.append(Finding(each, row.memory.verdict, text))
     return found
 
 
 def _question(question: str, overview: Overview, found: Sequence[Finding], needs: str = "") -> Markdown:
-    """A question, the verdicts of all comparisons, and the numbers of each data set's largest."""
+    """A question, its answer with numbers on each data set's main comparisons, and the verdicts of the others."""
     if not found:
         return f"**{question}** It cannot be said: no comparison has a chain of NoProp{f' and {needs}' * bool(needs)}."
     shown = _of_main(overview, found) or list(found)
-    ordered = [*shown, *(each for each in found if each not in shown)]
-    said = [f"{verdict} on {_names(group)}" for verdict, group in _by_verdict(ordered).items() if group]
-    numbers = "; ".join(f"on {each.pool.name}, {each.text}" for each in shown)
-    return f"**{question}** {capital('; '.join(said))}. {capital(numbers)}."
+    clauses = "; ".join(f"{each.verdict} on {each.pool.name}: {each.text}" for each in shown)
+    others = _by_verdict([each for each in found if each not in shown])
+    said = [f"{verdict} on {_names(group)}" for verdict, group in others.items() if group]
+    elsewhere = f" Elsewhere {'; '.join(said)}." if said else ""
+    return f"**{question}** {capital(clauses)}.{elsewhere}"
 
 
 def _checkpoint(overview: Overview) -> Markdown:
@@ -196,7 +194,7 @@ def _other_rules(overview: Overview) -> Markdown:
         best, judged = rows[0], rows[0].accuracy
         text = f"on {each.name}, the most accurate of {len(rows)} is {code(best.method)} with "
         text += f"{number(best.test_accuracy or 0.0, decimals=2)}%, against {code(str(each.data.reference))} "
-        said.append(f"{text}{gap(judged.effect)}, {judged.verdict} ({_runs(overview, each, best.method)})")
+        said.append(f"{text}{gap(judged.effect)}: {judged.verdict} ({_runs(overview, each, best.method)})")
     return f"{question} {capital('; '.join(said))}." if said else f"{question} It cannot be said: none has been run."
 
 

@@ -43,13 +43,14 @@ class Overview:
 
     @cached_property
     def main(self) -> list[Pool]:
-        """Of each data set the comparison with most cells, of those with NoProp's chain if there are any."""
-        largest: dict[str, Pool] = {}
-        for each in self.comparisons:
-            best = largest.get(each.data.name)
-            if best is None or _weight(each) > _weight(best):
-                largest[each.data.name] = each
-        return list(largest.values())
+        """Of each data set the comparison with most seeds of NoProp and, if that is another, the longest training."""
+        found: list[Pool] = []
+        for name in dict.fromkeys(each.data.name for each in self.comparisons):
+            of_data = [each for each in self.comparisons if each.data.name == name]
+            best = max(of_data, key=_weight)
+            longest = max((each for each in of_data if chain(each)), key=_presentations, default=best)
+            found += [best] if _presentations(longest) <= _presentations(best) else [longest, best]
+        return found
 
     def links(self, runs: Iterable[str]) -> Markdown:
         """Runs by name, as links to their reports where there are any."""
@@ -64,8 +65,16 @@ class Overview:
         return f"[{name}]({Path(os.path.relpath(report, self.base)).as_posix()})"
 
 
-def _weight(each: Pool) -> tuple[bool, bool, int]:
-    return chain(each) is not None, each.conditions.search is None, len(each.data.cells)
+def _weight(each: Pool) -> tuple[bool, int, int, int]:
+    known = chain(each)
+    seeds = len(each.data.shared_seeds(known)) if known else 0
+    return each.conditions.search is None, seeds, _presentations(each), len(each.data.cells)
+
+
+def _presentations(each: Pool) -> int:
+    """Images that a training sees, in all epochs together."""
+    images = max((cell.data.n_train for cell in each.data.cells if cell.data is not None), default=0)
+    return images * int(each.conditions.by_name["epochs"])
 
 
 def chain(each: Pool) -> str | None:

@@ -16,7 +16,7 @@ from reports.overview.figure import CostOfAccuracy
 from reports.overview.overview import Overview
 from reports.overview.referee import answers
 from reports.overview.sources import read_sources
-from reports.overview.table import runs_table, table
+from reports.overview.table import alone_table, runs_table, table
 from reports.view import REFERENCE
 from results.store import ResultsError
 
@@ -35,7 +35,7 @@ budget). All of this page is computed from their rows.
 
 Each difference in accuracy has a 95% interval of its own, from which its verdict is read. NoProp is the chain of
 blocks: with inference by the mean where that was run, otherwise by sampling. Of a data set that was trained at several
-budgets, the numbers are those of the one with most cells.
+budgets, the numbers are those of the one with most seeds and of the longest.
 
 ## Accuracy and cost
 
@@ -44,6 +44,12 @@ budgets, the numbers are those of the one with most cells.
 {{ figure }}
 
 {{ figure_files }}
+
+{% if alone %}### Without a reference
+
+At these budgets neither `backprop` nor `backprop-cnn` was trained on the same data.
+
+{{ alone }}{% endif %}
 
 ## Beside the paper
 
@@ -81,6 +87,7 @@ def overview_page(overview: Overview, picture: Markdown = "") -> Markdown:
         table=table(overview) if overview.comparisons else "No two methods were trained under the same conditions.",
         figure=picture,
         figure_files=FIGURE_FILES if picture else "",
+        alone=alone_table(overview),
         beside_paper=beside_paper(overview),
         answers="\n".join(f"{place}. {answer}" for place, answer in enumerate(answers(overview), 1)),
         table_of_runs=runs_table(overview),
@@ -95,8 +102,6 @@ def _notes(overview: Overview) -> list[str]:
     if skipped := overview.skipped:
         named = "; ".join(f"`{each.name}` ({each.why})" for each in skipped)
         notes.append(f"Passed over, since they are no runs to compare: {len(skipped)} ({named}).")
-    if alone := [each.name for each in overview.alone]:
-        notes.append(f"Without a reference, and so only beside the paper: {listed(alone)}.")
     replaced = {each.name: each.replaced for each in overview.pools if each.replaced}
     if replaced:
         parts = [f"{plural(count, 'cell')} of {label}" for label, count in replaced.items()]

@@ -87,9 +87,9 @@ def pool(sources: Iterable[Source]) -> list[Pool]:
     """Pool the cells of all runs, small images first, and the longest training of a data set before shorter ones."""
     sources = list(sources)
     by_conditions: dict[Conditions, list[tuple[Source, CellResult]]] = {}
-    for source in sources:
-        for cell in source.cells:
-            by_conditions.setdefault(conditions_of(cell), []).append((source, cell))
+    pairs = [(source, cell) for source in sources for cell in source.cells]
+    for source, cell in _relabelled(pairs):
+        by_conditions.setdefault(conditions_of(cell), []).append((source, cell))
     pools: list[Pool] = []
     ordered = sorted(by_conditions.items(), key=lambda item: _place(item[0], item[1][0][1]))
     for conditions, cells in ordered:
@@ -109,7 +109,7 @@ def _place(conditions: Conditions, cell: CellResult) -> tuple[object, ...]:
 
 def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResult]], sources: list[Source]) -> Pool:
     newest: dict[tuple[str, int], tuple[Source, CellResult]] = {}
-    for source, cell in _relabelled(sorted(cells, key=lambda pair: parse_utc(pair[1].started_at))):
+    for source, cell in cells:
         newest.pop((cell.method, cell.seed), None)
         newest[cell.method, cell.seed] = source, cell
     kept = list(newest.values())
@@ -127,17 +127,23 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
     return Pool(label, conditions, data, runs, races, len(cells) - len(kept))
 
 
-def _relabelled(cells: list[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:
-    """Cells, oldest first; where options of a label differ from its newest cell's, the older label names them."""
-    newest = {cell.method: cell.config.options for _, cell in cells}
-    for source, labelled in cells:
-        cell, options, now = labelled, labelled.config.options, newest[labelled.method]
-        old = {key: options[key] for key in options if key in now and options[key] != now[key]}
-        if old:
-            name, bracket, rest = cell.method.partition("[")
-            said = ",".join(f"{key}={_text(value)}" for key, value in old.items())
-            cell = cell.model_copy(update={"method": f"{name}[{said}{',' + rest if bracket else ']'}"})
-        yield source, cell
+def _relabelled(cells: Iterable[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:
+    """Cells, oldest first, with every option in their labels that differs from the newest cell's of the plain method.
+
+    What a search found is a method's own on each data set, so tuned cells are left as they are.
+    """
+    ordered = sorted(cells, key=lambda pair: parse_utc(pair[1].started_at))
+    newest = {cell.method: cell.config.options for _, cell in ordered if cell.config.tuning is None}
+    for source, cell in ordered:
+        name, bracket, rest = cell.method.partition("[")
+        options, now = cell.config.options, newest.get(name) or newest.get(cell.method, {})
+        said = {part.partition("=")[0] for part in rest.removesuffix("]").split(",")}
+        old = {key: options[key] for key in options if key in now and options[key] != now[key] and key not in said}
+        if cell.config.tuning is not None or not old:
+            yield source, cell
+            continue
+        more = ",".join(f"{key}={_text(value)}" for key, value in old.items())
+        yield source, cell.model_copy(update={"method": f"{name}[{more}{',' + rest if bracket else ']'}"})
 
 
 def _text(value: Any) -> str:

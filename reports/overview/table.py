@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reports.formats.effects import points, ratio
-from reports.formats.markdown import MISSING, Markdown, code, listed, markdown_table, number, plural
+from reports.formats.markdown import MISSING, Markdown, code, listed, markdown_table, number, plural, plus_minus
 from reports.formats.prose import prose
 from reports.overview.overview import Overview
 from reports.overview.pooling import Pool, machine_of
 from reports.statistics.effect import Basis
+from reports.statistics.estimates import estimate
+from reports.statistics.measures import TEST_ACCURACY
 from reports.statistics.race import race_effects
 from reports.tables import MARKS, marked
 
@@ -88,6 +90,23 @@ def _others(overview: Overview) -> Markdown:
     return (
         markdown_table(["data set, budget", "machine", "method", "time, ratio"], rows, text_columns=3) if rows else ""
     )
+
+
+def alone_table(overview: Overview) -> Markdown:
+    """Accuracies of methods that were trained at budgets without a reference; empty if there are none."""
+    rows = [
+        [
+            each.label,
+            code(method),
+            str(len(cells)),
+            plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2),
+            overview.links(each.runs[method]),
+        ]
+        for each in overview.alone
+        for method, cells in each.data.finished.items()
+    ]
+    headers = ["data set, budget", "method", "seeds", "test accuracy, %", "run"]
+    return markdown_table(headers, rows, text_columns=2) if rows else ""
 
 
 def runs_table(overview: Overview) -> Markdown:

@@ -94,16 +94,25 @@ def test_each_sentence_says_what_is_missing() -> None:
 def test_a_sentence_has_its_numbers_and_the_run_that_has_them() -> None:
     page = Overview([source("timed", *make_cells(), race=race("noprop", ratio=2.0))], [], Path())
     text = sentences(page)[4]
-    assert "takes 2.00 times as long as one of `backprop`" in text
+    assert "takes 2.00 times as long as `backprop`" in text
     assert "`timed`" in text
     assert "Example CPU" in text
+
+
+def test_times_of_another_machine_stand_apart() -> None:
+    runs = [source("here", *make_cells(), race=race("noprop", ratio=2.0))]
+    runs += [source("there", *make_cells(), race=race("noprop", cpu="Other CPU", ratio=9.0))]
+    main_table, others = overview_page(Overview(runs, [], Path())).split("### Time on other machines")
+    assert "2.00 ?" in main_table or "2.00 ✗" in main_table
+    assert "| Other CPU (2 threads of 8 cores)" in others.split("\n## ")[0]
 
 
 def test_noprop_alone_makes_a_page_that_says_it_cannot_answer() -> None:
     text = page_of(make_cell("noprop"))
     assert "**These runs cannot say**" in text
     assert "No two methods were trained under the same conditions." in text
-    assert "Without a reference, and so only beside the paper: mnist (5 epochs)." in text
+    assert "### Without a reference" in text
+    assert "| mnist, 5 epochs" in text
 
 
 def test_folders_that_are_no_runs_are_passed_over_and_named(tmp_path: Path) -> None:

@@ -85,6 +85,14 @@ def test_older_rows_with_other_options_are_a_row_of_their_own() -> None:
     assert found.replaced == 0
 
 
+def test_options_are_named_wherever_they_differ_from_those_of_the_newest_plain_row() -> None:
+    variant = cell(
+        "noprop[T=2]", started="2026-01-01", config={"options": {"T": 2, "features": "flatten"}, "epochs": 9}
+    )
+    found = {each.label: each.data.drawn for each in pool([source("old", variant), source("new", cell("noprop"))])}
+    assert found == {"mnist, 9 epochs": ["noprop[features=flatten,T=2]"], "mnist, 5 epochs": ["noprop"]}
+
+
 def test_an_option_that_older_rows_lack_does_not_set_them_apart() -> None:
     old = cell("noprop", started="2026-01-01")
     new = cell("noprop", 1, started="2026-02-01", config={"options": OPTIONS | {"new": 1}})
