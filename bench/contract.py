@@ -13,7 +13,7 @@ Each check takes the name of a registered method and raises `AssertionError`, or
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -30,12 +30,19 @@ _SMALL = {"T": 2, "steps": 5}
 _EPOCHS, _ROUNDS = 8, 12
 
 
-def small(name: str, seed: int = 0, shape: TaskShape = GREY, make_optimizer: MakeOptimizer | None = None) -> Method:
-    """The method at its defaults but for its size, set up, from a seed."""
+def small(
+    name: str,
+    seed: int = 0,
+    shape: TaskShape = GREY,
+    make_optimizer: MakeOptimizer | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Method:
+    """The method at its defaults but for its size and the options given, set up, from a seed."""
     cls = methods.get(name)
     known = cls.Options.parse({}).as_dict()
     torch.manual_seed(seed)
-    method = cls(shape, cls.Options.parse({key: value for key, value in _SMALL.items() if key in known}))
+    sizes = {key: value for key, value in _SMALL.items() if key in known}
+    method = cls(shape, cls.Options.parse(sizes | dict(options or {})))
     method.set_up(make_optimizer or adamw)
     return method
 
@@ -114,6 +121,23 @@ def depends_on_the_seed_alone(name: str) -> None:
     assert not same(snapshot(small(name, seed=1)), small(name, seed=2)), "another seed, the same start"
 
 
+def trains_alike_whatever_acts_at_inference_alone(name: str) -> None:
+    """Options declared with INFERENCE_ONLY change no loss and no parameter."""
+
+    def trained(options: dict[str, object]) -> tuple[list[float], Method]:
+        method = small(name, seed=5, options=options)
+        return [float(method.train_step(*batch(16, seed=step))) for step in range(2)], method
+
+    cls = methods.get(name)
+    losses, method = trained({})
+    before = snapshot(method)
+    for option in sorted(cls.Options.inference_only()):
+        for value in cls.Options.values_of(option):
+            other_losses, other = trained({option: value})
+            alike = losses == other_losses and same(before, other)
+            assert alike, f"{option}={value} trains another model: declare {option} without INFERENCE_ONLY"
+
+
 def trains_every_parameter(name: str) -> None:
     """Optimisers have each parameter once, a step moves it, and no gradient is left."""
     method = small(name, make_optimizer=_adam_without_decay)  # with decay, one moves without a gradient too
@@ -169,6 +193,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
         trains_and_predicts,
         predicts_without_labels_and_side_effects,
         depends_on_the_seed_alone,
+        trains_alike_whatever_acts_at_inference_alone,
         trains_every_parameter,
         state_dict_has_the_whole_model,
         names_its_stack,

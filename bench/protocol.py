@@ -1,10 +1,11 @@
 """What goes between the harness and a cell's process: a job in, events out, each a JSON line."""
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from results.schema import CellResult, Environment, PlannedCell
 
@@ -14,6 +15,8 @@ class Job(BaseModel):
 
     run_id: str
     cell: PlannedCell
+    variants: list[PlannedCell] = []
+    """Cells that differ from it at inference alone: its model is evaluated for them, too."""
     data_dir: str | None
     save_in: str | None = None
     """The run's folder, where the trained model is saved; None: it is not."""
@@ -80,11 +83,33 @@ class SentEvent(BaseModel):
     where: str
 
 
+class SharedResult(CellResult):
+    """On its way to the harness: the row of a cell, and what its variants' rows have of their own."""
+
+    variants: list[dict[str, Any]]
+
+
+RESULT: TypeAdapter[CellResult | SharedResult] = TypeAdapter(CellResult | SharedResult)
+"""Parses the row of a cell, with variants or without."""
+
+
+def rows_of(job: Job, result: CellResult) -> list[CellResult]:
+    """The rows of a job: its cell's, then its variants', which ended as it did."""
+    row = {name: getattr(result, name) for name in CellResult.model_fields}
+    found = result.variants if isinstance(result, SharedResult) else [{} for _ in job.variants]
+    own = [
+        {"method": cell.method, "config": cell.config} | each for cell, each in zip(job.variants, found, strict=True)
+    ]
+    return [CellResult.model_validate(row | each) for each in ({}, *own)]
+
+
 class ResultEvent(BaseModel):
     """The cell has ended, well or with an error."""
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # as in the record itself
+
     kind: Literal["result"] = "result"
-    result: CellResult
+    result: CellResult | SharedResult
 
 
 Event = StepEvent | EpochEvent | PhaseEvent | WarningEvent | SentEvent | ResultEvent
@@ -118,6 +143,11 @@ class RowBuilder:
             }
             | found
         )
+
+    def build_all(self, own: Sequence[Mapping[str, Any]], **shared: Any) -> CellResult:
+        """The row of a cell that ended well, with its variants: what is each one's own, the cell's first."""
+        row, variants = self.build(**own[0], **shared), [dict(fields) for fields in own[1:]]
+        return SharedResult(**dict(row), variants=variants) if variants else row
 
     def failed(self, status: str, error: str, traceback: str | None = None) -> CellResult:
         """The row of a cell that did not end well."""

@@ -140,14 +140,14 @@ def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout
 
     asked: list[Search] = []
 
-    def cells() -> Iterator[PlannedCell]:
+    def cells() -> Iterator[list[PlannedCell]]:
         """Each is proposed only when the previous one has ended, because it depends on that result."""
         for number in range(trials):
             first = number % len(searches)
             for search in (*searches[first:], *searches[:first]):
                 if len(search.ended) <= number:
                     asked.append(search)
-                    yield search.start_trial()
+                    yield [search.start_trial()]
 
     run_cells(
         cells(),

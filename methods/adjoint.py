@@ -10,21 +10,34 @@ by much more for the shape of the schedule, whose gradients are small; both diff
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
 from methods.core.method import PaperSettings, TaskShape
+from methods.core.options import count_to
 from methods.core.registry import register
-from methods.networks.continuous import solve
+from methods.networks.continuous import MAX_STEPS, Solver, solve
 from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions
+
+
+@dataclass(frozen=True)
+class AdjointOptions(DenoisingOptions):
+    """Options of the neural ODE, which is trained with the solver of inference."""
+
+    steps: Annotated[int, count_to(MAX_STEPS)] = 10
+    """Steps of the solver from t = 0 to t = 1, in training and inference alike."""
+    solver: Solver = "heun"
+    """As in `ContinuousOptions`, in training too."""
 
 
 @register("adjoint")
 class Adjoint(DenoisingFlow):
-    """The neural ODE. See the module's docstring; `steps` and `solver` apply to training and inference alike."""
+    """The neural ODE. See the module's docstring; `AdjointOptions` has the options."""
 
     summary = "backpropagation through time's solver, by the adjoint method, on noprop-ct's network: a neural ODE"
     epoch_definition = (
@@ -32,11 +45,11 @@ class Adjoint(DenoisingFlow):
         "the one network once"
     )
     credit = "gradients through the whole network"
-    Options = DenoisingOptions
+    Options = AdjointOptions
     paper = PaperSettings(epochs={"mnist": 2, "cifar10": 4, "cifar100": 4}, options={"steps": 1000, "solver": "euler"})
     trained_on_own_task = False
 
-    def __init__(self, shape: TaskShape, options: DenoisingOptions) -> None:
+    def __init__(self, shape: TaskShape, options: AdjointOptions) -> None:
         super().__init__(shape, options)
         # If the embedding is an image, z goes through a CNN inside the flow. With dropout there, each evaluation would
         # be of another flow, and the adjoint's backward solve would follow none of those solved forward.

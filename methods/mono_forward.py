@@ -13,13 +13,14 @@ backpropagation (`prediction=last`).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from methods.core.method import TaskShape
+from methods.core.options import INFERENCE_ONLY
 from methods.core.registry import register
 from methods.networks.backbone import ImagePath
 from methods.networks.layerwise import CNNOptions, LocalLosses, cut, hidden_shapes
@@ -29,7 +30,7 @@ from methods.networks.layerwise import CNNOptions, LocalLosses, cut, hidden_shap
 class MonoForwardOptions(CNNOptions):
     """Options of Mono-Forward."""
 
-    prediction: Literal["sum", "last"] = "sum"
+    prediction: Annotated[Literal["sum", "last"], INFERENCE_ONLY] = "sum"
     """Whose goodness decides: the sum over all hidden layers, or that of the last one."""
 
 

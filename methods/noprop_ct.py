@@ -18,13 +18,13 @@ its optimum if |u_hat - u|^4 falls as 1 / SNR'(t).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.core.options import Positive, Range
+from methods.core.options import INFERENCE_ONLY, Positive, Range
 from methods.core.registry import register
 from methods.networks.continuous import PAPER, spread_times
 from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions, kl_to_standard_normal, noised, snr_slope
@@ -42,7 +42,7 @@ class NoPropCTOptions(DenoisingOptions):
     alpha_bar_max: float = 0.8
     """As in `DenoisingOptions`, for a loss in which times that do not give the label away weigh more. Noise that is
     left at t = 1 does no harm with readout=estimate."""
-    readout: Literal["estimate", "sample"] = "estimate"
+    readout: Annotated[Literal["estimate", "sample"], INFERENCE_ONLY] = "estimate"
     """What is classified at the end of inference. estimate: u_hat(z_1, x, 1), the mean of u given z_1, in which the
     noise of variance 1 - alpha_bar_1 that z_1 still has is removed; sample: z_1 itself, as in the paper."""
     time_sampling: Literal["importance", "uniform"] = "importance"

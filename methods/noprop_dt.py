@@ -9,7 +9,7 @@ pure noise.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +19,10 @@ from torch.optim import Optimizer
 from methods.core.end_to_end import backward, update
 from methods.core.errors import MethodError
 from methods.core.method import STACKED, MakeOptimizer, TaskShape
-from methods.core.options import Range
+from methods.core.options import INFERENCE_ONLY, Range
 from methods.core.registry import register
 from methods.networks.batched_blocks import BatchedBlocks
-from methods.networks.discrete import DenoisingStack, NoPropOptions
+from methods.networks.discrete import DenoisingStack, NoPropOptions, Sampler
 from methods.networks.offload import OffloadedBlocks
 
 Execution = Literal["auto", "in_turn", "together", "low_memory"]
@@ -32,6 +32,8 @@ Execution = Literal["auto", "in_turn", "together", "low_memory"]
 class NoPropDTOptions(NoPropOptions):
     """Options of NoProp in discrete time."""
 
+    sampler: Annotated[Sampler, INFERENCE_ONLY] = "ancestral"
+    """As in `NoPropOptions`. The blocks are trained without it."""
     execution: Execution = "auto"
     """How the blocks' training is carried out; the mathematics is the same. in_turn: each batch trains one block after
     the other; together: one batched computation trains all of them, and holds what backward needs for all; low_memory:

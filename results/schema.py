@@ -207,6 +207,10 @@ class CellResult(Record):
     """The trained model (`--save`), relative to the run's folder; null if not kept."""
 
     epochs: list[EpochRecord] = Field(default_factory=list)
+    trained_with: str | None = None
+    """The method whose cell, with the same data set and seed, trained the model that this row evaluates; its own where
+    that cell is this one and others share its training. Their rows differ at inference alone: training time, memory and
+    `wall_seconds` are of all together. Null: the training is of this row alone."""
     config: CellConfig
     data: DataRecord | None = None
     environment: Environment
@@ -261,6 +265,8 @@ class PlannedCell(Record):
     method: str
     method_name: str
     seed: Count
+    trained_with: str | None = None
+    """As in `CellResult`."""
     config: CellConfig
 
     @model_validator(mode="before")
@@ -272,6 +278,11 @@ class PlannedCell(Record):
     def key(self) -> tuple[str, str, int]:
         """(dataset, method, seed), as in `CellResult.key`."""
         return (self.dataset, self.method, self.seed)
+
+    @property
+    def training(self) -> tuple[str, str, int]:
+        """The key of the cell that trains its model: its own, or that of one that differs at inference alone."""
+        return (self.dataset, self.trained_with or self.method, self.seed)
 
 
 class Margins(Record):

@@ -78,7 +78,7 @@ def moved_to(record: RunRecord, given: Iterable[str]) -> Path | None:
 
 
 def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:
-    """The planned cells without a row with status ok, in the plan's order.
+    """The planned cells without a row with status ok, and those that share their training, in the plan's order.
 
     Raises:
         UserError: a finished cell ran with another configuration than is planned now.
@@ -90,7 +90,8 @@ def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list
                 f"the configuration of {name_of(cell)} in {run} was changed after it had run (differing: "
                 f"{', '.join(fields)}): put run.json back as it was, or start a new run without --resume"
             )
-    return [cell for cell in record.cells if cell.key not in done]
+    missing = {cell.training for cell in record.cells if cell.key not in done}
+    return [cell for cell in record.cells if cell.training in missing]
 
 
 def differing_fields(one: CellConfig, other: CellConfig) -> list[str]:

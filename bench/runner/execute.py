@@ -9,6 +9,7 @@ from importlib import import_module
 
 from bench.commandline.exit_codes import stop_code
 from bench.planning.resume import unfinished
+from bench.planning.sharing import group_by_training
 from bench.runner.folders import run_lock
 from bench.runner.launchers import LAUNCHERS
 from bench.runner.launchers.base import Launcher
@@ -46,7 +47,7 @@ def execute(run: Run) -> int:
             data_dir = run.data_dir.resolve() if run.data_dir and run.placement.is_remote else run.data_dir
             try:
                 ended = run_cells(
-                    cells,
+                    group_by_training(cells),
                     partial(append_cell, folder),
                     make_display(len(record.cells), len(record.cells) - len(cells), in_turn=run.placement.in_turn),
                     jobs=run.placement.jobs,

@@ -16,6 +16,7 @@ from bench.meters.environment import available_cores
 from bench.planning.method_spec import parse_settings
 from bench.planning.plan import check_cells, make_plan
 from bench.planning.resume import MARGINS, OF_THE_RUN, check_settings, margins_of, moved_to, unfinished
+from bench.planning.sharing import share_trainings
 from bench.planning.tuned import Winners, find_winners
 from bench.runner.folders import find_run, new_run
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
@@ -95,7 +96,9 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
                 what = f"each cell asks for {given['threads']} CPUs, as many as are here"
                 print(f"note: {what}: see --threads", file=sys.stderr)
         given["settings"] = parse_settings(given["settings"])
-        cells = make_plan(data_dir=data_dir, ranks=ranks, winners=winners, is_remote=placement.is_remote, **given)
+        cells = share_trainings(
+            make_plan(data_dir=data_dir, ranks=ranks, winners=winners, is_remote=placement.is_remote, **given)
+        )
         if not print_config:
             check_launch(rank_info, cells, placement)
             track = _usable(track)

@@ -37,8 +37,9 @@ def describe_result(result: CellResult) -> str:
         assert result.val_accuracy is not None
         return f"{name}: validation accuracy {result.val_accuracy:.2%}, {result.train_seconds:.1f} s of training"
     assert result.peak_rss_bytes is not None
+    shared = "" if result.trained_with in (None, result.method) else f" shared with {result.trained_with}"
     return (
-        f"{name}: test accuracy {result.test_accuracy:.2%}, {result.train_seconds:.1f} s of training, "
+        f"{name}: test accuracy {result.test_accuracy:.2%}, {result.train_seconds:.1f} s of training{shared}, "
         f"peak memory {result.peak_rss_bytes / 2**20:.0f} MiB"
     )
 
@@ -54,11 +55,12 @@ class LineDisplay(AbstractContextManager["LineDisplay"]):
     def __exit__(self, *error: object) -> None:
         """Nothing to end."""
 
-    def cell_started(self, cell: PlannedCell) -> None:
-        """The cell's process is about to start; nothing is said yet."""
-        self._started += 1
-        self._numbers[name_of(cell)] = self._started
-        self._last_lines[name_of(cell)] = time.monotonic()
+    def cell_started(self, cell: PlannedCell, *variants: PlannedCell) -> None:
+        """The cell's process is about to start, which also evaluates its variants; nothing is said yet."""
+        for each in (cell, *variants):
+            self._started += 1
+            self._numbers[name_of(each)] = self._started
+            self._last_lines[name_of(each)] = time.monotonic()
 
     def event(self, cell: PlannedCell, event: Event) -> None:
         """Say where it was sent, how an epoch went if nothing was said for a while, and any warning."""
@@ -112,7 +114,7 @@ class BarDisplay(LineDisplay):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def cell_started(self, cell: PlannedCell) -> None:
+    def cell_started(self, cell: PlannedCell, *variants: PlannedCell) -> None:
         """Name the cell, and reset its bars."""
         self._epochs, self._number, self._accuracy = cell.config.epochs, 0, ""
         self._progress.update(self._cells, detail=f"{self._done}/{self._total} {name_of(cell)}")

@@ -108,16 +108,22 @@ def heat_of(cells: list[PlannedCell]) -> Heat | None:
 def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) -> DatasetRace:
     """Time every method of a data set; those that fail are left out, with a warning.
 
+    Methods that share a training take the same steps: the first of them is timed for all.
+
     Raises:
         RaceError: the reference fails.
     """
     reference = heat.reference
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     timed: list[MethodRace] = []
+    by_training: dict[tuple[str, str, int], MethodRace] = {}
     failed: dict[str, str] = {}
     with _ready(reference, data_dir) as theirs:
         per_step = _settle(theirs)
         for cell in heat.rivals:
+            if alike := by_training.get(cell.training):
+                timed.append(alike.model_copy(update={"method": cell.method}))
+                continue
             try:
                 with _ready(cell, data_dir) as ours:
                     timed.append(_race(cell.method, ours, theirs, per_step, len(heat.rivals), seconds))
@@ -125,6 +131,7 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
                 failed[cell.method] = str(error)
                 print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
             else:
+                by_training[cell.training] = timed[-1]
                 effect = race_effect(timed[-1], len(heat.rivals))
                 what = f"{cell.dataset} {cell.method}: {_in_words(effect, reference.method)}"
                 print(f"race: {what}, {len(timed[-1].seconds)} pairs", file=sys.stderr, flush=True)

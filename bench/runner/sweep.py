@@ -2,7 +2,7 @@
 
 import glob
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.meters.environment import describe_environment
 from bench.processes import kill_all
-from bench.protocol import Job, WarningEvent
+from bench.protocol import Job, WarningEvent, rows_of
 from bench.runner.isolation import run_in_process
 from bench.runner.launchers.base import Launcher
 from bench.runner.progress import LineDisplay
@@ -23,7 +23,7 @@ PROBED = ("activation_bytes", "activation_bytes_by_T", "train_flops_per_image", 
 
 
 def run_cells(
-    cells: Iterable[PlannedCell],
+    trainings: Iterable[Sequence[PlannedCell]],
     keep: Callable[[CellResult], None],
     display: LineDisplay,
     *,
@@ -34,14 +34,15 @@ def run_cells(
     checkpoints: Path | None = None,
     **common: Any,
 ) -> list[CellResult]:
-    """Run the cells in order, each in its own process; each row is kept before the next cell starts.
+    """Run the cells in order, each training in its own process; its rows are kept before the next one starts.
 
     Args:
-        cells: What to run; the next one is taken only when there is room for it.
+        trainings: What to run: a cell, and those that share its training. The next one is taken only when there is room
+            for it.
         keep: Given every row, those of failed attempts too.
         display: Shows progress.
         jobs: Cells at a time. Several share the machine: their times are not those of a cell that has it to itself.
-        retries: Per failed cell.
+        retries: Per failed training.
         launcher: What runs the cells; None: this process does, on this machine.
         checkpoints: Folder in which cells keep how far they have come, until they have ended well; None: they do not.
         tracking: Given each cell's last row once it is kept; the next cell waits for it.
@@ -52,7 +53,7 @@ def run_cells(
     """
     run = run_in_process if launcher is None else launcher.run
     is_remote = launcher is not None and launcher.is_remote
-    queue = iter(cells)
+    queue = iter(trainings)
     retried: deque[tuple[Job, int]] = deque()
     running: dict[Future[Any], tuple[Job, int] | None] = {}
     """The job and the number of the attempt; None while its row is handed to the tracker."""
@@ -64,18 +65,21 @@ def run_cells(
         """The next job and the number of the attempt, if there is any."""
         if retried:
             return retried.popleft()
-        cell = next(queue, None)
-        if cell is None:
+        cells = next(queue, None)
+        if cells is None:
             return None
-        display.cell_started(cell)
+        cell, *variants = cells
+        display.cell_started(*cells)
         # A remote node describes itself; a cell that is lost before has the environment it was sent from.
         environment = describe_environment("cpu" if is_remote else cell.config.device)
         checkpoint = None if checkpoints is None else str(checkpoints / cell_stem(*cell.key))
-        known = probed.get((cell.dataset, cell.method), {})
-        return Job(cell=cell, environment=environment, checkpoint=checkpoint, probed=known, **common), 1
+        job = Job(cell=cell, variants=variants, environment=environment, checkpoint=checkpoint, **common)
+        return job.model_copy(update={"probed": probed.get((cell.dataset, cell.method), {})}), 1
 
     def end(job: Job, attempt: int, result: CellResult) -> None:
-        keep(result)
+        rows = rows_of(job, result)
+        for row in rows:
+            keep(row)
         if launcher is not None:
             launcher.recorded(job)
         if result.status != "ok" and attempt <= retries:
@@ -88,10 +92,11 @@ def run_cells(
         if result.status == "ok" and checkpoints is not None:
             for file in checkpoints.glob(f"{glob.escape(cell_stem(*job.cell.key))}.*"):
                 file.unlink(missing_ok=True)
-        results.append(result.model_copy(update={"epochs": [], "machine": None}))
-        display.cell_ended(result)
-        if tracking is not None:
-            running[pool.submit(tracking.log, result)] = None
+        for row in rows:
+            results.append(row.model_copy(update={"epochs": [], "machine": None}))
+            display.cell_ended(row)
+            if tracking is not None:
+                running[pool.submit(tracking.log, row)] = None
 
     with display, ThreadPoolExecutor(jobs) as pool:
         try:

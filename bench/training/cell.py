@@ -1,16 +1,14 @@
 """One cell from start to end, inside its own process: data, warm-up, training with evaluation, probes."""
 
 import os
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 import methods
 from bench import datasets, meters
@@ -20,45 +18,23 @@ from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepE
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
 from bench.training.checkpoint import stop_and_read
-from bench.training.loop import (
-    DeviceData,
-    accuracy,
-    batch_count,
-    class_accuracies,
-    draw_order,
-    evaluate,
-    first_batch,
-    labelled_images,
-    train_epoch,
-)
+from bench.training.evaluation import Evaluations
+from bench.training.loop import DeviceData, batch_count, draw_order, first_batch, train_epoch
 from bench.training.past import Past
-from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops
+from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops, probe_prediction
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
-from bench.training.targets import images_to_targets, seconds_to_targets
 from bench.training.updates import Updates, averaged
 from methods.core.method import Method
-from results.answers import pack
-from results.schema import (
-    BlockRecord,
-    CellConfig,
-    CellResult,
-    DataRecord,
-    DiagnosticsRecord,
-    EpochRecord,
-    StepRecord,
-    name_of,
-)
+from results.schema import CellConfig, CellResult, DataRecord, name_of
 
-DIAGNOSED_IMAGES = 2_000
-"""Validation images, at most, on which blocks are diagnosed after each epoch."""
 _WARM_UP_STEPS = 2
 
 Emit = Callable[[Event], None]
 
 
 def run_cell(job: Job, emit: Emit) -> CellResult:
-    """Run the cell and return its row, `status` ok. Whatever goes wrong is raised.
+    """Run the cell and return its row, `status` ok, with those of its variants. Whatever goes wrong is raised.
 
     Where several processes train the cell, only rank 0's row says more than what this process needed and sent.
     """
@@ -89,9 +65,11 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     updates = builder.updates()
     method = builder.make(updates)
     past = Past(job, row, method, record.fingerprint, inside, emit) if job.checkpoint and ranks.size == 1 else None
-    epochs, images, right = _train(
-        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device), past
+    evaluations = [Evaluations.of(each) for each in (cell, *job.variants)]
+    images = _train(
+        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device), past, evaluations
     )
+    epochs = evaluations[0].epochs
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
         return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
@@ -111,36 +89,33 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
         "stack_parameters": method.stack_parameter_count,
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
         "execution": method.execution,
-        "model_file": _save(method, job, record, epochs[-1], emit) if job.save_in else None,
     }
+    own: list[dict[str, Any]] = [
+        each.fields(data.test.y, record.num_classes, images // config.epochs)
+        | {"model_file": _save(method, each, job, record, emit)}
+        for each in evaluations
+    ]
     del method
-    probed = job.probed or {
-        **probe_flops(
-            builder.make(), data, config, lambda what: emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
-        ),
+
+    def warn(what: str) -> None:
+        emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
+
+    own[0] |= job.probed or {
+        **probe_flops(builder.make(), data, config, warn),
         "activation_bytes": probe_activation_bytes(builder.make(), data, config),
         "activation_bytes_by_T": probe_depths(builder, data),
     }
-    by_class = class_accuracies(right[1], data.test.y, record.num_classes)
-    return row.build(
-        val_accuracy=epochs[-1].val_accuracy,
-        test_accuracy=epochs[-1].test_accuracy,
-        test_balanced_accuracy=statistics.fmean(by_class),
-        test_class_accuracies=by_class,
-        val_correct=pack(right[0].numpy()),
-        test_correct=pack(right[1].numpy()),
+    for variant, fields in zip(job.variants, own[1:], strict=True):
+        fields |= probe_prediction(replace(builder, config=variant.config).make(), data, config, warn)
+    return row.build_all(
+        own,
         train_seconds=train_seconds,
-        eval_seconds=sum(epoch.eval_seconds for epoch in epochs),
         data_seconds=data_seconds,
         images_per_second=images / train_seconds,
-        seconds_to=seconds_to_targets(epochs),
-        images_to=images_to_targets(epochs, images // config.epochs),
         epoch_definition=methods.get(cell.method_name).epoch_definition,
         credit=methods.get(cell.method_name).credit,
-        epochs=epochs,
         data=record,
         **(past.of_row() if past else {}),
-        **probed,
         **of_method,
         **needed,
     )
@@ -155,23 +130,22 @@ def _train(
     ranks: Ranks,
     augmented: Augmentation | None,
     past: Past | None,
-) -> tuple[list[EpochRecord], int, list[Tensor]]:
-    """Train and, on rank 0, evaluate as often as asked for.
+    evaluations: Sequence[Evaluations],
+) -> int:
+    """Train and, on rank 0, evaluate as often as asked for, which `evaluations` take in.
 
     Returns:
-        The epochs evaluated, the training images seen, and which validation and test images were right at the end.
+        The training images seen.
     """
     config, seed = job.cell.config, job.cell.seed
     learner = ranks.share(method)
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
-    noise = seed_of(seed, Stream.EVALUATION)
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
-    epochs: list[EpochRecord] = []
-    right: list[Tensor] = []
+    epochs = evaluations[0].epochs
     seen, seconds = 0, 0.0
-    done = past.go_on() if past else None
+    done = past.go_on(evaluations) if past else None
     if done is not None:
-        epochs, seen = done.epochs, done.images
+        seen = done.images
         for _ in range(done.epoch):  # streams of their own, drawn once an epoch
             draw_order(data.train, order)
             if augmented is not None:
@@ -193,51 +167,31 @@ def _train(
             seconds += trained.seconds
             if not (due and ranks.leads):
                 continue
-            start = time.perf_counter()
-            parts = [data.val] if job.trial else [data.val, data.test]
-            right = [evaluate(method, data, part, config.batch_size, noise) for part in parts]
-            eval_seconds = time.perf_counter() - start
             median, largest = updates.take_norms()
-            epochs.append(
-                EpochRecord(
+            for each in evaluations:
+                each.add(
+                    method,
+                    data,
+                    trial=job.trial,
                     epoch=number,
                     train_loss=trained.loss,
-                    val_accuracy=accuracy(right[0]),
-                    test_accuracy=None if job.trial else accuracy(right[1]),
                     train_seconds=seconds,
-                    eval_seconds=eval_seconds,
                     grad_norm_median=median,
                     grad_norm_max=largest,
-                    diagnostics=None if job.trial else _diagnose(method, data, config, seed),
                 )
-            )
         seconds = 0.0
         if past and not last:
-            past.keep(epochs, seen)
+            past.keep(evaluations, seen)
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))
-    return epochs, seen, right
+    return seen
 
 
-def _diagnose(method: Method, data: DeviceData, config: CellConfig, seed: int) -> DiagnosticsRecord | None:
-    """What the method can say of its blocks, on validation images."""
-    method.eval()
-    images = labelled_images(data, data.val, config.batch_size, DIAGNOSED_IMAGES)
-    found = method.diagnose(images, Generator(data.val.y.device).manual_seed(seed_of(seed, Stream.DIAGNOSTICS)))
-    if found is None:
+def _save(method: Method, evaluated: Evaluations, job: Job, record: DataRecord, emit: Emit) -> str | None:
+    """Save the trained model if asked for; where that fails, warn and go on: the measurements are worth more."""
+    if job.save_in is None:
         return None
-    return DiagnosticsRecord(
-        images=found.images,
-        blocks=[BlockRecord(number=k, **asdict(block)) for k, block in enumerate(found.blocks, start=1)],
-        trained_on_own_task=method.trained_on_own_task,
-        steps=[StepRecord(time=at, accuracy=accuracy) for at, accuracy in found.steps],
-    )
-
-
-def _save(method: Method, job: Job, record: DataRecord, last: EpochRecord, emit: Emit) -> str | None:
-    """Save the trained model; where that fails, warn and go on, since the measurements are worth more."""
-    assert job.save_in is not None
-    cell, data_dir = job.cell, Path(job.data_dir) if job.data_dir else None
+    cell, last, data_dir = evaluated.cell, evaluated.epochs[-1], Path(job.data_dir) if job.data_dir else None
     path = model_path(cell.dataset, cell.method, cell.seed)
     try:
         card = ModelCard.model_validate(

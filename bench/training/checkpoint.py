@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -36,6 +36,8 @@ _CPU, _CUDA = "random.cpu", "random.cuda"
 class Progress(BaseModel):
     """How far a cell has come, and what was measured up to there."""
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # as in the record of an epoch
+
     version: Literal[1] = 1
     cell: PlannedCell
     fingerprint: str
@@ -47,6 +49,8 @@ class Progress(BaseModel):
     images: int
     """Training images seen."""
     epochs: list[EpochRecord]
+    variants: dict[str, list[EpochRecord]] = {}
+    """The same of the cells that share the training, by their method."""
     measured: dict[str, Any]
     """Fields of the meters inside the cell, up to here."""
     wall_seconds: float
@@ -110,8 +114,12 @@ class Checkpoints:
                 older.unlink(missing_ok=True)
         self._cost, self._seconds, self._since = time.perf_counter() - start, 0.0, 0
 
-    def read(self, method: Method, cell: PlannedCell, fingerprint: str) -> Progress | None:
+    def read(
+        self, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str] = ()
+    ) -> Progress | None:
         """Bring a method that was just set up to the checkpoint's state, random numbers included.
+
+        `variants` are the methods of the cells that share the training.
 
         Returns:
             What it says; None: there is none, and the method is as it was.
@@ -135,6 +143,7 @@ class Checkpoints:
             raise CheckpointError(f"its tensors cannot be read: {error}") from None
         for what, ours, theirs in (
             ("another cell", cell, progress.cell),
+            ("other variants", set(variants), set(progress.variants)),
             ("other data", fingerprint, progress.fingerprint),
             ("another version of PyTorch", torch.__version__, progress.torch),
         ):

@@ -10,8 +10,9 @@ from bench.errors import describe
 from bench.meters.base import Meter
 from bench.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, stop_and_read
+from bench.training.evaluation import Evaluations
 from methods.core.method import Method
-from results.schema import EpochRecord, name_of
+from results.schema import name_of
 
 
 class Past:
@@ -35,18 +36,23 @@ class Past:
         self.measured: dict[str, Any] = {}
         """By the meters, up to the last checkpoint."""
 
-    def go_on(self) -> Progress | None:
-        """Bring the method to the checkpoint, if there is one that can be used; otherwise say why not."""
+    def go_on(self, evaluations: Sequence[Evaluations]) -> Progress | None:
+        """Bring method and evaluations to the checkpoint, if there is one that can be used; otherwise say why not."""
+        variants = {each.cell.method: each for each in evaluations[1:]}
         try:
-            self._before = self._checkpoints.read(self._method, self._cell, self._fingerprint)
+            self._before = self._checkpoints.read(self._method, self._cell, self._fingerprint, variants.keys())
         except CheckpointError as error:
             self._warn(f"starts anew, since its checkpoint cannot be used: {error}")
         if self._before is not None:
             self.measured = self._before.measured
+            evaluations[0].epochs += self._before.epochs
+            for label, epochs in self._before.variants.items():
+                variants[label].epochs += epochs
         return self._before
 
-    def keep(self, epochs: list[EpochRecord], images: int) -> None:
+    def keep(self, evaluations: Sequence[Evaluations], images: int) -> None:
         """After an epoch, write a checkpoint if it is time for one. Its own memory is in no peak."""
+        epochs = evaluations[0].epochs
         if not self._checkpoints.is_due(epochs[-1].train_seconds):
             return
         self.measured = stop_and_read(self._meters, self.measured)
@@ -58,6 +64,7 @@ class Past:
                 epoch=epochs[-1].epoch,
                 images=images,
                 epochs=epochs,
+                variants={each.cell.method: each.epochs for each in evaluations[1:]},
                 measured=self.measured,
                 wall_seconds=self._row.seconds + (self._before.wall_seconds if self._before else 0.0),
                 machines=self._before.machines if self._before else [],

@@ -47,21 +47,30 @@ def probe_flops(method: Method, data: DeviceData, config: CellConfig, warn: Call
     `warn` is told of anything that cannot be counted: the cell must not be lost for it.
     """
     x, y = first_batch(data, config.batch_size)
-
-    def per_image(field: str, of_what: str, run: Callable[[], object]) -> dict[str, Any]:
-        meter = FlopMeter(field, len(y))
-        try:
-            with meter:
-                run()
-        except Exception as error:  # a method may do what no dispatch mode can follow
-            warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
-            return {field: None}
-        return meter.fields()
-
     method.train()
-    found = per_image("train_flops_per_image", "training", lambda: method.train_step(x, y))
+    found = _per_image("train_flops_per_image", "training", len(y), warn, lambda: method.train_step(x, y))
+    return found | probe_prediction(method, data, config, warn)
+
+
+@torch.no_grad()
+def probe_prediction(
+    method: Method, data: DeviceData, config: CellConfig, warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """The part of `probe_flops` that is about prediction."""
+    x, y = first_batch(data, config.batch_size)
+    generator = Generator(y.device).manual_seed(0)
     method.eval()
-    with torch.no_grad():
-        return found | per_image(
-            "predict_flops_per_image", "prediction", lambda: method.predict(x, Generator(y.device).manual_seed(0))
-        )
+    return _per_image("predict_flops_per_image", "prediction", len(y), warn, lambda: method.predict(x, generator))
+
+
+def _per_image(
+    field: str, of_what: str, images: int, warn: Callable[[str], None], run: Callable[[], object]
+) -> dict[str, Any]:
+    meter = FlopMeter(field, images)
+    try:
+        with meter:
+            run()
+    except Exception as error:  # a method may do what no dispatch mode can follow
+        warn(f"the FLOPs of {of_what} are not counted: {describe(error)}")
+        return {field: None}
+    return meter.fields()

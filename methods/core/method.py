@@ -13,6 +13,7 @@ method.state_dict()                           from torch.nn.Module
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -161,6 +162,15 @@ class Method(nn.Module, ABC):
 
         The generator is the only source of randomness to use, so that evaluation never disturbs training.
         """
+
+    @contextmanager
+    def inferring_with(self, options: OptionsBase) -> Iterator[None]:
+        """For a while, predict and diagnose with these options, which differ from its own at inference alone."""
+        own, self.options = self.options, options
+        try:
+            yield
+        finally:
+            self.options = own
 
     def diagnose(self, batches: Batches, generator: Generator) -> Diagnosis | None:
         """What each block has learned and how inference arrives at the class, in evaluation mode; None: unsupported.

@@ -1,5 +1,6 @@
 """Options of a method: a frozen dataclass, filled from text or values, that refuses a mistake in one sentence."""
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -41,6 +42,18 @@ class Check:
     must_be: str
 
 
+@dataclass(frozen=True)
+class InferenceOnly:
+    """In an option's type, `Annotated[..., INFERENCE_ONLY]`: the option acts at inference alone.
+
+    Its value changes nothing in how a method is built, initialised and trained; `predict` and `diagnose` read it from
+    `Method.options` at each call. So one trained model can be evaluated with several values.
+    """
+
+
+INFERENCE_ONLY = InferenceOnly()
+
+
 def count_to(largest: int) -> Check:
     """Whole numbers from 1 to `largest`."""
     return Check(lambda value: 1 <= value <= largest, f"a whole number from 1 to {largest:,}")
@@ -60,8 +73,15 @@ class Options:
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
             for check in getattr(hint, "__metadata__", ()):
-                value = getattr(self, name)
-                self.require(value is None or check.accepts(value), name, check.must_be)
+                if isinstance(check, Check):
+                    value = getattr(self, name)
+                    self.require(value is None or check.accepts(value), name, check.must_be)
+
+    @classmethod
+    def inference_only(cls) -> frozenset[str]:
+        """The names of the options that act at inference alone."""
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return frozenset(name for name, hint in hints.items() if INFERENCE_ONLY in getattr(hint, "__metadata__", ()))
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:
@@ -79,6 +99,20 @@ class Options:
                 raise MethodError(f"unknown option {key!r}{did_you_mean(key, known)}: {accepted}")
             converted[key] = _convert(key, value, hints[key])
         return cls(**converted)
+
+    @classmethod
+    def values_of(cls, name: str) -> tuple[object, ...]:
+        """A few values that an option accepts: all choices of a Literal, otherwise small numbers."""
+        hint = typing.get_type_hints(cls)[name]
+        tried = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else (1, 2, 3)
+        if hint is bool:
+            tried = (False, True)
+        found = []
+        for value in tried:
+            with contextlib.suppress(MethodError):
+                cls.parse({name: value})
+                found.append(value)
+        return tuple(found)
 
     def as_dict(self) -> dict[str, Any]:
         """Every option with its effective value."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
-from methods.core.options import Options, count_to
+from methods.core.options import INFERENCE_ONLY, Options, count_to
 from methods.networks.embedding import ClassEmbedding, EmbeddingKind
 from methods.networks.layers import BatchNorm1d, Conv2d, Dropout
 
@@ -38,7 +38,7 @@ class EmbeddingOptions(Options):
     embedding: EmbeddingKind = "onehot"
     embedding_dim: Annotated[int | None, count_to(MAX_DIM)] = None
     """Length of a class embedding; none: the number of classes for onehot, 20 for learned, the pixels for prototype."""
-    samples: Annotated[int, count_to(MAX_SAMPLES)] = 1
+    samples: Annotated[int, count_to(MAX_SAMPLES), INFERENCE_ONLY] = 1
     """Draws of noise whose predicted probabilities are averaged."""
     features: Features = "mean"
     """What an image path's linear layer reads of its last feature map. mean: each channel's mean, as in public

@@ -17,7 +17,7 @@ from torchdiffeq import odeint
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import Batches, Diagnosis, PaperSettings, TaskShape
-from methods.core.options import count_to
+from methods.core.options import INFERENCE_ONLY, count_to
 from methods.core.training_images import TrainingImages
 from methods.networks.backbone import HIDDEN, EmbeddingOptions, Features, ImagePath, dense, label_path
 from methods.networks.embedding import ClassEmbedding, EmbeddingClassifier, nearest
@@ -27,6 +27,7 @@ TIME_FREQUENCIES = 64
 MAX_STEPS = 100_000
 PROBED_TIMES = 10
 """Times at which a diagnosis probes the network, and inner points at which it shows inference."""
+Solver = Literal["euler", "heun"]
 SOLVERS = {"euler": "euler", "heun": "heun2"}
 """Our names to torchdiffeq's."""
 PAPER = PaperSettings(
@@ -43,9 +44,9 @@ Field = Callable[[Tensor, Tensor], Tensor]
 class ContinuousOptions(EmbeddingOptions):
     """Options of every method in continuous time."""
 
-    steps: Annotated[int, count_to(MAX_STEPS)] = 10
+    steps: Annotated[int, count_to(MAX_STEPS), INFERENCE_ONLY] = 10
     """Steps of the solver from t = 0 to t = 1 (table 3: 1,000)."""
-    solver: Literal["euler", "heun"] = "heun"
+    solver: Annotated[Solver, INFERENCE_ONLY] = "heun"
     """euler: one evaluation of the network per step; heun: two, second order. Not in the paper."""
 
 

@@ -18,6 +18,8 @@ from methods.networks.block_stack import StackMethod, StackOptions
 from methods.networks.inference import Probe
 from methods.networks.schedule import DiscreteSchedule, cosine_alpha_bar, linear_alpha_bar
 
+Sampler = Literal["ancestral", "mean", "replace"]
+
 
 @dataclass(frozen=True)
 class NoPropOptions(StackOptions):
@@ -25,7 +27,7 @@ class NoPropOptions(StackOptions):
 
     eta: Positive = 0.1
     """Weight of the denoising losses against the other two terms (equation 8; 0.1 is table 3's value)."""
-    sampler: Literal["ancestral", "mean", "replace"] = "ancestral"
+    sampler: Sampler = "ancestral"
     """ancestral: z_t = a u_hat + b z + sqrt(c) noise, as in the paper; mean: the same without noise; replace: z_t =
     u_hat, which discards what the earlier blocks found (for comparison only)."""
     classifier_input: Literal["sample", "output"] = "sample"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bench.errors import UserError, describe
-from bench.protocol import Event, Job, RowBuilder, SentEvent
+from bench.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import run_on_node
 from methods.core.options import Options
@@ -83,7 +83,7 @@ class RayLauncher(Launcher):
             self._tasks.add(task)
         on_event(SentEvent(where="a task of Ray"))
         try:
-            return CellResult.model_validate_json(self._ray.get(task))
+            return RESULT.validate_json(self._ray.get(task))
         except exceptions.RayTaskError as error:
             return row.failed("error", "the task of Ray failed before the cell had started", str(error)[-4000:])
         except exceptions.RayError as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 import psutil
 
 from bench.errors import UserError, describe
-from bench.protocol import Event, Job, RowBuilder, SentEvent
+from bench.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import Preempted, run_on_node
 from methods.core.options import Options
@@ -106,7 +106,7 @@ class SlurmLauncher(Launcher):
         if ended != _RESULT and not self._comes_late(submitted):
             return row.failed("killed", f"{name} ended without a result (state {ended})", _log(submitted))
         try:
-            return CellResult.model_validate_json(submitted.result())
+            return RESULT.validate_json(submitted.result())
         except errors.FailedJobError as error:
             return row.failed("error", f"{name} failed before the cell had started", str(error)[-4000:])
         except Exception as error:  # whatever is wrong with a file that another machine has written

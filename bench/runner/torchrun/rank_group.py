@@ -14,7 +14,7 @@ from torch.distributed import DistError, PrefixStore, Store, rendezvous
 
 from bench.commandline.exit_codes import Terminated
 from bench.processes import kill_all
-from bench.protocol import Event, Job, RowBuilder
+from bench.protocol import RESULT, Event, Job, RowBuilder
 from bench.runner.isolation import run_in_process
 from bench.runner.launchers.base import Launcher
 from bench.runner.torchrun.rank_info import RankInfo
@@ -68,7 +68,7 @@ class RankGroup(Launcher):
         job = job.model_copy(update={"group": key})
         self._store.set(f"{key}/job", job.model_dump_json())
         self._run_here(key, job, on_event)
-        rows = [CellResult.model_validate_json(self._wait(f"{key}/row/{rank}")) for rank in range(self._info.ranks)]
+        rows = [RESULT.validate_json(self._wait(f"{key}/row/{rank}")) for rank in range(self._info.ranks)]
         if self._store.check([f"{key}/failed"]):
             culprit = int(self._store.get(f"{key}/failed"))
             row = rows[culprit]

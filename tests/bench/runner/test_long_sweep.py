@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.planning.sharing import group_by_training
 from bench.protocol import PhaseEvent, ResultEvent
 from bench.runner import sweep
 from bench.runner.progress import LineDisplay
@@ -36,9 +37,9 @@ class Sizes(LineDisplay):
         self.threads: list[int] = []
         self.files: list[int] = []
 
-    def cell_started(self, cell: PlannedCell) -> None:
+    def cell_started(self, cell: PlannedCell, *variants: PlannedCell) -> None:
         """Note it."""
-        super().cell_started(cell)
+        super().cell_started(cell, *variants)
         us = psutil.Process()
         self.resident.append(us.memory_info().rss)
         self.threads.append(us.num_threads())
@@ -62,7 +63,13 @@ def test_memory_stays_flat_and_nothing_is_left(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("SWEEP", str(tmp_path))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     sizes = Sizes()
-    sweep.run_cells(record.cells, partial(append_cell, tmp_path / "run"), sizes, run_id=record.run_id, data_dir=None)
+    sweep.run_cells(
+        group_by_training(record.cells),
+        partial(append_cell, tmp_path / "run"),
+        sizes,
+        run_id=record.run_id,
+        data_dir=None,
+    )
 
     assert sorted(row.seed for row in read_cells(tmp_path / "run")) == list(range(CELLS))
     early, late = sizes.resident[CELLS // 4], sizes.resident[-1]

@@ -22,7 +22,7 @@ from bench.meters import rss
 from bench.meters.flops import FlopMeter
 from bench.models import ModelCard
 from bench.protocol import EpochEvent, Event, Job, StepEvent, WarningEvent
-from bench.training import cell, loop, probes, targets
+from bench.training import evaluation, loop, probes, targets
 from bench.training.cell import run_cell
 from bench.training.loop import DeviceData, Part, TrainingError
 from bench.training.rng import Stream, seed_of
@@ -193,7 +193,7 @@ def test_a_trial_trains_as_a_cell_does_and_looks_at_no_test_image(monkeypatch: p
         looked_at.append(part.x[:, 0, 0, 0].tolist())
         return loop.evaluate(method, data, part, batch_size, seed)
 
-    monkeypatch.setattr(cell, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     Fading.built.clear()
     trial, _ = run(trial=True)
     assert (trial.status, trial.val_accuracy, trial.test_accuracy) == ("ok", whole.val_accuracy, None)

@@ -64,7 +64,7 @@ def conduct(
 ) -> list[CellResult]:
     record = read_run(run)
     return sweep.run_cells(
-        record.cells,
+        [[cell] for cell in record.cells],
         partial(keep, run),
         LineDisplay(len(record.cells), 0),
         jobs=jobs,

@@ -1,0 +1,134 @@
+"""Which cells share a training, and what a run does with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.planning.plan import make_plan
+from bench.planning.sharing import group_by_training, share_trainings
+from bench.runner import race
+from bench.runner.race import Heat, race_methods
+from results.schema import PlannedCell
+from results.store import CELLS_FILE, read_cells, read_run
+from tests.bench.conftest import Command
+from tests.bench.fakes import FakeCells
+from tests.bench.harness import SMALL
+
+SAMPLERS = "noprop[T=2],backprop[T=2],noprop[T=2,sampler=mean],noprop[T=2,sampler=replace,samples=4]"
+ARGUMENTS = ("--methods", SAMPLERS, "--seeds", "0,1", *SMALL)
+
+
+def shared(methods: str, seeds: tuple[int, ...] = (0,)) -> list[PlannedCell]:
+    plan = make_plan(
+        methods=methods,
+        datasets=("digits",),
+        preset="quick",
+        seeds=seeds,
+        device="cpu",
+        threads=1,
+        low_memory="low_memory" in methods,
+    )
+    return share_trainings(plan)
+
+
+@pytest.mark.parametrize(
+    ("methods", "trained_with"),
+    [
+        (SAMPLERS, ["noprop[T=2]", None, "noprop[T=2]", "noprop[T=2]"]),
+        ("noprop,noprop[T=2,sampler=mean]", [None, None]),
+        ("noprop,noprop[eta=1,sampler=mean]", [None, None]),
+        ("noprop-ct[steps=5],noprop-ct[solver=euler],noprop-ct[readout=sample]", ["noprop-ct[steps=5]"] * 3),
+        ("adjoint[steps=5],adjoint", [None, None]),  # which is trained through its solver
+        ("adjoint[samples=5],adjoint", ["adjoint[samples=5]"] * 2),
+        ("noprop-attached,noprop-attached[sampler=mean]", [None, None]),  # which is trained on sampled chains
+        ("noprop-ct,noprop-fm", [None, None]),
+        ("noprop[execution=low_memory],noprop[execution=low_memory,sampler=mean],noprop", [0, 0, None]),
+    ],
+)
+def test_cells_that_differ_at_inference_alone_share_one_training(
+    methods: str, trained_with: list[str | int | None]
+) -> None:
+    cells = shared(methods)
+    assert [cell.trained_with for cell in cells] == [cells[0].method if one == 0 else one for one in trained_with]
+
+
+def test_the_same_method_trains_at_every_seed_and_trains_first() -> None:
+    cells = shared(SAMPLERS, seeds=(0, 1, 2, 3))
+    assert {cell.trained_with for cell in cells} == {None, "noprop[T=2]"}
+    groups = group_by_training(cells)
+    assert [len(group) for group in groups].count(3) == 4
+    assert {group[0].method for group in groups} == {"noprop[T=2]", "backprop[T=2]"}
+    assert all(len({(cell.seed, cell.dataset) for cell in group}) == 1 for group in groups)
+
+
+def test_a_run_trains_once_and_keeps_a_row_of_each(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    ended = command("--out", tmp_path, *ARGUMENTS)
+    assert ended.code == 0
+    assert len(cells.started) == 4
+    assert sorted(len(job.variants) for job in cells.jobs) == [0, 0, 2, 2]
+    (run,) = tmp_path.iterdir()
+    rows = read_cells(run)
+    assert {row.key for row in rows} == {cell.key for cell in read_run(run).cells}
+    assert len(rows) == 8
+    assert sorted(line.split("]")[0] for line in ended.lines if "test accuracy" in line) == [
+        f"[{number}/8" for number in range(1, 9)
+    ]
+
+
+def test_all_rows_of_a_failed_training_are_failures(command: Command, cells: FakeCells, tmp_path: Path) -> None:
+    cells.failing = {"noprop[T=2]"}
+    ended = command("--out", tmp_path, *ARGUMENTS, "--retries", "1")
+    assert ended.code == 1
+    assert len(cells.started) == 2 * 2 + 2
+    (run,) = tmp_path.iterdir()
+    rows = read_cells(run)
+    assert {row.method for row in rows if row.status == "ok"} == {"backprop[T=2]"}
+    assert len(rows) == 8
+    assert all(row.config.options["sampler"] in row.method for row in rows if "sampler" in row.method)
+    assert sum(line.startswith("failed: ") for line in ended.lines) == 6
+
+
+def test_a_training_with_a_missing_row_is_run_again_with_all_its_rows(
+    command: Command, cells: FakeCells, tmp_path: Path
+) -> None:
+    command("--out", tmp_path, *ARGUMENTS)
+    (run,) = tmp_path.iterdir()
+    lines = (run / CELLS_FILE).read_text().splitlines(keepends=True)
+    (run / CELLS_FILE).write_text(
+        "".join(line for line in lines if "sampler=replace" not in line or '"seed":1' in line)
+    )
+    cells.started.clear()
+    cells.jobs.clear()
+    assert command("--resume", run).code == 0
+    assert cells.started == [("digits", "noprop[T=2]", 0)]
+    assert [cell.method for cell in cells.jobs[0].variants] == [
+        "noprop[T=2,sampler=mean]",
+        "noprop[T=2,sampler=replace,samples=4]",
+    ]
+    assert len(read_cells(run)) == 8
+
+
+def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[str] = []
+
+    def fake_race(method: str, *_: object) -> object:
+        timed.append(method)
+        return race.MethodRace(
+            method=method, steps=1, reference_steps=1, seconds=[1.0] * 20, reference_seconds=[1.0] * 20
+        )
+
+    class Ready:
+        def __enter__(self) -> object:
+            return lambda steps: 0.01
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(race, "_ready", lambda *_: Ready())
+    monkeypatch.setattr(race, "_race", fake_race)
+    noprop, backprop, *others = shared(SAMPLERS)
+    found = race_methods(Heat(backprop, [noprop, *others]), None)
+    assert timed == ["noprop[T=2]"]
+    assert [each.method for each in found.methods] == [noprop.method, *(cell.method for cell in others)]
