@@ -1,4 +1,4 @@
-"""The answer in ten sentences, each computed from the rows, with its numbers and the runs that have them."""
+"""The answer to ten questions, each computed from the rows, with its numbers and the runs that have them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reports.formats.effects import points, ratio
 from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
 from reports.overview.overview import CHECKPOINT, CNN, ENSEMBLE, Overview, chain, control, one_block
 from reports.overview.pooling import Pool
-from reports.statistics.effect import Effect, Verdict
+from reports.statistics.effect import Basis, Effect, Verdict
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, depth_profile
 from reports.statistics.questions import Row
 from reports.view import Family
@@ -27,6 +27,13 @@ class Finding:
     verdict: Verdict
     text: Markdown
     """A clause with the numbers and the runs."""
+    one_seed: bool = False
+    """Whether a difference in accuracy is that of a single seed."""
+
+    @property
+    def name(self) -> str:
+        """The comparison: `mnist (7 epochs)`."""
+        return f"{self.pool.name.removesuffix(')')}, one seed)" if self.one_seed else self.pool.name
 
 
 def headline(overview: Overview) -> Markdown:
@@ -90,7 +97,7 @@ def against(overview: Overview, pick: Pick) -> list[Finding]:
         means = {name: number(_mean(each, name), decimals=2) for name in (ours, theirs)}
         text = f"{code(ours)} {means[ours]}%, {code(theirs)} {means[theirs]}%, {gap(judged.effect)} "
         text += f"({_runs(overview, each, ours, theirs)})"
-        found.append(Finding(each, judged.verdict, text))
+        found.append(Finding(each, judged.verdict, text, judged.effect.seeds == 1))
     return found
 
 
@@ -99,7 +106,8 @@ def gap(effect: Effect) -> str:
     value, _, interval = points(effect).partition(" ")
     if effect.seeds == 1 and not interval:
         return f"{value} points with one seed and no interval"
-    return f"{value} points {interval} with {plural(effect.seeds, 'seed')}".replace("  ", " ")
+    note = ", interval over test images alone" if effect.basis is Basis.IMAGES else ""
+    return f"{value} points {interval} with {plural(effect.seeds, 'seed')}{note}".replace("  ", " ")
 
 
 def _costs(overview: Overview, cost: str) -> list[Finding]:
@@ -125,11 +133,17 @@ def _question(question: str, overview: Overview, found: Sequence[Finding], needs
     if not found:
         return f"**{question}** It cannot be said: no comparison has a chain of NoProp{f' and {needs}' * bool(needs)}."
     shown = _of_main(overview, found) or list(found)
-    clauses = "; ".join(f"{each.verdict} on {each.pool.name}: {each.text}" for each in shown)
+    clauses = [f"{each.verdict} on {each.pool.name}: {each.text}" for each in shown]
     others = _by_verdict([each for each in found if each not in shown])
     said = [f"{verdict} on {_names(group)}" for verdict, group in others.items() if group]
-    elsewhere = f" Elsewhere {'; '.join(said)}." if said else ""
-    return f"**{question}** {capital(clauses)}.{elsewhere}"
+    return _told(f"**{question}**", [*clauses, *([f"elsewhere {'; '.join(said)}"] if said else [])])
+
+
+def _told(question: Markdown, clauses: Sequence[str], otherwise: str = "It cannot be said.") -> Markdown:
+    """A question and its answer: a sentence for one clause, a list below it for several."""
+    if len(clauses) < 2:
+        return f"{question} {capital(clauses[0])}." if clauses else f"{question} {otherwise}"
+    return "\n".join([question, *(f"   - {capital(clause)}." for clause in clauses)])
 
 
 def _checkpoint(overview: Overview) -> Markdown:
@@ -140,13 +154,14 @@ def _checkpoint(overview: Overview) -> Markdown:
         ours, theirs = str(chain(each)), str(control(each, CHECKPOINT))
         parts = [_price(each.found.of(name), name) for name in (theirs, ours)]
         said.append(f"on {each.name}, {listed(parts)} ({_runs(overview, each, ours, theirs)})")
-    if not said:
-        return f"{question} It cannot be said: no comparison has a chain of NoProp and {code(CHECKPOINT)}."
-    return f"{question} In ratios to `backprop`, {'; '.join(said)}."
+    missing = f"It cannot be said: no comparison has a chain of NoProp and {code(CHECKPOINT)}."
+    return _told(question, said, missing)
 
 
 def _price(row: Row, method: str) -> str:
-    memory = f"holds {ratio(row.memory.effect)} of the activations" if row.memory else "has no count of activations"
+    memory = (
+        f"holds {ratio(row.memory.effect)} of backprop's activations" if row.memory else "has no count of activations"
+    )
     time = f"in {ratio(row.time.effect)} times the time" if row.time else "in a time that was not raced"
     return f"{code(method)} {memory} {time}"
 
@@ -181,7 +196,7 @@ def _best(overview: Overview) -> Markdown:
             if least is not None and getattr(least, cost).ratio < 1:
                 parts.append(f"the {what} {code(least.method)} ({number(getattr(least, cost).ratio)} times)")
         said.append(f"on {each.name}, {listed(parts)} ({overview.links(each.all_runs)})")
-    return f"**Which method is best?** {capital('; '.join(said))}." if said else "**Which method is best?** Unknown."
+    return _told("**Which method is best?**", said)
 
 
 def _other_rules(overview: Overview) -> Markdown:
@@ -195,7 +210,7 @@ def _other_rules(overview: Overview) -> Markdown:
         text = f"on {each.name}, the most accurate of {len(rows)} is {code(best.method)} with "
         text += f"{number(best.test_accuracy or 0.0, decimals=2)}%, against {code(str(each.data.reference))} "
         said.append(f"{text}{gap(judged.effect)}: {judged.verdict} ({_runs(overview, each, best.method)})")
-    return f"{question} {capital('; '.join(said))}." if said else f"{question} It cannot be said: none has been run."
+    return _told(question, said, "It cannot be said: none has been run.")
 
 
 def _change(overview: Overview) -> Markdown:
@@ -249,7 +264,7 @@ def _by_verdict(found: Sequence[Finding]) -> dict[Verdict, list[Finding]]:
 
 def _names(found: Sequence[Finding]) -> str:
     """`mnist (7 epochs) and digits (20 epochs)`; of many, the first and how many more."""
-    names = [each.pool.name for each in found]
+    names = [each.name for each in found]
     if len(names) > MAX_NAMED + 1:
         names = [*names[:MAX_NAMED], f"{len(names) - MAX_NAMED} more"]
     return listed(names)

@@ -29,7 +29,7 @@ TEXT = """
 {{ runs | plural("run") }}, {{ cells }} finished cells, {{ comparisons | plural("comparison") }} (a data set at a
 budget). All of this page is computed from their rows.
 
-## The answer in ten sentences
+## The answer
 
 {{ sentences }}
 

@@ -43,10 +43,11 @@ def answers(overview: Overview) -> list[Markdown]:
 
 
 def _seeds(overview: Overview) -> Markdown:
-    said = [f"{each.name}: {ranges(sorted({cell.seed for cell in each.data.cells}))}" for each in overview.comparisons]
-    few = sum(_least_seeds(each) < MIN_SEEDS for each in overview.comparisons)
+    said = [f"{each.name}: {ranges(sorted({cell.seed for cell in each.data.cells}))}" for each in overview.main]
+    pools = overview.comparisons
+    few = sum(_least_seeds(each) < MIN_SEEDS for each in pools)
     text = f"**Which seeds?** {capital('; '.join(said))}."
-    return f"{text} In {few} of {len(said)}, NoProp or the reference has fewer than {MIN_SEEDS}." if few else text
+    return f"{text} In {few} of {len(pools)} comparisons, NoProp or the reference has fewer than {MIN_SEEDS}."
 
 
 def _least_seeds(each: Pool) -> int:
@@ -77,9 +78,11 @@ def _compute(overview: Overview) -> Markdown:
             continue
         counts = [max(TRAIN_FLOPS.values(each.data.finished[name]).values(), default=0.0) for name in (ours, theirs)]
         if all(counts):
-            said.append(f"{number(counts[0] / counts[1])} times those of {code(theirs)} on {each.name}")
+            said.append(f"{number(counts[0] / counts[1])} on {each.name}")
     operations = (
-        f"operations of a step are counted: NoProp's are {listed(said)}" if said else "no row counts operations"
+        f"operations of a step are counted, and NoProp's to the reference's are as {listed(said)}"
+        if said
+        else "no row counts operations"
     )
     return f"**The same compute?** The epochs are the same; {operations}. Methods on the plain CNN need far fewer."
 

@@ -51,11 +51,11 @@ def test_the_committed_page_and_figure_are_made_from_the_committed_rows(tmp_path
     assert "<style>" in (tmp_path / "overview.html").read_text(encoding="utf-8")
 
 
-def test_the_page_has_thirty_published_figures_ten_sentences_and_ten_questions() -> None:
+def test_the_page_has_thirty_published_figures_ten_answers_and_ten_questions() -> None:
     text = page_of(*make_cells())
     answer, beside, asked = (
         text.split(f"\n## {title}\n")[1].split("\n## ")[0]
-        for title in ("The answer in ten sentences", "Beside the paper", "What a referee and an engineer would ask")
+        for title in ("The answer", "Beside the paper", "What a referee and an engineer would ask")
     )
     assert sum(line.startswith(("| MNIST", "| CIFAR")) for line in beside.splitlines()) >= 30
     for part in (answer, asked):
@@ -148,3 +148,21 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
         assert said in done.output
         assert done.output.count("\n") == 1
         assert not out.exists()
+
+
+def test_one_seed_is_said_beside_its_verdict() -> None:
+    cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
+    page = Overview([source("run", *cells)], [], Path())
+    assert "on mnist (5 epochs, one seed)" in headline(page)
+    assert "with 1 seed, interval over test images alone" in sentences(page)[0]
+
+
+def test_several_data_sets_are_told_one_by_one_and_rows_of_a_card_are_counted() -> None:
+    cells = make_cells(datasets=("mnist", "digits"))
+    on_card = cells[0].model_copy(update={"config": cells[0].config.model_copy(update={"device": "cuda:0"})})
+    said = sentences(Overview([source("run", on_card, *cells[1:])], [], Path()))
+    assert [line.partition(":")[0].strip(" -") for line in said[5].splitlines()[1:]] == [
+        "Better on digits (5 epochs)",
+        "Better on mnist (5 epochs)",
+    ]
+    assert "1 row of 12 ran on one" in said[9]
