@@ -1,7 +1,8 @@
 """The race: training steps of each method in short turns with the reference's, A B B A A B B A ...
 
 Both are held ready in processes of their own, so the two turns of a pair are a fraction of a second apart, and whatever
-slows the machine down slows both. `reports.statistics.race` says what follows from the pairs.
+slows the machine down slows both. With fewer threads than cores both stay on the same cores, since the cores of a
+machine that others share are seldom equally fast. `reports.statistics.race` says what follows from the pairs.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def _race(method: str, ours: Turn, theirs: Turn, their_step: float, comparisons:
         else:
             other, mine = theirs(reference_steps), ours(steps)
         pairs.append((mine, other))
-        if len(pairs) < MIN_PAIRS:
+        if len(pairs) < MIN_PAIRS or len(pairs) % 2:
             continue
         race = MethodRace(
             method=method,

@@ -6,6 +6,7 @@ Each reply is a line of JSON: seconds, or a text that says what went wrong.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from itertools import islice
@@ -41,6 +42,7 @@ class Racer:
     def __init__(self, task: RaceTask) -> None:
         cell, config = task.cell, task.cell.config
         self._device = torch.device(config.device)
+        stay_on_first_cores(config.threads)
         torch.set_num_threads(config.threads)
         data, record = load_data(cell, Path(task.data_dir) if task.data_dir else None)
         self._method = MethodBuilder.on(data, record, cell.method_name, config, cell.seed).make()
@@ -70,6 +72,12 @@ class Racer:
             synchronize(self._device)
             seconds += time.perf_counter() - start
         return seconds
+
+
+def stay_on_first_cores(threads: int) -> None:
+    """Keep this process on as many cores as it has threads, the same ones for every process that does this."""
+    if hasattr(os, "sched_setaffinity"):  # not on macOS
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def main() -> int:
