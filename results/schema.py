@@ -126,6 +126,9 @@ class CellResult(Record):
     and peaks of memory are those of all parts, `machine` is that of the last."""
     earlier_wall_seconds: Seconds = 0.0
     """What they took, up to the checkpoint."""
+    yielded_seconds: Seconds | None = None
+    """For so long other programs needed the cell's cores, and its threads waited for one another without spinning;
+    null: unknown."""
 
     val_accuracy: Fraction | None = None
     """After the last epoch: no epoch is chosen, so nothing is chosen by the test set."""

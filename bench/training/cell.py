@@ -18,6 +18,7 @@ from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepE
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
 from bench.training.checkpoint import stop_and_read
+from bench.training.crowding import Crowding
 from bench.training.evaluation import Evaluations
 from bench.training.loop import DeviceData, batch_count, draw_order, first_batch, train_epoch
 from bench.training.past import Past
@@ -38,11 +39,15 @@ def run_cell(job: Job, emit: Emit) -> CellResult:
 
     Where several processes train the cell, only rank 0's row says more than what this process needed and sent.
     """
-    with joined(job.group, torch.device(job.cell.config.device)) as ranks:
-        return _run(job, emit, ranks)
+    with (
+        joined(job.group, torch.device(job.cell.config.device)) as ranks,
+        Crowding(job.cell.config.threads) as crowding,
+    ):
+        crowding.resume()
+        return _run(job, emit, ranks, crowding)
 
 
-def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
+def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     """The cell, or this process's part of it.
 
     The order matters for memory: the baseline is read when the data are in place and what the warm-up left is given
@@ -67,7 +72,16 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     past = Past(job, row, method, record.fingerprint, inside, emit) if job.checkpoint and ranks.size == 1 else None
     evaluations = [Evaluations.of(each) for each in (cell, *job.variants)]
     images = _train(
-        method, updates, data, job, emit, ranks, augmentation(record.augmentation, cell.seed, device), past, evaluations
+        method,
+        updates,
+        data,
+        job,
+        emit,
+        ranks,
+        crowding,
+        augmentation(record.augmentation, cell.seed, device),
+        past,
+        evaluations,
     )
     epochs = evaluations[0].epochs
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
@@ -78,6 +92,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks) -> CellResult:
     ranks.leave()
     needed: dict[str, Any] = measured | {
         "optimizer_bytes": _optimizer_bytes(method),
+        "yielded_seconds": crowding.yielded_seconds,
         "world_size": ranks.size,
         "bytes_exchanged_training": ranks.bytes_in_training,
         "bytes_exchanged_evaluation": ranks.bytes_for_evaluation,
@@ -128,6 +143,7 @@ def _train(
     job: Job,
     emit: Emit,
     ranks: Ranks,
+    crowding: Crowding,
     augmented: Augmentation | None,
     past: Past | None,
     evaluations: Sequence[Evaluations],
@@ -154,6 +170,8 @@ def _train(
 
         def report(images: int, loss: float, rate: float, epoch: int = number, before: int = seen) -> None:
             emit(StepEvent(epoch=epoch, images=before + images, images_total=total, loss=loss, images_per_second=rate))
+            if (news := crowding.news()) is not None:
+                emit(WarningEvent(sentence=f"{name_of(job.cell)}: {news}"))
 
         ranks.meet()
         emit(PhaseEvent(phase="training"))

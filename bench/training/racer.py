@@ -20,6 +20,7 @@ from bench.errors import describe
 from bench.processes import claim_stdout, exit_with_parent
 from bench.training.augment import augmentation
 from bench.training.build import MethodBuilder, load_data
+from bench.training.crowding import Crowding
 from bench.training.loop import batches, draw_order, synchronize
 from bench.training.rng import Stream, seed_of
 from results.schema import PlannedCell
@@ -39,10 +40,9 @@ class RaceTask(BaseModel):
 class Racer:
     """A method, set up as in its cell, and the first batches of that cell's first epoch."""
 
-    def __init__(self, task: RaceTask) -> None:
+    def __init__(self, task: RaceTask, crowding: Crowding) -> None:
         cell, config = task.cell, task.cell.config
         self._device = torch.device(config.device)
-        stay_on_first_cores(config.threads)
         torch.set_num_threads(config.threads)
         data, record = load_data(cell, Path(task.data_dir) if task.data_dir else None)
         self._method = MethodBuilder.on(data, record, cell.method_name, config, cell.seed).make()
@@ -53,6 +53,7 @@ class Racer:
         cut = islice(batches(data.train, config.batch_size, order, changes), _BATCHES)
         self._batches = [(data.images(x), y) for x, y in cut]
         self._done = 0
+        self._crowding = crowding
 
     def turn(self, steps: int) -> float:
         """Train on that many batches; the seconds that it took.
@@ -63,6 +64,7 @@ class Racer:
         chosen = [self._batches[(self._done + k) % len(self._batches)] for k in range(steps)]
         self._done += steps
         seconds = 0.0
+        self._crowding.resume()
         for number in range(self._method.num_passes):
             self._method.start_pass(number)
             synchronize(self._device)
@@ -71,6 +73,7 @@ class Racer:
                 self._method.train_step(x, y)
             synchronize(self._device)
             seconds += time.perf_counter() - start
+        self._crowding.pause()
         return seconds
 
 
@@ -90,10 +93,13 @@ def main() -> int:
 
     task = RaceTask.model_validate_json(sys.stdin.readline())
     turns = exit_with_parent()
+    threads = task.cell.config.threads
+    stay_on_first_cores(threads)
     try:
-        racer = Racer(task)
-        while True:
-            reply(racer.turn(int(turns.get())))
+        with Crowding(threads) as crowding:
+            racer = Racer(task, crowding)
+            while True:
+                reply(racer.turn(int(turns.get())))
     except Exception as error:
         reply(describe(error))
         return 1

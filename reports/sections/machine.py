@@ -22,6 +22,7 @@ COLUMNS: dict[str, Callable[[MachineRecord], float | None]] = {
     "GPU maximum, °C": lambda machine: machine.gpu_celsius_most,
     "GPU busy, share": lambda machine: machine.gpu_busy,
 }
+YIELDED = "yielding, seconds"
 TEXT = """
 ## The machine while the cells trained
 
@@ -29,23 +30,32 @@ TEXT = """
 
 Averages over a cell's training, then over cells, with the highest cell in brackets; *minimum* and *maximum* are the
 extremes of all cells. CPU times come from the kernel's counters, for the cores that the cells may use; clocks, loads
-and temperatures are sampled once a second. *The harness* is the measuring itself, in a process of its own:
-{{ overhead }}.
+and temperatures are sampled once a second. While others need a cell's cores, its threads are *yielding*: they wait for
+one another without spinning, which is slower on a free machine and many times faster on a crowded one.
+
+*The harness* is the measuring itself, in a process of its own: {{ overhead }}.
 """
 
 
 def section(run: RunView) -> Markdown | None:
     """The machine by data set and method; None where no cell was monitored."""
     groups: dict[tuple[str, str], list[MachineRecord]] = {}
+    yielded: dict[tuple[str, str], list[float]] = {}
     for cell in run.cells:
         if cell.machine is not None:
             groups.setdefault((cell.dataset, cell.method), []).append(cell.machine)
+            yielded.setdefault((cell.dataset, cell.method), []).append(cell.yielded_seconds or 0.0)
     if not groups:
         return None
     rows = [[dataset, code(method), str(len(group))] for (dataset, method), group in groups.items()]
     headers = ["data set", "method", "cells"]
-    for name, value in COLUMNS.items():
-        figures = [[x for machine in group if (x := value(machine)) is not None] for group in groups.values()]
+    columns = {
+        name: [[x for machine in group if (x := value(machine)) is not None] for group in groups.values()]
+        for name, value in COLUMNS.items()
+    }
+    if any(map(any, yielded.values())):
+        columns[YIELDED] = list(yielded.values())
+    for name, figures in columns.items():
         if any(figures):
             headers.append(name)
             for row, known in zip(rows, figures, strict=True):

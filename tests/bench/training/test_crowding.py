@@ -1,0 +1,92 @@
+"""Threads that yield: when they do, that it helps beside a neighbour, and that it changes no number."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.training import crowding
+from bench.training.crowding import Crowding
+
+CROWDED, FREE = 0.5, 0.05
+WINDOW = crowding._WINDOW_SECONDS
+
+
+def test_threads_yield_while_others_need_their_cores() -> None:
+    with Crowding(threads=1) as watched:  # one: nothing watches but this test
+        watched._threads = 2
+        watched.note(WINDOW / 2, CROWDED, cores=2)
+        assert watched.yielded_seconds == 0  # too short to tell
+        watched.note(WINDOW / 2, CROWDED * WINDOW / 2, cores=2)
+        assert watched._team is not None
+        for _ in range(crowding._CALM_WINDOWS - 1):
+            watched.note(WINDOW, FREE * WINDOW, cores=2)
+        watched.note(WINDOW, CROWDED * WINDOW, cores=2)  # it was only a pause
+        for _ in range(crowding._CALM_WINDOWS - 1):
+            watched.note(WINDOW, FREE * WINDOW, cores=2)
+        assert watched._team is not None
+        watched.note(WINDOW, FREE * WINDOW, cores=2)
+        assert watched._team is None
+        assert watched.yielded_seconds > 0
+
+
+@pytest.mark.parametrize(("foreign", "cores"), [(0.2, 2), (1.0, 4)])
+def test_threads_spin_where_there_is_room(foreign: float, cores: int) -> None:
+    with Crowding(threads=1) as watched:
+        watched._threads = 2
+        watched.note(WINDOW, foreign * WINDOW, cores)
+        assert watched._team is None
+
+
+def test_a_crowd_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowding, "_NOTICED_SECONDS", 0.0)
+    with Crowding(threads=1) as watched:
+        watched._threads = 2
+        watched.note(WINDOW, CROWDED, cores=2)
+        assert watched.news() is not None
+        assert watched.news() is None
+
+
+ON_ONE_CORE = """
+import json, os, statistics, time
+import torch
+from bench.training.crowding import Crowding
+
+torch.set_num_threads(2)
+def steps(count):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(*(torch.nn.Linear(64, 64) for _ in range(10)))
+    x, seconds = torch.randn(512, 64), []
+    for _ in range(count):
+        start = time.perf_counter()
+        net(x).square().sum().backward()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds), net[0].weight.grad.tolist()
+steps(3)
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # now two threads have one core
+for thread in os.listdir("/proc/self/task"):
+    os.sched_setaffinity(int(thread), os.sched_getaffinity(0))
+spinning, numbers = steps(3)
+with Crowding(2) as crowding:
+    crowding.resume()
+    time.sleep(1.2)
+    yielding, same = steps(3)
+    yielded = crowding.yielded_seconds
+print(json.dumps([spinning, yielding, yielded, numbers == same]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters and GNU's OpenMP are Linux's")
+def test_on_fewer_cores_than_threads_a_step_is_many_times_faster_and_gives_the_same_numbers() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", ON_ONE_CORE], capture_output=True, text=True, env=environment, check=True
+    )
+    spinning, yielding, yielded, same = json.loads(ended.stdout)
+    assert yielded > 0
+    assert yielding < spinning / 2
+    assert same
