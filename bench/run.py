@@ -1,7 +1,8 @@
 """`python -m bench.run`: train methods, measure them and write a report.
 
 Exit codes: 0 every cell succeeded; 1 a cell failed or a model could not be saved (all results are kept); 2 something
-given cannot be used, and nothing was written; 130 stopped by Ctrl-C (143 by SIGTERM), finished cells are kept.
+given cannot be used, and nothing was written; 130 stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), finished cells are
+kept.
 """
 
 from __future__ import annotations

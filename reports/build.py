@@ -24,6 +24,7 @@ from results.files import file_stem
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.race import read_race
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
+from results.streams import make_reliable
 
 __all__ = ["build_report", "closing_text", "main", "newest_run", "view_and_report"]
 
@@ -89,6 +90,7 @@ def newest_run(runs: Path = RUNS) -> Path:
 @form_options
 def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
     """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
+    make_reliable()
     try:
         folder = run or newest_run()
         view, report = view_and_report(folder, out, Forms(html, latex))

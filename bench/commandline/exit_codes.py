@@ -1,4 +1,7 @@
-"""How a command ends: an expected mistake is one sentence and exit code 2, Ctrl-C is 130 and SIGTERM is 143."""
+"""How a command ends: an expected mistake is one sentence and exit code 2, Ctrl-C is 130, SIGTERM is 143.
+
+A terminal that goes away (SIGHUP) is 129.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import NoReturn
 import click
 
 from bench.errors import UserError
+from results.streams import make_reliable
 
 _PLATFORMS = ("linux", "darwin")
 
@@ -20,17 +24,22 @@ def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Cal
     Args:
         command: Returns an exit code, or None for 0.
         name: How it is called, for its help.
-        runs_cells: Let SIGTERM stop the command as Ctrl-C does, and say so if nothing had started by then.
+        runs_cells: Let SIGTERM and SIGHUP stop the command as Ctrl-C does, and say so if nothing had started by then.
     """
 
     def main() -> NoReturn:
+        make_reliable()
         if not sys.platform.startswith(_PLATFORMS):
             print(f"error: NoProp-Bench runs on Linux and macOS, and this is {sys.platform}", file=sys.stderr)
             sys.exit(2)
         if runs_cells:
             signal.signal(signal.SIGTERM, _terminate)
+            if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # else nohup, or somebody, had a reason
+                signal.signal(signal.SIGHUP, _hang_up)
         try:
-            sys.exit(command.main(prog_name=name, standalone_mode=False) or 0)
+            code = command.main(prog_name=name, standalone_mode=False) or 0
+            sys.stdout.flush()
+            sys.exit(code)
         except click.ClickException as error:
             sentence = error.format_message()
         except (click.Abort, KeyboardInterrupt) as stop:
@@ -55,6 +64,12 @@ class Terminated(KeyboardInterrupt):
     code = 143
 
 
+class HungUp(Terminated):
+    """SIGHUP: the same."""
+
+    code = 129
+
+
 def stop_code(stop: BaseException | None) -> int:
     """The exit code that a shell expects after the signal that stopped us."""
     return stop.code if isinstance(stop, Terminated) else 130
@@ -62,3 +77,8 @@ def stop_code(stop: BaseException | None) -> int:
 
 def _terminate(number: int, frame: object) -> NoReturn:
     raise Terminated
+
+
+def _hang_up(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # shell and terminal may both send it
+    raise HungUp

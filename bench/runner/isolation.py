@@ -4,6 +4,8 @@ import contextlib
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import IO
 
 from pydantic import ValidationError
 
@@ -23,8 +25,10 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         The cell's row, also where the process raised, was killed or sent nothing.
     """
     row = RowBuilder(job)
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-        process = start_child("bench.runner.worker", errors, thread_variables(job.cell.config.threads))
+    with _scratch() as errors:
+        process = start_child(
+            "bench.runner.worker", errors or subprocess.DEVNULL, thread_variables(job.cell.config.threads)
+        )
         with owned(process):
             with time_limit(process, job.timeout_seconds) as late, Monitor(process.pid, job.cell.config.device) as seen:
                 result = _follow(process, job, seen, on_event)
@@ -34,9 +38,19 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
         if result is not None:
             wall_seconds = row.seconds + result.earlier_wall_seconds
             return result.model_copy(update={"wall_seconds": wall_seconds, **seen.found()})
-        errors.seek(0)
         status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
+        if errors is None:
+            return row.failed(status, error)
+        errors.seek(0)
         return row.failed(status, error, errors.read()[-4000:] or None)
+
+
+def _scratch() -> AbstractContextManager[IO[str] | None]:
+    """A file for the process's standard error; None where no folder for such files can be written to."""
+    try:
+        return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    except OSError:
+        return contextlib.nullcontext()
 
 
 def _too_late(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -113,6 +114,25 @@ def test_broken_line(run: Path, name: str, end: str) -> None:
     assert str(run / CELLS_FILE) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert contents(run) == before
+
+
+def test_a_row_that_a_newer_program_wrote_is_not_to_be_deleted(run: Path) -> None:
+    body = encode(make_cell()).decode().split(',"sha256"')[0]
+    for newer in (
+        body.replace(f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'),
+        body + ',"from_tomorrow":1',
+    ):
+        line = f'{newer},"sha256":"{hashlib.sha256((newer + "}").encode()).hexdigest()}"}}\n'
+        (run / CELLS_FILE).write_text(line)
+        with pytest.raises(ResultsError, match=r"update this program$"):
+            read_cells(run)
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_damage(run: Path) -> None:
+    for name in (CELLS_FILE, RUN_FILE):
+        (run / name).write_bytes(b"\xef\xbb\xbf" + (run / name).read_bytes())
+    assert read_cells(run) == [make_cell()]
+    assert read_run(run).cells
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,14 @@ def planned(command: Command, out: Path, *arguments: object) -> list[PlannedCell
     return read_run(run).cells
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("encoding", "mark"),  # some encodings write a byte order mark by themselves
+    [("utf-8-sig", ""), ("utf-16", ""), ("utf-16-le", "\ufeff"), ("utf-16-be", "\ufeff"), ("utf-16-le", "")],
+)
 def test_a_file_may_be_written_by_windows(
-    command: Command, cells: FakeCells, tmp_path: Path, file: Path, encoding: str
+    command: Command, cells: FakeCells, tmp_path: Path, file: Path, encoding: str, mark: str
 ) -> None:
     usual = planned(command, tmp_path / "1", "--config", file)
-    mark = "\ufeff" if encoding.endswith("e") else ""  # those two write none by themselves
     file.write_bytes((mark + FILE).replace("\n", "\r\n").encode(encoding))
     assert planned(command, tmp_path / "2", "--config", file) == usual
 

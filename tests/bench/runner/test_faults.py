@@ -175,6 +175,20 @@ def test_packages_of_the_users_own_are_not_taken_for_ours(tmp_path: Path) -> Non
     assert len(list(tmp_path.glob("runs/*/report.md"))) == 1
 
 
+def test_a_report_is_built_beside_packages_of_the_users_own(tmp_path: Path) -> None:
+    for name in ("methods", "results"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    ended = subprocess.run(
+        [sys.executable, "-m", "reports.build", "nowhere"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (2, "error: nowhere is not a run: it has no run.json\n")
+
+
 def test_a_worker_is_ours_beside_a_package_bench_of_the_users(tmp_path: Path) -> None:
     (tmp_path / "bench.py").write_text("raise RuntimeError('the wrong one')")
     ended = subprocess.run(
