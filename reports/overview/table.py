@@ -30,6 +30,7 @@ exactly.
 Time is that of a training step, raced in turns with the reference's on one machine: {{ raced | join("; ") or "none" }}.
 {% if unraced %}A dash: not raced ({{ unraced | listed }}); cells' own times are not used, since they ran on different
 machines, side by side or beside other work.{% endif %}
+{% if untimed %}Not timed in a race: {{ untimed | listed }}.{% endif %}
 
 {% if others %}### Time on other machines{% endif %}
 
@@ -58,6 +59,7 @@ def table(overview: Overview) -> Markdown:
             if known.race is each.data.race
         ],
         unraced=[each.name for each in pools if not each.races],
+        untimed=[text for each in pools if each.races and (text := _untimed(each))],
         others=_others(overview),
     )
 
@@ -74,6 +76,16 @@ def _rows(each: Pool) -> list[list[str]]:
         judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
         rows.append([*head, *(marked(found, form) for found, form in judged)])
     return rows
+
+
+def _untimed(each: Pool) -> str:
+    """Methods that the race of a comparison left out, and which of them failed there."""
+    race = each.data.race
+    left_out = [row.method for row in each.found.rows if row.time is None and row.method != each.data.reference]
+    if race is None or not left_out:
+        return ""
+    named = [code(method) + (" (it failed)" if method in race.failed else "") for method in left_out]
+    return f"on {each.name} {listed(named)}"
 
 
 def _race_machine(each: Pool) -> str:
