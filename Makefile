@@ -8,6 +8,7 @@ TRIALS ?= 20
 SEEDS ?=
 EPOCHS ?=
 RUN ?=
+DEVICE ?=
 ARGS ?=
 PYTHON ?= python3
 
@@ -15,7 +16,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench data tune report overview microbench profile test lint clean
+.PHONY: help setup bench campaign data tune report overview microbench profile test lint clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +35,9 @@ $(STAMP): pyproject.toml
 bench: $(STAMP)  ## train, measure and report: make bench DATASET=mnist METHODS=noprop,backprop SEEDS=0,1,2
 	@$(BIN)/python -m bench.run --datasets '$(DATASET)' --methods '$(METHODS)' --preset '$(PRESET)' \
 		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(EPOCHS),--epochs '$(EPOCHS)') $(ARGS)
+
+campaign: $(STAMP)  ## make the runs behind the answer, or go on with them: make campaign DEVICE=cuda ARGS=--estimate
+	@$(BIN)/python -m bench.campaign $(if $(DEVICE),--device '$(DEVICE)') $(ARGS)
 
 data: $(STAMP)  ## download and verify a data set, and show what is in it: make data DATASET=cifar10
 	@$(BIN)/python -m bench.data '$(DATASET)' $(ARGS)

@@ -1,0 +1,5 @@
+"""So that `python -m bench.campaign` works."""
+
+from bench.campaign import main
+
+main()
