@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import compare, where
 from bench.commandline.help import Command
-from bench.commandline.params import FiniteFloat
+from bench.commandline.params import FiniteFloat, refuse_given
 
 if TYPE_CHECKING:
     from results.race import DatasetRace
@@ -45,16 +44,11 @@ def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -
     its report is built with the result.
     """
     from bench import datasets
-    from bench.errors import UserError
 
     data_dir = datasets.data_root(data_dir)
     if run is None:
         return _alone(data_dir, seconds, **given)
-    context = click.get_current_context()
-    for name in sorted(given):
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            flag = next(param.opts[0] for param in context.command.params if param.name == name)
-            raise UserError(f"{flag} is not accepted with RUN, whose methods are timed as they ran: leave it out")
+    refuse_given(given, "with RUN, whose methods are timed as they ran: leave it out")
     return _of_run(run, data_dir, seconds)
 
 

@@ -1,9 +1,11 @@
 """`python -m bench.scale`: how the cost of training grows with depth, batch size, image size and training set size.
 
 Uses random images and varies one axis at a time. Within each round all methods take turns, so that a drift of the
-machine affects all alike. A matrix product is timed in between as the upper bound of what the machine can do.
+machine affects all alike. A matrix product is timed in between as the upper bound of what the machine can do. With
+`--accuracy` methods are trained on a data set at several depths instead, with several seeds.
 
-Exit codes: 0 success; 2 something given cannot be used, and nothing was written; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 a cell of --accuracy failed; 2 something given cannot be used, and nothing was written; 130
+stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,12 +22,18 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what
 from bench.commandline.help import Command, group
-from bench.commandline.params import CommaList, new_folder
+from bench.commandline.params import CommaList, new_folder, refuse_given
 from reports.formats.choice import html_option
 
 DEFAULT_OUT = Path("results/scale")
 MAX_SIDE, MAX_IMAGES = 1024, 1_000_000
+METHODS = "noprop,backprop"
 axis = group("What to vary (comma-separated lists)")
+trained = group("With --accuracy")
+TRAINED = ("dataset", "seeds", "preset", "epochs", "batch_size", "train_size", "data_dir", "timeout", "name")
+"""Parameters that only --accuracy has."""
+MEASURED = ("batch_sizes", "sides", "images", "channels", "rounds")
+"""Parameters that it has not."""
 
 
 def _counts(least: int, most: int) -> CommaList:
@@ -33,24 +41,88 @@ def _counts(least: int, most: int) -> CommaList:
 
 
 @click.command(cls=Command)
-@what("--methods", default="noprop,backprop", metavar="NAME,...", help="Comma-separated list, as for bench.run.")
-@axis("--depths", type=_counts(1, 1000), default="2,5,10,20", help="Numbers of blocks T.")
+@what(
+    "--methods",
+    show_default=f"{METHODS}; with --accuracy, also backprop-ensemble",
+    metavar="NAME,...",
+    help="Comma-separated list, as for bench.run.",
+)
+@axis("--depths", type=_counts(1, 1000), default="1,2,5,10,20", help="Numbers of blocks T.")
 @axis("--batch-sizes", type=_counts(2, 65536), default="32,64,128,256", help="Batch sizes.")
 @axis("--sides", type=_counts(8, MAX_SIDE), default="8,16,28,32", help="Image sides in pixels.")
 @axis("--images", type=_counts(20, MAX_IMAGES), default="256,512,1024,2048", help="Training images per epoch.")
 @what("--channels", type=click.IntRange(1, 64), default=1, help="Image channels.")
 @what("--rounds", type=click.IntRange(3, 1000), default=5, help="Timed repetitions.")
+@trained("--accuracy", is_flag=True, help="Train at each of --depths, and report accuracy, time and memory.")
+@trained("--dataset", default="digits", help="One data set.")
+@trained(
+    "--seeds",
+    type=CommaList(flags.SEED),
+    metavar="SEED,...",
+    show_default="the preset's",
+    help="Seeds.",
+)
+@flags.preset()
+@flags.epochs
+@flags.batch_size
 @flags.amp
+@flags.train_size
+@flags.data_dir
 @flags.device
 @flags.threads
+@flags.timeout
 @flags.out(DEFAULT_OUT, "Parent folder for measurements.")
+@flags.output(
+    "--name", show_default="the data set", help="Name of the folder of --accuracy; what is there is continued."
+)
 @html_option
-def cli(methods: str, device: str, threads: int | None, out: Path, html: bool, **given: Any) -> int:
+def cli(accuracy: bool, methods: str | None, **given: Any) -> int:
     """Measure how the cost of training grows, and write a table and figures.
 
     One of T, batch size, image side and images varies at a time; the others stay at 10, 128, 28 and 1,024. Each point
     is saved as soon as it is measured.
+
+    With --accuracy, T varies alone, and every method is trained at each depth with several seeds. The same command
+    continues what was stopped; other methods, depths or seeds add to it.
     """
+    refuse_given(MEASURED if accuracy else TRAINED, f"with{'' if accuracy else 'out'} --accuracy: leave it out")
+    given = {key: value for key, value in given.items() if key not in (MEASURED if accuracy else TRAINED)}
+    if accuracy:
+        return _accuracy(methods or f"{METHODS},backprop-ensemble", **given)
+    return _cost(methods or METHODS, **given)
+
+
+def _accuracy(
+    methods: str,
+    depths: tuple[int, ...],
+    dataset: str,
+    timeout: float | None,
+    out: Path,
+    name: str | None,
+    html: bool,
+    **given: Any,
+) -> int:
+    """Accuracy against depth; the exit code."""
+    from functools import partial
+
+    from bench import datasets
+    from bench.meters.environment import available_cores
+    from bench.planning.grid import depth_points
+    from bench.runner.folders import named_folder
+    from bench.runner.grid import new_grid, run_grid
+    from reports.depth_accuracy import build_depth_report
+    from results.files import file_stem
+
+    data_dir = datasets.data_root(given.pop("data_dir"))
+    given["threads"] = given["threads"] or available_cores()
+    points = depth_points(depths, methods, datasets=(dataset,), data_dir=data_dir, **given)
+    folder = named_folder(out, f"{file_stem(points[0].cell.dataset)}-depth" if name is None else name)
+    report = partial(build_depth_report, html=html)
+    return run_grid(folder, new_grid("bench.scale", "T", points), report, data_dir=data_dir, timeout=timeout)
+
+
+def _cost(methods: str, device: str, threads: int | None, out: Path, html: bool, **given: Any) -> int:
+    """Cost against depth, batch size, image size and data; the exit code."""
     from bench.meters.environment import available_cores, describe_environment
     from bench.planning.method_spec import parse_methods
     from bench.planning.plan import resolve_device

@@ -1,7 +1,8 @@
 """`python -m bench.tune`: search hyperparameters with the same number of trials for every method.
 
-A trial trains a method and looks at its validation accuracy; test images are not used. Optuna proposes the trials and
-stores them. `python -m bench.run --config tuned` runs with the winners.
+With `--sweep lr` every method is trained at every rate of a grid instead. A trial trains a method and looks at its
+validation accuracy; test images are not used. Optuna proposes a search's trials and stores them. `python -m bench.run
+--config tuned` runs with the winners.
 
 Exit codes: 0 success; 1 every trial of some method failed (other winners are kept); 2 something given cannot be used,
 and nothing was tried; 130 stopped by Ctrl-C (143 by SIGTERM), finished trials are kept.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits, stop_code
 from bench.commandline.flags import ASSIGNMENT, compare, output
 from bench.commandline.help import Command, group
+from bench.commandline.params import CommaList, FiniteFloat, refuse_given
 from bench.errors import UserError
 from bench.planning.presets import CORE, DEFAULT_TUNED, PAPER, WINNERS_KEY
 
@@ -37,6 +39,7 @@ _LAST_ALONE = sys.maxsize
 
 
 search = group("How to search")
+sweep = group("Or: a sweep instead of a search")
 
 
 @click.command(cls=Command)
@@ -61,6 +64,15 @@ search = group("How to search")
     help="Trials per method and data set, defaults first.",
 )
 @search("--seed", type=flags.SEED, default=SEED, help="Seed of all trials and of the search.")
+@sweep("--sweep", type=click.Choice(["lr"]), show_default="none", help="Validation accuracy at each of --rates.")
+@sweep(
+    "--rates",
+    type=CommaList(FiniteFloat(0, min_open=True)),
+    default="1e-4,3e-4,1e-3,3e-3,1e-2",
+    metavar="RATE,...",
+    help="Learning rates; the default rate is added.",
+)
+@sweep("--seeds", type=CommaList(flags.SEED), default=str(SEED), metavar="SEED,...", help="Seeds.")
 @flags.preset()
 @flags.epochs
 @flags.batch_size
@@ -74,30 +86,55 @@ search = group("How to search")
 @flags.timeout
 @flags.out(DEFAULT_TUNED, "Parent folder for searches.")
 @output("--name", show_default="the data sets", help="Name of the search's folder; an existing search is continued.")
-def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
+def cli(sweep: str | None, rates: tuple[float, ...], seeds: tuple[int, ...], **given: Any) -> int:
     """Tune the hyperparameters of each method, with the same number of trials for all.
 
     Searches learning rate, weight decay and method options, starting from the defaults. The winner is the trial with
     the highest validation accuracy after the last epoch, the earliest of several; a failed trial counts as one. Run
     the same command again to continue a search that was stopped, or with a higher --trials to extend it.
+
+    With --sweep lr, trains each method at each rate of a grid and writes a report: whether the default rate is near
+    each method's best. The same command continues a sweep that was stopped; other methods, rates or seeds add to it.
     """
+    if sweep is None:
+        refuse_given(("rates", "seeds"), "without --sweep: leave it out, or add --sweep lr")
+        return _search(**given)
+    refuse_given(("trials", "seed"), "with --sweep, which has --rates and --seeds: leave it out")
+    del given["trials"], given["seed"]
+    return _sweep(rates, seeds, **given)
+
+
+def _sweep(
+    rates: tuple[float, ...], seeds: tuple[int, ...], timeout: float | None, out: Path, name: str | None, **given: Any
+) -> int:
+    """Validation accuracy against learning rate; the exit code."""
+    from bench.planning.grid import rate_points
+    from bench.runner.folders import named_folder
+    from bench.runner.grid import new_grid, run_grid
+    from reports.lr_sweep import build_lr_report
+
+    request = _request(given)
+    points, default = rate_points(rates, seeds=seeds, eval_every=_LAST_ALONE, **request)
+    folder = named_folder(out, f"{_stems(point.cell for point in points)}-lr" if name is None else name)
+    record = new_grid("bench.tune", "lr", points, default)
+    return run_grid(folder, record, build_lr_report, trial=True, data_dir=request["data_dir"], timeout=timeout)
+
+
+def _search(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
+    """The search and its winners; the exit code."""
     if importlib.util.find_spec("optuna") is None:
         raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
-    from bench import datasets
-    from bench.meters.environment import available_cores
-    from bench.planning.method_spec import parse_methods, parse_settings
+    from bench.planning.method_spec import parse_methods
     from bench.planning.plan import make_plan
     from bench.planning.search import open_searches, space_of
-    from bench.runner.folders import run_lock
-    from results.files import file_stem
+    from bench.runner.folders import named_folder, run_lock
 
-    data_dir = datasets.data_root(given.pop("data_dir"))
-    given["threads"] = given["threads"] or available_cores()
-    given["settings"] = parse_settings(given["settings"])
-    cells = make_plan(seeds=(seed,), data_dir=data_dir, eval_every=_LAST_ALONE, **given)
-    specs = parse_methods(given["methods"], given["settings"], paper=given["preset"] == PAPER)
+    request = _request(given)
+    data_dir = request["data_dir"]
+    cells = make_plan(seeds=(seed,), eval_every=_LAST_ALONE, **request)
+    specs = parse_methods(request["methods"], request["settings"], paper=request["preset"] == PAPER)
     spaces = {spec.label: space_of(spec) for spec in specs}
-    folder = _folder(out, "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells)) if name is None else name)
+    folder = named_folder(out, _stems(cells) if name is None else name)
     with run_lock(folder):
         searches = open_searches(folder / STUDY_FILE, cells, spaces)
         try:
@@ -122,15 +159,23 @@ def cli(trials: int, seed: int, timeout: float | None, out: Path, name: str | No
         return _conclude(folder, {search: search.winner(trials) for search in searches})
 
 
-def _folder(out: Path, name: str) -> Path:
-    if Path(name).name != name or name in ("", ".", ".."):
-        raise UserError(f"{name!r} cannot name a search's folder; give a name without slashes, such as digits")
-    folder = out / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-    return folder
+def _request(given: dict[str, Any]) -> dict[str, Any]:
+    """What `make_plan` takes, from the flags."""
+    from bench import datasets
+    from bench.meters.environment import available_cores
+    from bench.planning.method_spec import parse_settings
+
+    return given | {
+        "data_dir": datasets.data_root(given["data_dir"]),
+        "threads": given["threads"] or available_cores(),
+        "settings": parse_settings(given["settings"]),
+    }
+
+
+def _stems(cells: Iterable[PlannedCell]) -> str:
+    from results.files import file_stem
+
+    return "+".join(dict.fromkeys(file_stem(cell.dataset) for cell in cells))
 
 
 def _run(searches: Sequence[Search], trials: int, data_dir: Path | None, timeout: float | None) -> None:

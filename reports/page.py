@@ -5,12 +5,11 @@ To add a section, add a file to `sections/` and its name to one of the tuples.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib import import_module, resources
 from typing import Any
 
-from reports.formats.markdown import FIGURE_FILES, MISSING, Markdown, code, codes, ranges
+from reports.formats.markdown import FIGURE_FILES, MISSING, Markdown, code, codes, commands, ranges
 from reports.formats.prose import prose
 from reports.statistics.estimates import BOOTSTRAP_FROM
 from reports.view import RunView, moment
@@ -66,7 +65,7 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
             f"Code: commit {codes(commits)}",
             "To reproduce it:",
         ],
-        command=f"```sh\n{_without_out(record.command.strip())}\n```",
+        command=commands([record.command]),
         bootstrap_from=BOOTSTRAP_FROM,
         missing=MISSING,
         figure_files=FIGURE_FILES,
@@ -78,8 +77,3 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
 
 def _sections(names: Iterable[str]) -> list[Any]:
     return [import_module(f"reports.sections.{name}").section for name in names]
-
-
-def _without_out(command: str) -> str:
-    """The command without `--out`: where the results went is nobody else's business."""
-    return re.sub(r" --out(=|\s+)('[^']*'|\S)+", "", command)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reports.figures.figure import write_all
 from reports.figures.scaling import AXIS_LABELS, FIGURES
 from reports.figures.style import method_styles
-from reports.formats.html import html_page
+from reports.formats.html import write_report
 from reports.formats.markdown import (
     FIGURE_FILES,
-    FIGURES_FOLDER,
     MISSING,
     Markdown,
     code,
+    commands,
     figure,
     markdown_table,
     number,
@@ -22,9 +23,7 @@ from reports.sections.configuration import executions
 from reports.statistics.measures import MIB
 from reports.view import REFERENCE, UNSTATED, family_of, moment
 from results.scale import Axis, ScaleRecord, Timing, read_scale
-from results.store import ResultsError, replace_file
 
-REPORT_FILE, HTML_FILE = "report.md", "report.html"
 HEADINGS: dict[Axis, str] = {"T": "Depth", "batch_size": "Batch", "side": "Image size", "images": "Data"}
 TEXT = """
 # How the cost of training grows
@@ -81,11 +80,7 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
     record = read_scale(folder)
     families = {method: family_of(method, UNSTATED) for method in record.methods}
     styles = method_styles(families, REFERENCE)
-    try:
-        (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        drawn = [each.write(record, folder / FIGURES_FOLDER, styles) for each in FIGURES]
-    except OSError as error:
-        raise ResultsError(f"cannot write to {folder / FIGURES_FOLDER}: {error.strerror or error}") from None
+    drawn = write_all(FIGURES, record, folder, styles)
     ceiling = record.ceiling
     text = prose(
         TEXT,
@@ -96,23 +91,19 @@ def build_scale_report(folder: Path, *, html: bool = False) -> Path:
             f"Created: {moment(record.created_at)}",
             f"Code: commit {code((record.environment.commit or 'unknown')[:18])}",
         ],
-        command=f"```sh\n{record.command}\n```",
+        command=commands([record.command]),
         ceiling=ceiling,
         size=f"{ceiling.size:,}",
         speed=ceiling.flops_per_second / 1e9,
         milliseconds=_milliseconds(ceiling.seconds),
-        figures="\n\n".join(figure(each.alt, each.file, each.caption) for each in drawn if each),
+        figures="\n\n".join(figure(each.alt, each.file, each.caption) for each in drawn),
         figure_files=FIGURE_FILES,
         axes="\n\n".join(_axis(record, axis) for axis in record.axes),
         rounds=sorted({point.seconds.rounds for point in record.points}),
         executions=executions(record.points),
         environment=_environment(record),
     )
-    path = folder / REPORT_FILE
-    replace_file(path, f"{text}\n".encode())
-    if html:
-        replace_file(folder / HTML_FILE, html_page(path).encode())
-    return path
+    return write_report(folder, text, html=html)
 
 
 def _axis(record: ScaleRecord, axis: Axis) -> Markdown:

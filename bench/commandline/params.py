@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bench.errors import UserError
 from methods.core.options import split_list
@@ -57,6 +59,19 @@ class Folder(click.Path):
         if "\0" in str(value):  # a file can say so, a command line cannot
             self.fail("the folder's name has a null character; give another.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def refuse_given(names: Iterable[str], why: str) -> None:
+    """Refuse the command's parameters of these names where the user gave them.
+
+    Raises:
+        UserError: one is given; `why` ends the sentence.
+    """
+    context = click.get_current_context()
+    for name in sorted(names):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            flag = next(param.opts[0] for param in context.command.params if param.name == name)
+            raise UserError(f"{flag} is not accepted {why}")
 
 
 def new_folder(parent: Path, title: str) -> Path:

@@ -66,6 +66,22 @@ def find_run(name: str, out: Path) -> Path:
     raise UserError(f"there is no run {name!r}, neither as a folder nor in {out}")
 
 
+def named_folder(parent: Path, name: str) -> Path:
+    """Make the folder of that name, unless it is there.
+
+    Raises:
+        UserError: it cannot be made, or the name is none.
+    """
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UserError(f"{name!r} cannot name a folder; give a name without slashes, such as digits")
+    folder = parent / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    return folder
+
+
 @contextlib.contextmanager
 def run_lock(run: Path, *, is_new: bool = False) -> Iterator[None]:
     """Let one process at a time work on a run's folder. A process that is killed leaves nothing locked.

@@ -1,6 +1,5 @@
 """What a training step costs by depth, batch size and image size, and an epoch by number of images."""
 
-import re
 import statistics
 import sys
 import time
@@ -13,6 +12,7 @@ import torch
 from torch import Generator
 
 from bench.errors import UserError
+from bench.planning.grid import refuse_own_depth
 from bench.planning.method_spec import MethodSpec
 from bench.planning.plan import SPLIT_SEED
 from bench.planning.presets import OPTIMIZER, PRESETS
@@ -51,8 +51,7 @@ class Growth:
 
     def __post_init__(self) -> None:
         for spec in self.specs:
-            if re.search(r"[\[,]T=", spec.label):
-                raise UserError(f"{spec.label} is not accepted: T is what --depths varies, so leave it out")
+            refuse_own_depth(spec)
             if spec.cls.has_low_memory(spec.options):
                 raise UserError(f"{spec.label} is not accepted: it trains part after part, so that no step is its step")
         torch.set_num_threads(self.threads)

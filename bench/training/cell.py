@@ -86,7 +86,12 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     epochs = evaluations[0].epochs
     train_seconds = sum(epoch.train_seconds for epoch in epochs)
     if job.trial:
-        return row.build(val_accuracy=epochs[-1].val_accuracy, train_seconds=train_seconds, data=record)
+        return row.build(
+            val_accuracy=epochs[-1].val_accuracy,
+            train_seconds=train_seconds,
+            credit=methods.get(cell.method_name).credit,
+            data=record,
+        )
     emit(PhaseEvent(phase="probes"))
     measured = stop_and_read(inside, past.measured if past else {})
     ranks.leave()

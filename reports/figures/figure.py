@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
@@ -15,7 +15,8 @@ from reports.figures import style
 from reports.figures.labels import label_ends, label_heights, named_lines
 from reports.figures.selection import MAX_HIGHLIGHTED
 from reports.figures.style import Styles
-from reports.formats.markdown import plural
+from reports.formats.markdown import FIGURES_FOLDER, plural
+from results.store import ResultsError
 
 Source = TypeVar("Source")
 
@@ -97,3 +98,19 @@ class Figure(ABC, Generic[Source]):
         faded = len(used) - len(named) if self.legend in ("ends", "margin") else 0
         grey = f" Thin grey: {plural(faded, 'other method')}." if faded else ""
         return FigureFile(path.name, words.alt, words.caption + grey)
+
+
+def write_all(
+    figures: Iterable[Figure[Source]], source: Source, folder: Path, styles: Styles, prefix: str = ""
+) -> list[FigureFile]:
+    """Write those figures that have something to draw into a report's folder.
+
+    Raises:
+        ResultsError: it cannot be written to.
+    """
+    try:
+        (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
+        drawn = [each.write(source, folder / FIGURES_FOLDER, styles, prefix) for each in figures]
+    except OSError as error:
+        raise ResultsError(f"cannot write to {folder / FIGURES_FOLDER}: {error.strerror or error}") from None
+    return [each for each in drawn if each]

@@ -19,8 +19,10 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup
 
-from reports.formats.markdown import first_free
+from reports.formats.markdown import Markdown, first_free
+from results.store import replace_file
 
+REPORT_FILE, HTML_FILE = "report.md", "report.html"
 Env = MutableMapping[str, Any]
 
 
@@ -31,6 +33,19 @@ class Section:
     id: str
     text: str
     parts: list[Section] = field(default_factory=list)
+
+
+def write_report(folder: Path, text: Markdown, *, html: bool = False) -> Path:
+    """Write `report.md` beside its figures and, if wanted, the page; the path of `report.md`.
+
+    Raises:
+        ResultsError: the folder cannot be written to.
+    """
+    path = folder / REPORT_FILE
+    replace_file(path, f"{text}\n".encode())
+    if html:
+        replace_file(folder / HTML_FILE, html_page(path).encode())
+    return path
 
 
 def html_page(report: Path, details: Path | None = None) -> str:

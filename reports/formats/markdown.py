@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -154,6 +155,12 @@ def first_free(name: str, taken: Container[str], *, start: int = 2) -> str:
     """The name, or if it is taken, the first free one of `name-2`, `name-3`, ..., from `start` on."""
     numbered = (f"{name}-{number}" for number in itertools.count(start))
     return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
+def commands(lines: Iterable[str]) -> Markdown:
+    """Command lines without `--out`: where the results went is nobody else's business."""
+    shown = [re.sub(r" --out(=|\s+)('[^']*'|\S)+", "", line.strip()) for line in lines]
+    return "```sh\n{}\n```".format("\n".join(shown))
 
 
 def figure(alt: str, file: str, caption: str) -> Markdown:

@@ -12,7 +12,7 @@ from bench import datasets, run
 from bench.datasets import Dataset
 from bench.runner import execute, sweep
 from reports import build
-from tests.bench.fakes import FakeCells
+from tests.bench.fakes import FakeCells, FakeTrials
 from tests.bench.harness import Ended, Plugin, call
 
 Command = Callable[..., Ended]
@@ -65,4 +65,12 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> FakeCells:
     fake = FakeCells()
     monkeypatch.setattr(sweep, "run_in_process", fake)
     monkeypatch.setattr(build, "view_and_report", fake.view_and_report)
+    return fake
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> FakeTrials:
+    """Instead of processes that train for a search or a sweep: validation accuracies at once."""
+    fake = FakeTrials()
+    monkeypatch.setattr(sweep, "run_in_process", fake)
     return fake

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench.protocol import Event, Job
+from bench.protocol import Event, Job, RowBuilder
 from reports.formats.choice import Forms
 from reports.view import RunView, arrange
 from results.schema import CellResult
@@ -56,3 +57,27 @@ class FakeCells:
         report = run / "report.md"
         report.write_text("\n".join(str(cell.key) for cell in read_cells(run)))
         return arrange(read_run(run), read_cells(run)), report
+
+
+class FakeTrials:
+    """Stands in for `run_in_process`: the accuracy of a trial follows from its hyperparameters."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.accuracy: Callable[[Job], float] = lambda job: 0.9 - abs(job.cell.config.lr - 0.003)
+        self.failing: Callable[[Job], bool] = lambda job: False
+        self.stop_at: int | None = None
+
+    def __call__(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
+        if len(self.jobs) == self.stop_at:
+            raise KeyboardInterrupt
+        self.jobs.append(job)
+        if self.failing(job):
+            return RowBuilder(job).failed("error", "loss is not finite")
+        return RowBuilder(job).build(val_accuracy=self.accuracy(job), train_seconds=1.0)
+
+    @property
+    def tried(self) -> list[tuple[str, float, float, dict[str, Any]]]:
+        """(method, learning rate, weight decay, options) of each trial."""
+        configs = [(job.cell.method.split(" ")[0], job.cell.config) for job in self.jobs]
+        return [(name, config.lr, config.weight_decay, config.options) for name, config in configs]

@@ -14,47 +14,13 @@ import tomlkit
 from bench import tune
 from bench.planning import tuned
 from bench.planning.presets import PRESETS
-from bench.protocol import Event, Job, RowBuilder
-from bench.runner import sweep
-from results.schema import CellResult
 from results.store import read_run
 from tests.bench.conftest import Command
-from tests.bench.fakes import FakeCells
+from tests.bench.fakes import FakeCells, FakeTrials
 from tests.bench.harness import Ended, Plugin, call, refused
 
 Tune = Callable[..., Ended]
 METHODS = ("--methods", "noprop[T=1],backprop[T=1]", "--threads", 1, "--train-size", 60)
-
-
-class FakeTrials:
-    """Stands in for `run_in_process`: the accuracy of a trial follows from its hyperparameters."""
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.accuracy: Callable[[Job], float] = lambda job: 0.9 - abs(job.cell.config.lr - 0.003)
-        self.failing: Callable[[Job], bool] = lambda job: False
-        self.stop_at: int | None = None
-
-    def __call__(self, job: Job, on_event: Callable[[Event], None]) -> CellResult:
-        if len(self.jobs) == self.stop_at:
-            raise KeyboardInterrupt
-        self.jobs.append(job)
-        if self.failing(job):
-            return RowBuilder(job).failed("error", "loss is not finite")
-        return RowBuilder(job).build(val_accuracy=self.accuracy(job), train_seconds=1.0)
-
-    @property
-    def tried(self) -> list[tuple[str, float, float, dict[str, Any]]]:
-        """(method, learning rate, weight decay, options) of each trial."""
-        configs = [(job.cell.method.split(" ")[0], job.cell.config) for job in self.jobs]
-        return [(name, config.lr, config.weight_decay, config.options) for name, config in configs]
-
-
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> FakeTrials:
-    fake = FakeTrials()
-    monkeypatch.setattr(sweep, "run_in_process", fake)
-    return fake
 
 
 @pytest.fixture

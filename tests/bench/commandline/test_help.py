@@ -42,9 +42,9 @@ print("imported", *(module for module in slow if module in sys.modules))
 TRAINING = ["How to train", "Data", "Where to run", "Output", "Other"]
 GROUPS = {
     "bench.run": ["What to compare", *TRAINING],
-    "bench.tune": ["What to compare", "How to search", *TRAINING],
+    "bench.tune": ["What to compare", "How to search", "Or: a sweep instead of a search", *TRAINING],
     "bench.compare": ["Limits", "Where runs are", "Other"],
-    "bench.scale": ["What to run", "What to vary (comma-separated lists)", TRAINING[0], *TRAINING[2:]],
+    "bench.scale": ["What to run", "What to vary (comma-separated lists)", "With --accuracy", *TRAINING],
     "bench.calibrate": ["What to run", *TRAINING],
     "bench.check": ["Other"],
     "bench.new": ["Output", "Other"],
