@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reports.formats.markdown import FIGURES_FOLDER
 from results.calibration import CALIBRATION_FILE
+from results.grid import GRID_FILE
 from results.race import RaceRecord, read_race
 from results.scale import SCALE_FILE
 from results.schema import CellResult, RunRecord
@@ -18,6 +19,7 @@ STUDY_FILE = "study.jsonl"
 NO_RUNS = {
     STUDY_FILE: "a search for hyperparameters",
     SCALE_FILE: "a sweep of costs",
+    GRID_FILE: "a sweep over learning rates or depths",
     CALIBRATION_FILE: "a calibration: a method against itself",
 }
 """What a folder is that has one of these files."""
