@@ -70,7 +70,7 @@ sweep = group("Or: a sweep instead of a search")
     type=CommaList(FiniteFloat(0, min_open=True)),
     default="1e-4,3e-4,1e-3,3e-3,1e-2",
     metavar="RATE,...",
-    help="Learning rates; the default rate is added.",
+    help="Rates, besides the default.",
 )
 @sweep("--seeds", type=CommaList(flags.SEED), default=str(SEED), metavar="SEED,...", help="Seeds.")
 @flags.preset()

@@ -35,7 +35,7 @@ def run_grid(
         folder: Made if it does not exist.
         record: What is asked for; the folder may have more cells under the same conditions.
         report: Builds the report of the folder, and returns its path.
-        trial: Whether cells look at validation images alone. As in a search, a cell that failed then counts as done.
+        trial: Whether cells look at validation images alone. One that diverged then counts as done.
         data_dir: The user's data folder, if any.
         timeout: Seconds per cell.
 
@@ -74,7 +74,7 @@ def run_grid(
 
 
 def _counts(row: CellResult, trial: bool) -> bool:
-    return trial and row.status == "error"
+    return trial and "diverged" in (row.error or "")
 
 
 def new_grid(module: str, setting: Setting, points: Sequence[GridPoint], default: float | None = None) -> GridRecord:

@@ -73,7 +73,7 @@ class FakeTrials:
             raise KeyboardInterrupt
         self.jobs.append(job)
         if self.failing(job):
-            return RowBuilder(job).failed("error", "loss is not finite")
+            return RowBuilder(job).failed("error", "training diverged: the loss is nan")
         return RowBuilder(job).build(val_accuracy=self.accuracy(job), train_seconds=1.0)
 
     @property

@@ -89,7 +89,7 @@ def test_a_rate_that_diverges_is_a_result(sweep: Command, trials: FakeTrials, tm
     ended = sweep(*RATES)
     assert (ended.code, ended.err.count("failed: ")) == (0, 4)
     report = (tmp_path / "digits-lr" / "report.md").read_text()
-    assert "**Without a result**: `noprop` at 0.01 (loss is not finite) and `backprop` at 0.01 (loss is not" in report
+    assert "**Without a result**: `noprop` at 0.01 (training diverged: the loss is nan) and" in report
     trials.failing = lambda job: True
     assert sweep(*RATES).code == 0
     assert len(trials.jobs) == 12
