@@ -52,7 +52,7 @@ def run_grid(
         cells = [point.cell for point in points if point.cell.key not in done]
         try:
             run_cells(
-                cells,
+                ([cell] for cell in cells),
                 partial(append_cell, folder),
                 make_display(len(points), len(points) - len(cells)),
                 run_id=folder.name,
