@@ -71,7 +71,7 @@ def _rows(each: Pool) -> list[list[str]]:
         accuracy = MISSING if row.test_accuracy is None else number(row.test_accuracy, decimals=2)
         head = [each.label, code(row.method), str(len(each.data.finished[row.method])), accuracy]
         if row.method == each.data.reference:
-            rows.append([*head, "reference", "1" if each.races else MISSING, "1"])
+            rows.append([*head, "0 (reference)", "1" if each.races else MISSING, "1"])
             continue
         judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
         rows.append([*head, *(marked(found, form) for found, form in judged)])
