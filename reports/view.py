@@ -82,6 +82,14 @@ class DatasetView:
         """The other methods with a finished cell; none without a reference."""
         return [] if self.reference is None else [method for method in self.drawn if method != self.reference]
 
+    @property
+    def shared_trainings(self) -> list[list[str]]:
+        """Methods that are several inferences of one training per seed, together."""
+        found: dict[str, list[str]] = {}
+        for method in self.drawn:
+            found.setdefault(self.finished[method][0].trained_with or method, []).append(method)
+        return [methods for methods in found.values() if len(methods) > 1]
+
     def shared_seeds(self, method: str) -> set[int]:
         """Seeds that the method and the reference both finished; none without a reference."""
         if self.reference is None:

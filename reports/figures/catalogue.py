@@ -12,6 +12,7 @@ from reports.figures.blocks import Blocks
 from reports.figures.blocks_by_epoch import BlocksByEpoch
 from reports.figures.differences import Differences
 from reports.figures.figure import Figure, FigureFile
+from reports.figures.inference_steps import InferenceSteps
 from reports.figures.memory import Memory
 from reports.figures.memory_over_time import MemoryOverTime
 from reports.figures.selection import highlighted
@@ -30,6 +31,7 @@ FIGURES: tuple[Figure[DatasetView], ...] = (
     Blocks(),
     BlocksByEpoch(),
     AccuracyByStep(),
+    InferenceSteps(),
 )
 
 

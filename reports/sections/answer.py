@@ -42,6 +42,9 @@ on the machine hits both alike.
 {%- endif %}.
 {%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
 Memory is {{ memory }}.{% endif %}
+{% for methods in data.shared_trainings %}
+{{ methods | codes }} differ at inference alone and share one training per seed: its time and memory are measured once.
+{% endfor %}
 """
 
 

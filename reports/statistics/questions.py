@@ -123,13 +123,20 @@ def _answers(data: DatasetView) -> dict[str, Answers]:
 
 
 def _cells(data: DatasetView, measure: Measure) -> Costs:
-    """Ratios of a cost that the machine's noise is in, from the cells."""
+    """Ratios of a cost that the machine's noise is in, from the cells; methods that share a training count once."""
     costs = {method: _positive(data.finished[method], measure) for method in data.drawn}
+    groups = [sorted(group, key=lambda method: method != data.reference) for group in data.shared_trainings]
+    same_as = {method: first for first, *others in groups for method in others}
     known = prior(data.calibration, measure.field)
     disturbed = {(cell.method, cell.seed) for cell in data.cells if is_disturbed(cell)}
     if not costs[str(data.reference)]:
         return Costs({}, None, 0, ())
-    return cost_effects({m: c for m, c in costs.items() if c}, str(data.reference), disturbed, known)
+    counted = {method: values for method, values in costs.items() if values and method not in same_as}
+    found = cost_effects(counted, str(data.reference), disturbed, known)
+    none = Effect(0.0, len(costs[str(data.reference)]), Basis.COUNTED, Interval(0.0, 0.0), Interval(0.0, 0.0))
+    of_all = found.effects | {str(data.reference): none}
+    same = {method: of_all[first] for method, first in same_as.items() if first in of_all}
+    return replace(found, effects=found.effects | same)
 
 
 def _memory(data: DatasetView, measure: Measure) -> dict[str, Effect]:

@@ -12,7 +12,7 @@ import pytest
 from reports.build import build_report
 from reports.figures.seeds import MAX_DOTS
 from results.schema import CellResult
-from tests.factories import MIB, make_cells, make_machine, write_run
+from tests.factories import MIB, make_cells, make_config, make_machine, write_run
 
 METHODS = ["backprop", "noprop", "noprop[T=20,eta=0.5]"]
 SERIES = [(0.0, 520 * MIB), (1.5, 600 * MIB), (3.0, 580 * MIB)]
@@ -154,3 +154,25 @@ def test_single_seeds_that_are_not_drawn_are_not_there(tmp_path: Path) -> None:
 def test_a_loss_without_weights_has_no_rows_of_them(tmp_path: Path) -> None:
     figures = figures_of(make_cells(["noprop-fm"], epochs=1, diagnostics=True), tmp_path)
     assert set(numbers(figures, "blocks")["quantity"]) == {"own_accuracy", "image_accuracy", "denoising_error"}
+
+
+def test_rows_of_one_training_that_differ_in_steps_are_a_line(tmp_path: Path) -> None:
+    def rows(label: str, steps: int, solver: str = "heun", trained_with: str | None = "noprop-ct") -> list[CellResult]:
+        config = make_config(options={"steps": steps, "solver": solver})
+        return make_cells([label], seeds=(0, 1), epochs=2, config=config, trained_with=trained_with)
+
+    few, many = rows("noprop-ct[steps=2]", 2), rows("noprop-ct[samples=1,steps=50]", 50)
+    cells = [
+        *few,
+        *rows("noprop-ct", 10),
+        *many,
+        *rows("noprop-ct[solver=euler]", 10, "euler"),  # alone with its solver
+        *rows("noprop-ct[eta=2]", 30, trained_with=None),
+    ]
+    drawn = numbers(figures_of(cells, tmp_path), "inference-steps")
+    assert drawn["steps"].tolist() == [2, 10, 50]
+    assert set(drawn["line"]) == {"noprop-ct"}
+    for row, seeds in ((0, few), (2, many)):
+        accuracies = [100 * (cell.test_accuracy or 0) for cell in seeds]
+        expected = [fmean(accuracies), min(accuracies), max(accuracies)]
+        assert drawn.iloc[row, 3:].tolist() == pytest.approx(expected)

@@ -10,6 +10,7 @@ import pytest
 
 from reports.build import build_report, closing_text
 from reports.page import report_page
+from reports.statistics.questions import findings
 from reports.view import RunView, arrange
 from results.answers import pack
 from results.race import MethodRace
@@ -194,3 +195,26 @@ def test_the_terminal_says_the_same(tmp_path: Path) -> None:
     assert "noprop is less accurate than backprop" in " ".join(text.split())
     assert "`" not in text
     assert "details.md" in build_report(write_run(tmp_path / "run", cells)).read_text()
+
+
+def test_rows_of_one_training_count_its_time_once_and_say_so() -> None:
+    methods = {"backprop": BACKPROP, "noprop": {"accuracy": 0.9, "trained_with": "noprop"}, "dfa": {"accuracy": 0.8}}
+    alone = [cell(method, seed, **given) for seed in range(3) for method, given in methods.items()]
+    variants = [
+        each.model_copy(update={"method": "noprop[sampler=mean]", "trained_with": "noprop"})
+        for each in alone
+        if each.method == "noprop"
+    ]
+    (before,) = arrange(make_run(alone), alone).datasets
+    view = arrange(make_run([*alone, *variants]), [*alone, *variants])
+    (data,) = view.datasets
+    found = findings(data)
+    assert found.costs is not None
+    assert (found.costs.df, found.costs.sd) == (findings(before).costs.df, findings(before).costs.sd)  # type: ignore[union-attr]
+    times = [
+        each.time.effect for each in (*found.rows, *findings(before).rows) if each.time and "noprop" in each.method
+    ]
+    assert times == [times[0]] * 3
+    said = "`noprop`, `noprop[sampler=mean]` differ at inference alone and share one training per seed"
+    assert said in " ".join(report_page(view).split())
+    assert "differ at inference alone" not in report_page(arrange(make_run(alone), alone))
