@@ -26,7 +26,8 @@ def main(runs: tuple[Path, ...], out: Path | None) -> None:
         folders = list(runs) or sorted(REFERENCE_RUNS.glob("*"))
         if not folders:
             raise ResultsError(f"there is no run in {REFERENCE_RUNS}: name folders of runs, such as results/runs/*")
-        page = build_overview(folders, out or Path(os.path.commonpath([folder.parent for folder in folders])))
+        shared = os.path.commonpath([folder.absolute().parent for folder in folders])
+        page = build_overview(folders, out or Path(os.path.relpath(shared)))
     except ResultsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -11,9 +11,10 @@ from typing import Any
 from reports.formats.markdown import first_free, plural
 from reports.overview.conditions import Conditions, conditions_of, label_of, step_of
 from reports.overview.sources import Source
+from reports.published.paper import published
 from reports.statistics.measures import ACTIVATIONS
 from reports.statistics.questions import Findings, Judged, findings
-from reports.view import DatasetView, arrange, parse_utc
+from reports.view import REFERENCE, DatasetView, arrange, parse_utc
 from results.conditions import Environment
 from results.race import DatasetRace, MethodRace
 from results.schema import CellResult, PlannedCell, RunRecord
@@ -119,12 +120,22 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
             runs[cell.method].append(source.name)
     latest = max((source.record for source, _ in kept), key=lambda record: parse_utc(record.created_at))
     (data,) = arrange(_record(latest, [cell for _, cell in kept]), [cell for _, cell in kept]).datasets
-    reference = data.reference or next((m for m in data.drawn if data.finished[m][0].method_name == FALLBACK), None)
-    data = dataclasses.replace(data, reference=reference, sharing=NO_RACE, calibration=None)
+    data = dataclasses.replace(data, reference=_reference(data), sharing=NO_RACE, calibration=None)
     races = _races(data, sources)
     main = max(races, key=lambda each: len(each.race.methods), default=None)
     data = dataclasses.replace(data, race=main.race if main else None)
     return Pool(label, conditions, data, runs, races, len(cells) - len(kept))
+
+
+def _reference(data: DatasetView) -> str | None:
+    """The method without options, else the one of the paper's depth, else the first; the plain CNN without backprop."""
+    cells = {method: data.finished[method][0] for method in data.drawn}
+    for name in (REFERENCE, FALLBACK):
+        depth = (published().training_of(name) or published().training[0]).options.get("T")
+        labels = [method for method, cell in cells.items() if cell.method_name == name]
+        if labels:
+            return min(labels, key=lambda m: (m != name, cells[m].config.options.get("T") != depth))
+    return None
 
 
 def _relabelled(cells: Iterable[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reports.formats.markdown import FIGURES_FOLDER
 from results.calibration import CALIBRATION_FILE
-from results.grid import GRID_FILE
+from results.grid import GRID_FILE, read_grid
 from results.race import RaceRecord, read_race
 from results.scale import SCALE_FILE
 from results.schema import CellResult, RunRecord
@@ -19,7 +19,6 @@ STUDY_FILE = "study.jsonl"
 NO_RUNS = {
     STUDY_FILE: "a search for hyperparameters",
     SCALE_FILE: "a sweep of costs",
-    GRID_FILE: "a sweep over learning rates or depths",
     CALIBRATION_FILE: "a calibration: a method against itself",
 }
 """What a folder is that has one of these files."""
@@ -78,12 +77,25 @@ def _read(folder: Path) -> Source | Skipped:
     for file, what in NO_RUNS.items():
         if (folder / file).exists():
             return Skipped(name, what)
-    if not (folder / RUN_FILE).exists():
+    if (folder / GRID_FILE).exists():
+        record, cells, race = _as_run(folder), read_cells(folder), None
+    elif (folder / RUN_FILE).exists():
+        record, cells, race = read_run(folder), read_cells(folder), read_race(folder)
+    else:
         return Skipped(name, f"it has no {RUN_FILE}")
-    record, cells, race = read_run(folder), read_cells(folder), read_race(folder)
     if record.purpose == "calibration":
         return Skipped(name, NO_RUNS[CALIBRATION_FILE])
-    finished = [cell for cell in cells if cell.status == "ok"]
+    ended = [cell for cell in cells if cell.status == "ok"]
+    finished = [cell for cell in ended if cell.test_accuracy is not None]
+    if ended and not finished:
+        return Skipped(name, "no test accuracy: its cells were judged on validation images")
     if not finished and race is None:
         return Skipped(name, "no cell of it has finished")
-    return Source(name, folder, record, finished, len(cells) - len(finished), race)
+    return Source(name, folder, record, finished, len(cells) - len(ended), race)
+
+
+def _as_run(folder: Path) -> RunRecord:
+    """A sweep over one setting, such as the depth, as if it were a run: its cells are whole trainings, too."""
+    sweep = read_grid(folder).record
+    cells = list({point.cell.key: point.cell for point in sweep.points}.values())
+    return RunRecord(run_id=folder.name, created_at=sweep.created_at, command=sweep.commands[0], cells=cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from reports.overview import main
 from reports.overview.answer import headline, sentences
 from reports.overview.overview import Overview
 from reports.overview.page import PAGE_FILE, build_overview, overview_page
+from reports.overview.referee import answers
+from reports.overview.sources import read_sources
 from results.answers import pack
+from results.grid import GridPoint, GridRecord, write_grid
 from results.schema import CellResult
 from results.store import CELLS_FILE
 from tests.factories import make_cell, make_cells, make_data, make_run, write_run
@@ -133,6 +137,23 @@ def test_folders_that_are_no_runs_are_passed_over_and_named(tmp_path: Path) -> N
     again = call(*sorted(tmp_path.iterdir()))  # with the files of the first page among them
     assert again.exit_code == 0
     assert (tmp_path / PAGE_FILE).read_text(encoding="utf-8") == text
+
+
+def test_a_sweep_over_depths_is_evidence_and_one_judged_on_validation_images_is_not(tmp_path: Path) -> None:
+    methods = [f"{name}[T={depth}]" for name in ("backprop", "noprop") for depth in (2, 10)]
+    for folder, cells in (
+        ("depths", make_cells(methods)),
+        ("rates", make_cells(methods, test_accuracy=None)),
+    ):
+        points = [GridPoint(method=c.method_name, value=2, cell=c) for c in make_run(cells).cells]
+        run = write_run(tmp_path / folder, cells)
+        (run / "run.json").unlink()
+        write_grid(run, GridRecord(created_at="2026-03-01", commands=["bench.scale"], setting="T", points=points))
+    page = Overview(*read_sources([tmp_path / "depths", tmp_path / "rates"]), tmp_path)
+    assert [(each.name, each.why.split(":")[0]) for each in page.skipped] == [("rates", "no test accuracy")]
+    (only,) = page.comparisons
+    assert only.data.reference == "backprop[T=10]"
+    assert re.search(r"NoProp is .* at T = 2 and .* at T = 10 points from backprop of the same depth", answers(page)[8])
 
 
 def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
