@@ -27,7 +27,9 @@ DOCUMENTS = sorted(
 )
 MAX_README_LINES = 150
 PACKAGES = ("bench", "methods", "reports", "results", "tests")
-MADE_BY_COMMANDS = tuple(f"results/{name}/" for name in ("runs", "tuned", "microbench", "profiles", "scale", "data"))
+MADE_BY_COMMANDS = tuple(
+    f"results/{name}/" for name in ("runs", "campaign", "tuned", "microbench", "profiles", "scale", "data")
+)
 OTHERS_FLAGS = {"--nproc-per-node"}
 """Flags of other programs (torchrun) that are named beside ours."""
 
