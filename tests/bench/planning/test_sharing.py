@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from bench.planning.plan import make_plan
 from bench.planning.sharing import group_by_training, share_trainings
+from bench.protocol import EVENT, RESULT, Job, ResultEvent, SharedResult, rows_of
 from bench.runner import race
 from bench.runner.race import Heat, race_methods
 from results.schema import PlannedCell
@@ -15,6 +17,7 @@ from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import SMALL
+from tests.factories import make_cell, make_environment
 
 SAMPLERS = "noprop[T=2],backprop[T=2],noprop[T=2,sampler=mean],noprop[T=2,sampler=replace,samples=4]"
 ARGUMENTS = ("--methods", SAMPLERS, "--seeds", "0,1", *SMALL)
@@ -108,6 +111,25 @@ def test_a_training_with_a_missing_row_is_run_again_with_all_its_rows(
         "noprop[T=2,sampler=replace,samples=4]",
     ]
     assert len(read_cells(run)) == 8
+
+
+def test_rows_survive_the_way_from_a_worker(tmp_path: Path) -> None:
+    cell, _, *variants = shared(SAMPLERS)
+    job = Job(run_id="x", cell=cell, variants=variants, data_dir=None, environment=make_environment())
+    rows = [
+        make_cell(each.method, "digits", config=each.config, trained_with=cell.method) for each in (cell, *variants)
+    ]
+    rows[1].epochs[-1] = rows[1].epochs[-1].model_copy(update={"grad_norm_max": math.inf})
+    own = [{"test_accuracy": row.test_accuracy, "epochs": row.epochs} for row in rows[1:]]
+    sent = SharedResult(**dict(rows[0]), variants=own)
+    for received in (
+        RESULT.validate_json(sent.model_dump_json()),
+        EVENT.validate_json(ResultEvent(result=sent).model_dump_json()).result,
+    ):
+        found = rows_of(job, received.model_copy(update={"attempt": 2}))
+        assert [(row.method, row.config, row.test_accuracy, row.epochs, row.attempt) for row in found] == [
+            (row.method, row.config, row.test_accuracy, row.epochs, 2) for row in rows
+        ]
 
 
 def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
