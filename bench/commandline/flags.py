@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.commandline.help import group
-from bench.commandline.params import CommaList, FiniteFloat, Folder
+from bench.commandline.params import DatasetList, FiniteFloat, Folder
 from bench.planning.presets import CORE, PRESETS
 
 ASSIGNMENT = "NAME=VALUE"
@@ -35,7 +35,7 @@ methods = compare(
 )
 datasets = compare(
     "--datasets",
-    type=CommaList(click.STRING),
+    type=DatasetList(),
     default="digits",
     metavar="NAME,...",
     help="Comma-separated list; also npz:PATH and folder:PATH. bench.run --list names all.",

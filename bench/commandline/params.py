@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from bench.errors import UserError
-from methods.core.options import split_list
+from methods.core.options import split_brackets, split_list
 from results.files import is_dir
 
 
@@ -33,6 +34,29 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         if not all(items):
             self.fail(f"{value!r} has an empty item; separate items with commas, such as a,b,c.", param, ctx)
         return tuple(self.item.convert(item, param, ctx) for item in items)
+
+
+class DatasetList(CommaList):
+    """A list of data sets, each by its name or its path, which may have commas itself."""
+
+    def __init__(self) -> None:
+        super().__init__(click.STRING)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Text to a tuple: what commas have parted is one path if that is there."""
+        items = list(super().convert(value, param, ctx))
+        found = []
+        while items:
+            ends = range(len(items), 0, -1) if ":" in items[0] else [1]
+            end = next(end for end in ends if end == 1 or _leads_somewhere(",".join(items[:end])))
+            found.append(",".join(items[:end]))
+            del items[:end]
+        return tuple(found)
+
+
+def _leads_somewhere(dataset: str) -> bool:
+    path, _ = split_brackets(dataset.partition(":")[2])
+    return "\0" not in path and os.path.lexists(os.path.expanduser(path))  # noqa: PTH111
 
 
 class FiniteFloat(click.FloatRange):

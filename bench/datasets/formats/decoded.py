@@ -89,12 +89,12 @@ def _decode_all(
 
 
 def _with_progress(items: Sequence[tuple[int, int, Path]]) -> Iterator[tuple[int, int, Path]]:
-    """Say on standard error how far it is: from the first second on, on a terminal each second, elsewhere once."""
+    """Say on standard error how far it is: each second on a terminal, elsewhere after one and then each half minute."""
     shown = time.monotonic()
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     count = 0
     for done, item in enumerate(items):
-        if time.monotonic() - shown >= 1 and (is_terminal or not count):
+        if time.monotonic() - shown >= (1 if is_terminal or not count else 30):
             start, end = ("\r", "") if is_terminal else ("", "\n")
             print(f"{start}reading pictures: {done:,} of {len(items):,}", end=end, file=sys.stderr, flush=True)
             shown, count = time.monotonic(), count + 1
