@@ -198,7 +198,8 @@ def get(name: str) -> Dataset:
 def placed(name: str, data_dir: Path | None) -> str:
     """The name of the same data set where it is now.
 
-    A name that is a path which leads nowhere is looked for in the data folder, under the path's last part.
+    A name that is a path which leads nowhere is looked for in the data folder, under the path's last part. If that is
+    not there, and the data folder is a file or has a training part, it is itself the data, renamed.
     """
     scheme, colon, text = name.partition(":")
     place, _ = split_brackets(text)
@@ -206,6 +207,8 @@ def placed(name: str, data_dir: Path | None) -> str:
     if not colon or data_dir is None or not path.is_absolute() or os.path.lexists(path):
         return name
     here = data_dir.absolute() / path.name
+    if not os.path.lexists(here) and (data_dir.is_file() or (data_dir / "train").is_dir()):
+        here = data_dir.absolute()
     return f"{scheme}:{here}{text.strip()[len(place) :]}" if os.path.lexists(here) else name
 
 

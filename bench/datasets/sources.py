@@ -208,6 +208,8 @@ def data_root(data_dir: Path | None) -> Path | None:
             return None
         root, origin = Path(os.environ[DATA_VARIABLE]), f"the data folder in {DATA_VARIABLE}"
     try:
+        if root.suffix == ".npz" and root.is_file():  # data of one's own, which --resume is told the new place of
+            return root
         if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
             return root
         problem = "may not be read" if root.is_dir() else "is not a folder" if root.exists() else "does not exist"

@@ -185,9 +185,13 @@ def check_cells(
     for (name, wanted), by_label in specs.items():
         here = datasets.placed(name, data_dir)
         found = _check_fits(datasets.get(here), list(by_label.values()), wanted, data_dir, ranks)
-        for row in done if here != name else ():
-            same = (row.dataset, row.config.train_size) == (name, wanted.train_size)
-            if same and row.data is not None and row.data.fingerprint != found.fingerprint:
+        same = [row for row in done if (row.dataset, row.config.train_size) == (name, wanted.train_size) and row.data]
+        if Path(here).name != Path(name).name and not same:
+            raise UserError(
+                f"no finished cell of this run shows that {here} is {name}: give it its old name, or start anew"
+            )
+        for row in same if here != name else ():
+            if row.data is not None and row.data.fingerprint != found.fingerprint:
                 raise UserError(
                     f"the data of {name} are not those that this run has been trained on (by their fingerprint): put "
                     "those back, or give their folder with --data-dir, or start a new run without --resume"

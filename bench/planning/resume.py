@@ -11,7 +11,7 @@ from bench.planning.method_spec import parse_methods, parse_settings
 from bench.planning.plan import resolve_device
 from bench.planning.presets import CORE, PAPER
 from bench.planning.tuned import Winners
-from methods.core.options import to_text
+from methods.core.options import split_brackets, to_text
 from results.conditions import untuned
 from results.schema import CellConfig, CellResult, Margins, PlannedCell, RunRecord, name_of
 from results.sharing import jobs_here
@@ -58,23 +58,27 @@ def margins_of(given: Mapping[str, float]) -> Margins:
 
 
 def moved_to(record: RunRecord, given: Iterable[str]) -> Path | None:
-    """The folder that the run's own data are in now, if the data sets given are the run's but for their folder.
+    """Where the run's own data are now, if the data sets given are the run's but for their place.
+
+    That is the folder they are in or, for one that was renamed, the data themselves.
 
     Raises:
         UserError: one of them cannot be used.
     """
-    folders = set()
     ours = dict.fromkeys(cell.dataset for cell in record.cells)
     theirs = [datasets.get(each).name for each in given]
     if len(ours) != len(theirs):
         return None
-    for name in theirs:
-        if name not in ours:
-            scheme, _, path = name.partition(":")
-            if not any(each.startswith(f"{scheme}:/") and Path(each).name == Path(path).name for each in ours):
-                return None
-            folders.add(Path(path).parent)
-    return folders.pop() if len(folders) == 1 else None
+    new = [name.partition(":") for name in theirs if name not in ours]
+    old = [name.partition(":") for name in ours if name not in theirs]
+    if all(any(each[0] == scheme and Path(each[2]).name == Path(path).name for each in old) for scheme, _, path in new):
+        folders = {Path(path).parent for _, _, path in new}
+        return folders.pop() if len(folders) == 1 else None
+    if len(new) == 1:
+        (path, options), (_, before) = split_brackets(new[0][2]), split_brackets(old[0][2])
+        if new[0][:2] == old[0][:2] == (new[0][0], ":") and options == before:
+            return Path(path)
+    return None
 
 
 def unfinished(run: Path, record: RunRecord, rows: Iterable[CellResult]) -> list[PlannedCell]:

@@ -319,6 +319,19 @@ def test_data_of_ones_own_may_be_elsewhere(
     assert cells.jobs[0].data_dir == str(new)
 
 
+def test_data_of_ones_own_may_be_renamed(command: Command, cells: FakeCells, moved: tuple[Path, Path]) -> None:
+    run, new = moved
+    place = (new / "mine.npz").rename(new / "other.npz")
+    assert command("--resume", run, "--datasets", f"npz:{place}[flip=true]").code == 2
+    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    ended = command("--resume", run, "--datasets", f"npz:{place}")
+    assert f"--data-dir {place}" in ended.err, "how to go on"
+    cells.stop = {}
+    assert command("--resume", run, "--data-dir", place).code == 0
+    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-cnn", 1)] * 2
+    assert cells.jobs[0].data_dir == str(place)
+
+
 def test_other_data_of_that_name_are_refused(command: Command, cells: FakeCells, moved: tuple[Path, Path]) -> None:
     run, new = moved
     write_cifar_archive(new, colour(num_classes=3, seed=1), "mine.npz")
