@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from bench.processes import python
 from bench.protocol import Job
-from bench.runner import sweep
+from bench.runner import isolation, sweep
 from bench.runner.folders import run_lock
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
@@ -158,21 +159,39 @@ def test_a_new_run_that_cannot_be_locked_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_packages_of_the_users_own_are_not_taken_for_ours(tmp_path: Path) -> None:
-    """Neither by the command nor by a cell's process, which has the same working directory."""
+def test_a_run_on_an_odd_machine(tmp_path: Path) -> None:
+    """No home, no cache, no UTF-8, no standard input, 64 file descriptors, and blanks in the folder for scratch files.
+
+    And packages of the user's own are not taken for ours, neither by the command nor by a cell's process, which has the
+    same working directory.
+    """
     for name in ("methods", "results", "reports"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
     words = ["--methods", "backprop-cnn", "--seeds", "0", "--train-size", "20", "--epochs", "1", "--threads", "1"]
+    scratch = tmp_path / "for scratch (files)"
+    scratch.mkdir()
+    odd = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/proc/nowhere")
+    odd |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TMPDIR": str(scratch)}
     ended = subprocess.run(
-        [sys.executable, "-m", "bench.run", *words, "--out", "runs"],
+        ["sh", "-c", 'ulimit -n 64; exec "$0" "$@" <&-', sys.executable, "-m", "bench.run", *words, "--out", "runs"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        env=os.environ | {"PYTHONPATH": str(PROJECT)} | odd,
         capture_output=True,
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
+    assert "Matplotlib" not in ended.stderr
     assert len(list(tmp_path.glob("runs/*/report.md"))) == 1
+
+
+def test_a_cell_runs_where_there_is_no_folder_for_scratch_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*arguments: Any, **options: Any) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    with isolation._scratch() as errors:
+        assert errors is None
 
 
 def test_a_report_is_built_beside_packages_of_the_users_own(tmp_path: Path) -> None:
