@@ -83,7 +83,7 @@ def answer_table(data: DatasetView) -> MethodTable:
     for row in found.rows:
         accuracy = MISSING if row.test_accuracy is None else number(row.test_accuracy, decimals=2)
         if row.method == data.reference:
-            rows.append([row.method, accuracy, "reference", "1", "1"])
+            rows.append([row.method, accuracy, "0 (reference)", "1", "1"])
             continue
         judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
         rows.append([row.method, accuracy, *(marked(each, form) for each, form in judged)])

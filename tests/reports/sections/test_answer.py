@@ -177,7 +177,7 @@ def test_disturbed_cells_do_not_count_and_are_named() -> None:
 
 def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side() -> None:
     timed = MethodRace(
-        method="noprop", steps=1, reference_steps=1, seconds=[0.3] * 20, reference_seconds=[0.1, 0.2] * 10
+        method="noprop", steps=1, reference_steps=1, seconds=[0.3] * 20, reference_seconds=[0.1, 0.1, 0.2, 0.2] * 5
     )
     cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop", "dies") for seed in range(3)]
     record = make_run(cells, jobs=2)
