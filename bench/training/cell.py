@@ -126,7 +126,8 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
         "activation_bytes_by_T": probe_depths(builder, data),
     }
     for variant, fields in zip(job.variants, own[1:], strict=True):
-        fields |= probe_prediction(replace(builder, config=variant.config).make(), data, config, warn)
+        its = config.model_copy(update={"options": variant.config.options})
+        fields |= probe_prediction(replace(builder, config=its).make(), data, config, warn)
     return row.build_all(
         own,
         train_seconds=train_seconds,

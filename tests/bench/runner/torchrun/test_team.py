@@ -22,7 +22,7 @@ from tests.bench.harness import SMALL, Ended, Plugin, finish
 from tests.bench.stubs import Recorder
 from tests.factories import make_cell, make_config, make_machine, make_run, write_run
 
-NOPROP = "noprop[T=3]"
+NOPROP, VARIANT = "noprop[T=3]", "noprop[T=3,sampler=mean]"
 STEPS = 9
 """Of 16 images in an epoch on the 144 training images of `halves`."""
 
@@ -45,9 +45,9 @@ def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     out = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
     common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--augment", "standard", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},backprop-cnn", "--out", str(out[0]))
+    request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},{VARIANT},backprop-cnn", "--out", str(out[0]))
     two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common, "--no-race"])
-    one = plugin.start("--methods", NOPROP, "--out", out[1], *common)
+    one = plugin.start("--methods", f"{NOPROP},{VARIANT}", "--out", out[1], *common)
     ended = finish(two)
     assert finish(one).code == 0
     return Runs(ended, *(next(folder.iterdir()) for folder in out))
@@ -58,7 +58,7 @@ def test_a_rank_that_is_killed_ends_its_cell_with_a_sentence_and_the_sweep_goes_
     assert row.status == "killed"
     assert row.error == "rank 1 of 2: the cell's process was killed by SIGKILL (out of memory?)"
     assert row.world_size == 2
-    assert [row.status for row in read_cells(runs.two)] == ["killed", "ok", "ok"]
+    assert [row.status for row in read_cells(runs.two)] == ["killed", "ok", "ok", "ok"]
     assert runs.ended.code == 1
     assert f"failed: halves deserts seed 0: {row.error}" in runs.ended.lines
     assert (runs.two / "report.md").exists()
@@ -66,13 +66,15 @@ def test_a_rank_that_is_killed_ends_its_cell_with_a_sentence_and_the_sweep_goes_
 
 
 def test_two_ranks_train_what_one_trains_to_the_bit(runs: Runs) -> None:
-    row, (alone,) = runs.row(NOPROP), read_cells(runs.one)
+    row, (alone, variant) = runs.row(NOPROP), read_cells(runs.one)
     assert row.model_file is not None
     assert alone.model_file is not None
     ours, theirs = load_file(runs.two / row.model_file), load_file(runs.one / alone.model_file)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
     assert (row.val_accuracy, row.test_accuracy) == (alone.val_accuracy, alone.test_accuracy)
+    assert runs.row(VARIANT).trained_with == NOPROP
+    assert runs.row(VARIANT).test_correct == variant.test_correct
     assert row.epochs[0].train_loss == pytest.approx(alone.epochs[0].train_loss, rel=1e-6)
 
 
@@ -84,13 +86,13 @@ def test_blocks_exchange_nothing_in_training_and_go_to_rank_0_after_it(runs: Run
     assert of_rank_1 > 0
     assert (row.world_size, row.bytes_exchanged_training) == (2, 0)
     assert row.bytes_exchanged_evaluation == of_rank_1 + 16  # and the rank's loss and seconds
-    (alone,) = read_cells(runs.one)
+    alone, _ = read_cells(runs.one)
     assert (alone.world_size, alone.bytes_exchanged_training, alone.bytes_exchanged_evaluation) == (1, 0, 0)
 
 
 def test_memory_is_measured_on_every_rank_as_on_one(runs: Runs) -> None:
     """So that rows of one and of two ranks can be held against each other."""
-    row, (alone,) = runs.row(NOPROP), read_cells(runs.one)
+    row, (alone, _) = runs.row(NOPROP), read_cells(runs.one)
     assert row.rss_source == alone.rss_source
     assert row.rss_source is not None
     assert row.rss_rise_bytes is not None
