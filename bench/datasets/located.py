@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -76,10 +77,12 @@ def check_text(name: str, what: str) -> None:
     """Check that a name of the file system is text, which results and models are written in.
 
     Raises:
-        UserError: its bytes are not UTF-8, or it has a null character.
+        UserError: its bytes are not UTF-8, or it has a control character, which terminals and tables do not bear.
     """
     if "\0" in name:
         raise UserError(f"{what} {name!r} has a null character, which no file's name has")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise UserError(f"{what} {name!r} has a control character: rename it")
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -27,6 +27,7 @@ from bench.datasets.formats.labels import check_every_class, checked_labels
 from bench.datasets.sources import Part
 from bench.errors import UserError
 
+_GZIP = b"\x1f\x8b"
 _SIDE = 28
 """Pixels of an image's side, in all the data sets that are published in this format."""
 
@@ -43,7 +44,7 @@ class IdxFile:
 
 
 def read_idx(path: Path, *, ndim: int, stream: IO[bytes] | None = None) -> IdxFile:
-    """Read a whole IDX file of unsigned bytes with `ndim` dimensions, gzipped if its name ends in `.gz`.
+    """Read a whole IDX file of unsigned bytes with `ndim` dimensions, gzipped or not, whatever its name says.
 
     Args:
         path: The file.
@@ -57,7 +58,7 @@ def read_idx(path: Path, *, ndim: int, stream: IO[bytes] | None = None) -> IdxFi
     try:
         with contextlib.nullcontext(stream) if stream else path.open("rb") as file:
             data = file.read()  # to the end, not by the announced size: a damaged header could announce anything
-        if path.suffix == ".gz":
+        if data.startswith(_GZIP) or (path.suffix == ".gz" and not data.startswith(b"\0\0\x08")):
             data = gzip.decompress(data)
     except EOFError:
         raise UserError(f"{path} is cut short: its gzip stream ends early; replace it with a complete copy") from None

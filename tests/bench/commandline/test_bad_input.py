@@ -46,7 +46,7 @@ VALUES = [
     ("--set", "depth=3", "'depth'", "T, alpha_bar_max"),
     ("--datasets", "nope", "'nope'", DATASETS),
     ("--datasets", "npz:nowhere.npz", "there is no file", "nowhere.npz"),
-    ("--datasets", "folder:nowhere", "nowhere/train is missing", "train/CLASS/"),
+    ("--datasets", "folder:nowhere", "nowhere cannot be read (No such file or directory)", "train/CLASS/"),
     ("--datasets", "folder:nowhere[sise=3,flip=true]", "'sise'", "size"),
     ("--datasets", "", "''", "a,b,c"),
     ("--datasets", "digits,", "'digits,'", "a,b,c"),

@@ -66,7 +66,7 @@ def write_idx_files(folder: Path, data: Arrays, *, gz: bool = True, names: tuple
     for name, values in zip(names, (x_train[:, 0], y_train, x_test[:, 0], y_test), strict=True):
         contents = idx_bytes(values)
         if gz:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(contents))
+            (folder / f"{name}.gz").write_bytes(gzip.compress(contents, mtime=0))
         else:
             (folder / name).write_bytes(contents)
 

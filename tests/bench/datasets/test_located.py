@@ -52,6 +52,8 @@ def test_reads_path_and_options_and_gives_one_name_for_all_spellings(
         ("", "'x:' names no file or folder: write x:PATH"),
         ("  ", "names no file or folder"),
         ("/a\0b", "has a null character"),
+        ("/a\nb", r"the path '/a\\nb' has a control character: rename it"),
+        ("/a\x1b[31mb", "has a control character"),
         ("/a[sise=3]", r"x:/a\[sise=3\]: unknown option 'sise' \(did you mean 'size'\?\)"),
         ("/a[size=big]", "option size='big' is not accepted: size must be a whole number"),
         ("/a[flip=yes]", "flip must be true or false"),

@@ -13,10 +13,11 @@ from tests.bench.datasets.files import idx_bytes
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
-def test_reads_the_same_gzipped_or_not(tmp_path: Path) -> None:
-    (tmp_path / "plain").write_bytes(idx_bytes(IMAGES))
-    (tmp_path / "packed.gz").write_bytes(gzip.compress(idx_bytes(IMAGES)))
-    plain, packed = read_idx(tmp_path / "plain", ndim=3), read_idx(tmp_path / "packed.gz", ndim=3)
+@pytest.mark.parametrize(("one", "other"), [("plain", "packed.gz"), ("unpacked-by-a-browser.gz", "packed")])
+def test_reads_the_same_gzipped_or_not(one: str, other: str, tmp_path: Path) -> None:
+    (tmp_path / one).write_bytes(idx_bytes(IMAGES))
+    (tmp_path / other).write_bytes(gzip.compress(idx_bytes(IMAGES)))
+    plain, packed = read_idx(tmp_path / one, ndim=3), read_idx(tmp_path / other, ndim=3)
     assert np.array_equal(plain.values, IMAGES)
     assert np.array_equal(packed.values, IMAGES)
     assert plain.sha256 == packed.sha256
