@@ -1,7 +1,7 @@
 """Read pickles of NumPy arrays without trusting them.
 
-A pickle is a program, and `pickle.load` runs whatever it names. Here it may name only what arrays, NumPy's numbers and
-bytes need; plain numbers, text, lists and dictionaries need nothing.
+A pickle is a program, and `pickle.load` runs whatever it names. Here it may name only what arrays, NumPy's numbers,
+ordered dictionaries and bytes need; plain numbers, text, lists and dictionaries need nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _ALLOWED = frozenset(
     {
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
+        ("collections", "OrderedDict"),
         *((f"{core}.multiarray", "_reconstruct") for core in _CORE),
         *((f"{core}.numeric", "_frombuffer") for core in _CORE),  # protocol 5
     }

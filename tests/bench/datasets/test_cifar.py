@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,13 +57,13 @@ def test_python_batches_of_python_3_are_read(root: Path) -> None:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_batches_written_back_by_any_python_are_read(protocol: int, root: Path) -> None:
-    """With keys that are bytes, and labels that are NumPy's integers or an array."""
+    """With keys that are bytes, in an ordered dictionary, and labels that are NumPy's integers or an array."""
     data = files.colour()
     files.write_cifar_python(root, data)
     for name, labels in (("test_batch", list(data[3])), ("data_batch_1", data[1][:10])):
         images = data[2] if name == "test_batch" else data[0][:10]
         batch = {b"data": images.reshape(len(images), -1), b"labels": labels, b"batch_label": b"x"}
-        (root / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(batch, protocol=protocol))
+        (root / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(OrderedDict(batch), protocol=protocol))
     raw = load(root)
     assert np.array_equal(raw.x_test, data[2])
     assert raw.y_test.tolist() == data[3].tolist()
