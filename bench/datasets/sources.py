@@ -150,6 +150,8 @@ class Published:
         The files go into a folder of their own, and take their place in one step once their checksums are verified:
         an interrupted download leaves nothing that could be taken for the data set.
         """
+        if not cache.is_absolute():  # a folder `~` in the working directory is not meant
+            raise ValueError("there is no home folder to keep it in")
         print(f"downloading {self.title} into {cache}", file=sys.stderr)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=cache, ignore_cleanup_errors=True) as name:

@@ -94,6 +94,14 @@ def test_a_folder_that_was_given_and_does_not_have_it_is_an_error(root: Path, tm
         get("fashion-mnist").load(root)
 
 
+def test_nothing_is_downloaded_for_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "cache_root", lambda: Path("~/.cache/noprop-bench"))
+    with pytest.raises(UserError, match="there is no home folder to keep it in"):
+        get("mnist").load(None)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [RuntimeError("many\nlines " * 50), EOFError(), ValueError("odd")])
 def test_whatever_a_download_raises_becomes_one_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(wanted: Published, folder: Path) -> None:
