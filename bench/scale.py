@@ -110,7 +110,7 @@ def _accuracy(
     from bench.planning.grid import depth_points
     from bench.runner.folders import named_folder
     from bench.runner.grid import new_grid, run_grid
-    from reports.depth_accuracy import build_depth_report
+    from reports.sweeps.depth_accuracy import build_depth_report
     from results.files import file_stem
 
     data_dir = datasets.data_root(given.pop("data_dir"))
@@ -127,7 +127,7 @@ def _cost(methods: str, device: str, threads: int | None, out: Path, html: bool,
     from bench.planning.method_spec import parse_methods
     from bench.planning.plan import resolve_device
     from bench.runner.scaling import CLASSES, FIXED, Growth
-    from reports.scaling import build_scale_report
+    from reports.sweeps.scaling import build_scale_report
     from results.scale import Axis, ScalePoint, ScaleRecord, write_scale
 
     values: dict[Axis, tuple[int, ...]] = {

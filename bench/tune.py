@@ -111,7 +111,7 @@ def _sweep(
     from bench.planning.grid import rate_points
     from bench.runner.folders import named_folder
     from bench.runner.grid import new_grid, run_grid
-    from reports.lr_sweep import build_lr_report
+    from reports.sweeps.lr_sweep import build_lr_report
 
     request = _request(given)
     points, default = rate_points(rates, seeds=seeds, eval_every=_LAST_ALONE, **request)

@@ -13,18 +13,13 @@ from typing import Any
 
 import click
 
+from bench.campaign.plan import names
 from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what, where
 from bench.commandline.help import Command
 
-RUNS = Path(__file__).parent / "runs"
 DEFAULT_OUT = Path("results/campaign")
-
-
-def names() -> list[str]:
-    """The runs there are, in the order in which they are made."""
-    return sorted(file.stem for file in RUNS.glob("*.toml"))
 
 
 @click.command(cls=Command)

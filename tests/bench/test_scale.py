@@ -12,7 +12,7 @@ from bench import scale
 from bench.planning.method_spec import parse_methods
 from bench.runner import scaling
 from bench.runner.scaling import Growth, timing
-from reports.scaling import build_scale_report
+from reports.sweeps.scaling import build_scale_report
 from results.scale import Axis, ScalePoint, read_scale
 from tests.bench.harness import Ended, call
 

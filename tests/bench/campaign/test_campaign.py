@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import campaign
-from bench.campaign import carry_out
+from bench.campaign import plan
 from bench.campaign.estimate import estimate
 from bench.planning.method_spec import parse_methods
 from bench.planning.plan import make_plan
@@ -19,9 +19,9 @@ from tests.bench.harness import Ended, call
 SMALL = 'datasets = ["digits"]\nmethods = ["noprop[T=1]", "noprop[T=1,sampler=mean]", "backprop-cnn"]\nseeds = [0]\n'
 
 
-@pytest.mark.parametrize("name", campaign.names())
+@pytest.mark.parametrize("name", plan.names())
 def test_every_run_is_one_of_methods_and_data_that_there_are(name: str) -> None:
-    content = read_toml(campaign.RUNS / f"{name}.toml")
+    content = read_toml(plan.RUNS / f"{name}.toml")
     assert parse_methods(",".join(content["methods"]), {})
     assert set(content["datasets"]) <= {"mnist", "fashion-mnist", "cifar10"}
     assert len(content["seeds"]) in (1, 3, 5)
@@ -33,8 +33,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads_as_before: No
     runs = tmp_path / "runs"
     runs.mkdir()
     (runs / "01-small.toml").write_text(SMALL)
-    for module in (campaign, carry_out):
-        monkeypatch.setattr(module, "RUNS", runs)
+    monkeypatch.setattr(plan, "RUNS", runs)
     return tmp_path / "out"
 
 

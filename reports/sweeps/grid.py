@@ -1,4 +1,4 @@
-"""What the reports of grids of cells (`reports.lr_sweep`, `reports.depth_accuracy`) have in common."""
+"""What the reports of grids of cells (`reports.sweeps.lr_sweep`, `reports.sweeps.depth_accuracy`) have in common."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from reports.figures.depth_accuracy import AccuracyByDepth
 from reports.formats.effects import points
 from reports.formats.markdown import MISSING, Markdown, code, codes, exact, listed, markdown_table, number, plus_minus
 from reports.formats.prose import prose
-from reports.grid import build_grid_report, lost_words
 from reports.grid_view import GridView
 from reports.statistics.accuracy import accuracy_effects, answers_of
 from reports.statistics.effect import Effect, Verdict
 from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
+from reports.sweeps.grid import build_grid_report, lost_words
 from reports.view import REFERENCE
 from results.schema import Margins
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from reports.figures.lr_sweep import AccuracyByRate
 from reports.formats.markdown import MISSING, Markdown, code, codes, listed, markdown_table, number, plural, plus_minus
 from reports.formats.prose import prose
-from reports.grid import build_grid_report, lost_words
 from reports.grid_view import GridView
 from reports.statistics.best_rate import BestRate, best_rate
 from reports.statistics.measures import VAL_ACCURACY
+from reports.sweeps.grid import build_grid_report, lost_words
 from results.schema import Margins
 
 TEXT = """
