@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 
 from reports.formats.effects import inverse, points, ratio
 from reports.formats.markdown import Markdown, code, codes, listed, number, plural
 from reports.formats.prose import prose
 from reports.statistics.effect import Basis, Verdict
+from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
 from reports.statistics.questions import Findings, Judged, Row, findings
 from reports.tables import MARKS, answer_table
@@ -64,7 +66,7 @@ def section(run: RunView, data: DatasetView) -> Markdown:
 def answer(run: RunView, data: DatasetView) -> list[str]:
     """The answer in a few sentences, the most important first."""
     found = findings(data)
-    subject = next((m for m in data.rivals if data.families[m] is Family.NOPROP), None)
+    subject, alike = _subject(data)
     if run.record.purpose == "calibration":
         return []
     sentences = []
@@ -77,12 +79,25 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
     else:
         row = found.of(subject)
         rivals = _rivals(row, data, found)
-        sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.")
+        chosen = f" Of {codes(alike)}, which share a training, it has the best validation accuracy." if alike else ""
+        sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.{chosen}")
         if rivals:
             sentences.append(f"With backpropagation, {in_words(rivals[0], data, found)}.{_others(rivals[1:])}")
     sentences += _extremes(data, found)
     sentences += _what_happened(run, data)
     return sentences
+
+
+def _subject(data: DatasetView) -> tuple[str | None, list[str]]:
+    """The first NoProp method, in the form of inference with the best validation accuracy; all its forms, if several.
+
+    Forms of inference share a training, and a user would choose between them without a test set.
+    """
+    first = next((m for m in data.rivals if data.families[m] is Family.NOPROP), None)
+    alike = next((group for group in data.shared_trainings if first in group), [])
+    if not alike:
+        return first, []
+    return max(alike, key=lambda m: statistics.fmean(VAL_ACCURACY.values(data.finished[m]).values())), alike
 
 
 def in_words(row: Row, data: DatasetView, found: Findings) -> str:

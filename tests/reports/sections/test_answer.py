@@ -188,6 +188,19 @@ def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side
     assert "Not timed, since it failed then: `dies`." in report_page(view)
 
 
+def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -> None:
+    methods: dict[str, dict[str, Any]] = {
+        "backprop": BACKPROP,
+        "noprop": {"accuracy": 0.85, "val_accuracy": 0.86, "trained_with": "noprop"},
+        "noprop[sampler=mean]": {"accuracy": 0.97, "val_accuracy": 0.96, "trained_with": "noprop"},
+    }
+    text = " ".join(lines(run_of(methods)))
+    assert "`noprop[sampler=mean]` is more accurate than `backprop`" in text
+    assert "Of `noprop`, `noprop[sampler=mean]`, which share a training, it has the best validation accuracy." in text
+    methods["noprop"]["val_accuracy"] = 0.97
+    assert "`noprop` is less accurate than `backprop`" in " ".join(lines(run_of(methods)))
+
+
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:
     truth = (("backprop", 0.95), ("noprop", 0.85))
     cells = [cell(method, seed, accuracy) for method, accuracy in truth for seed in range(3)]
