@@ -9,8 +9,16 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from bench.processes import how_ended, kill_orphans, owned, send_line, start_child, thread_variables, time_limit
-from bench.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent, RowBuilder
+from bench.children.processes import (
+    how_ended,
+    kill_orphans,
+    owned,
+    send_line,
+    start_child,
+    thread_variables,
+    time_limit,
+)
+from bench.children.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent, RowBuilder
 from bench.runner.monitor import Monitor
 from results.schema import CellResult
 

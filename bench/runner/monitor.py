@@ -9,8 +9,8 @@ import psutil
 import torch
 
 from bench import meters
+from bench.children.protocol import Phase
 from bench.meters.base import Meter
-from bench.protocol import Phase
 from results.schema import CellResult, MachineRecord
 
 _MIN_SECONDS = 1.0

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from bench.protocol import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
+from bench.children.protocol import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
 from results.schema import CellResult, PlannedCell, name_of
 
 _LINE_EVERY_SECONDS = 30.0

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.children.processes import how_ended, kill_orphans, owned, send_line, start_child, thread_variables
 from bench.meters.environment import describe_environment
-from bench.processes import how_ended, kill_orphans, owned, send_line, start_child, thread_variables
 from bench.training.racer import RaceTask
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effect

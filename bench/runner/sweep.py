@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.children.processes import kill_all
+from bench.children.protocol import Job, WarningEvent, rows_of
 from bench.meters.environment import describe_environment
-from bench.processes import kill_all
-from bench.protocol import Job, WarningEvent, rows_of
 from bench.runner.isolation import run_in_process
 from bench.runner.launchers.base import Launcher
 from bench.runner.progress import LineDisplay

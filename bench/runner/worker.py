@@ -3,9 +3,9 @@
 import sys
 import traceback
 
+from bench.children.processes import claim_stdout, exit_with_parent
+from bench.children.protocol import Event, Job, ResultEvent, RowBuilder
 from bench.errors import describe
-from bench.processes import claim_stdout, exit_with_parent
-from bench.protocol import Event, Job, ResultEvent, RowBuilder
 
 
 def main() -> int:

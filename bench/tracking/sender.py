@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from bench.children.processes import claim_stdout, exit_with_parent
 from bench.errors import describe
-from bench.processes import claim_stdout, exit_with_parent
 from results.schema import CellResult
 
 

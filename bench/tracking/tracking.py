@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.processes import owned, send_line, start_child, time_limit
+from bench.children.processes import owned, send_line, start_child, time_limit
 from bench.tracking.sender import Answer, Task
 from results.schema import CellResult, name_of
 

@@ -12,9 +12,9 @@ from torch import Generator
 
 import methods
 from bench import datasets, meters
+from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
 from bench.errors import describe
 from bench.models import ModelCard, model_path, save_model
-from bench.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
 from bench.training.checkpoint import stop_and_read

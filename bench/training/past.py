@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.children.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.errors import describe
 from bench.meters.base import Meter
-from bench.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, stop_and_read
 from bench.training.evaluation import Evaluations
 from methods.core.method import Method

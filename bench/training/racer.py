@@ -16,8 +16,8 @@ import torch
 from pydantic import BaseModel
 from torch import Generator
 
+from bench.children.processes import claim_stdout, exit_with_parent
 from bench.errors import describe
-from bench.processes import claim_stdout, exit_with_parent
 from bench.training.augment import augmentation
 from bench.training.build import MethodBuilder, load_data
 from bench.training.crowding import Crowding

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.protocol import Event, Job, RowBuilder
+from bench.children.protocol import Event, Job, RowBuilder
 from reports.formats.choice import Forms
 from reports.view import RunView, arrange
 from results.schema import CellResult

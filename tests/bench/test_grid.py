@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench import scale, tune
-from bench.protocol import Job
+from bench.children.protocol import Job
 from results.grid import read_grid
 from tests.bench.fakes import FakeCells, FakeTrials
 from tests.bench.harness import Ended, call, refused

@@ -10,7 +10,7 @@ from typing import TextIO
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.protocol import StepEvent
+from bench.children.protocol import StepEvent
 from bench.training.loop import TrainedEpoch, train_epoch
 from tests.benchmarks.rounds import loop_ratio, time_call, write_down
 from tests.benchmarks.workload import EPOCH_STEPS, QUICKEST, Subject

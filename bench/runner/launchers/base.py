@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
+from bench.children.protocol import Event, Job
 from bench.errors import UserError
-from bench.protocol import Event, Job
 from methods.core.errors import MethodError
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName

@@ -2,10 +2,10 @@
 
 import platform
 
+from bench.children.protocol import Job, RowBuilder
 from bench.errors import UserError
 from bench.meters.environment import describe_environment
 from bench.planning.plan import resolve_device
-from bench.protocol import Job, RowBuilder
 from bench.runner.isolation import run_in_process
 
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from bench.children.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.errors import UserError, describe
-from bench.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import run_on_node
 from methods.core.options import Options

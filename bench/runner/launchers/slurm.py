@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import psutil
 
+from bench.children.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.errors import UserError, describe
-from bench.protocol import RESULT, Event, Job, RowBuilder, SentEvent
 from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import Preempted, run_on_node
 from methods.core.options import Options

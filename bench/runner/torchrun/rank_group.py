@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 
 from torch.distributed import DistError, PrefixStore, Store, rendezvous
 
+from bench.children.processes import kill_all
+from bench.children.protocol import RESULT, Event, Job, RowBuilder
 from bench.commandline.exit_codes import Terminated
-from bench.processes import kill_all
-from bench.protocol import RESULT, Event, Job, RowBuilder
 from bench.runner.isolation import run_in_process
 from bench.runner.launchers.base import Launcher
 from bench.runner.torchrun.rank_info import RankInfo

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.children.protocol import EVENT, RESULT, Job, ResultEvent, SharedResult, rows_of
 from bench.planning.plan import make_plan
 from bench.planning.sharing import group_by_training, share_trainings
-from bench.protocol import EVENT, RESULT, Job, ResultEvent, SharedResult, rows_of
 from bench.runner import race
 from bench.runner.race import Heat, race_methods
 from results.schema import PlannedCell

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from bench.processes import python
-from bench.protocol import Job
+from bench.children.processes import python
+from bench.children.protocol import Job
 from bench.runner import isolation, sweep
 from bench.runner.folders import run_lock
 from results.schema import CellResult

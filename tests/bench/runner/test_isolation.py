@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.protocol import EpochEvent, Event, Job, ResultEvent
+from bench.children.protocol import EpochEvent, Event, Job, ResultEvent
 from bench.runner.isolation import run_in_process
 from results.schema import CellResult
 from tests.bench.harness import is_alive, wait_until

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.children.protocol import PhaseEvent, ResultEvent
 from bench.planning.sharing import group_by_training
-from bench.protocol import PhaseEvent, ResultEvent
 from bench.runner import sweep
 from bench.runner.progress import LineDisplay
 from results.schema import PlannedCell

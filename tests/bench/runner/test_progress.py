@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from bench.protocol import EpochEvent, SentEvent, StepEvent
+from bench.children.protocol import EpochEvent, SentEvent, StepEvent
 from bench.runner import progress
 from bench.runner.progress import BarDisplay, LineDisplay, describe_result, make_display
 from tests.factories import make_cell, make_config, make_failed_cell, make_run

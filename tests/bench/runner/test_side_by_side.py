@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.protocol import Job
+from bench.children.protocol import Job
 from bench.runner import sweep
 from results.schema import CellResult
 from results.store import read_cells, read_run

@@ -17,11 +17,11 @@ from torch import Generator, Tensor, nn
 
 import methods
 from bench import datasets
+from bench.children.protocol import EpochEvent, Event, Job, StepEvent, WarningEvent
 from bench.datasets import Dataset, RawData
 from bench.meters import rss
 from bench.meters.flops import FlopMeter
 from bench.models import ModelCard
-from bench.protocol import EpochEvent, Event, Job, StepEvent, WarningEvent
 from bench.training import evaluation, loop, probes, targets
 from bench.training.cell import run_cell
 from bench.training.loop import DeviceData, Part, TrainingError

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.planning.method_spec import parse_methods
-from bench.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.training import checkpoint
 from bench.training.cell import run_cell
 from bench.training.checkpoint import COST, Checkpoints, merge_measured

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bench.children.protocol import Job, rows_of
 from bench.models import load_model
-from bench.protocol import Job, rows_of
 from results.schema import PlannedCell
 from tests.bench.training.test_checkpoint import KilledError, job_of, numbers, run
 

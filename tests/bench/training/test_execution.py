@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bench.children.protocol import Job
 from bench.planning.plan import make_plan
-from bench.protocol import Job
 from bench.training.cell import run_cell
 from reports.build import build_report
 from results.conditions import AugmentationRecord

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bench.children.protocol import Event, Job
 from bench.errors import UserError
-from bench.protocol import Event, Job
 from bench.runner import sweep
 from bench.runner.launchers import node, slurm
 from bench.runner.launchers.base import Launcher

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.children.protocol import Job
 from bench.errors import UserError
 from bench.meters import environment
 from bench.planning.plan import resolve_device
-from bench.protocol import Job
 from bench.runner.launchers import node
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
 from results.schema import CellResult

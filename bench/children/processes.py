@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import IO, TextIO
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[2]
 """The folder that our packages are in."""
 _START = """
 import sys
