@@ -46,8 +46,8 @@ def headline(overview: Overview) -> Markdown:
         text = f"**Denoising beats an average of as many independent classifiers on {_names(by[Verdict.BETTER])}"
         text += f", and loses to it on {_names(by[Verdict.WORSE])}.**" if by[Verdict.WORSE] else ".**"
     elif by[Verdict.WORSE]:
-        text = "**Denoising adds nothing**: a chain of NoProp is less accurate than an average of as many independent "
-        text += f"classifiers on {_names(by[Verdict.WORSE])}."
+        text = "**Nothing shows that denoising beats an average of as many independent classifiers, and on "
+        text += f"{_names(by[Verdict.WORSE])} it loses to it.**"
     elif ensemble:
         text = "**Nothing shows that denoising beats an average of as many independent classifiers.**"
     else:
