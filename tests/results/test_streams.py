@@ -1,6 +1,7 @@
 """Commands whose streams are closed, full or in another locale, or whose terminal goes away."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,5 +83,6 @@ def test_a_terminal_that_goes_away_stops_a_command_unless_it_was_told_to_go_on(
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(PROJECT), "STOP": "1"},
         capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may have been told to go on
     )
     assert ended.returncode == code
