@@ -24,8 +24,6 @@ class CpuTimes(NamedTuple):
     """Given to other guests by the hypervisor, on the same cores."""
     harness: float
     cell: float
-    cores: int = 0
-    """That this process may use; 0 where that is not known."""
 
 
 class CpuTime(Meter):
@@ -42,7 +40,7 @@ class CpuTime(Meter):
     def stop(self) -> None:
         start, end = self._start, read_cpu_times(psutil.Process(self.pid))
         busy, stolen, harness, cell = (
-            None if then is None or now is None else now - then for then, now in zip(start[1:5], end[1:5], strict=True)
+            None if then is None or now is None else now - then for then, now in zip(start[1:], end[1:], strict=True)
         )
         # A stretch may come out below 0 by a tick of the kernel's clock, so only the sum is cut off there.
         foreign = None if busy is None or harness is None or cell is None else busy - harness - cell
@@ -95,5 +93,4 @@ def read_cpu_times(cell: psutil.Process) -> CpuTimes:
         harness=ours.user + ours.system,
         # Children that have ended are counted with it, since they did the cell's work.
         cell=theirs.user + theirs.system + theirs.children_user + theirs.children_system,
-        cores=len(cores),
     )

@@ -1,8 +1,8 @@
 """Threads that let others work: while a machine is crowded, they wait for one another without spinning.
 
 OpenMP's threads spin at each barrier until the slowest of them has come. That is fast, unless one of them has lost its
-core to another program: then the others burn theirs for nothing, and a step takes 10 to 80 times as long. Whether they
-spin is decided when the library loads, but GNU's hardly spins while there are more threads than cores. So, while other
+core to another program: then the others burn theirs for nothing, and a step takes many times as long. Whether they spin
+is decided when the library loads, but GNU's hardly spins while there are more threads than cores. So, while other
 programs need the cores, a helper thread with an idle team of its own is kept. Nothing else changes: as many threads
 work as before, on the same numbers. With other OpenMP libraries the helper does no harm and no good.
 """
@@ -112,7 +112,7 @@ class Crowding(AbstractContextManager["Crowding"]):
         if now.busy is None or before.busy is None:
             return  # the system does not tell
         taken = now.busy - before.busy + (now.stolen or 0.0) - (before.stolen or 0.0)
-        self.note(now.at - before.at, taken - (now.cell - before.cell), now.cores)
+        self.note(now.at - before.at, taken - (now.cell - before.cell), len(self._process.cpu_affinity()))
 
     def _keep_watching(self) -> None:
         while not self._over.wait(_WINDOW_SECONDS):
