@@ -25,13 +25,13 @@ from bench.commandline.help import Command, group
 from bench.commandline.params import CommaList, FiniteFloat, refuse_given
 from bench.errors import UserError
 from bench.planning.presets import CORE, DEFAULT_TUNED, PAPER, WINNERS_KEY
+from results.files import STUDY_FILE
 
 if TYPE_CHECKING:
     from bench.planning.search import Search
     from results.conditions import Winner
     from results.schema import PlannedCell
 
-STUDY_FILE = "study.jsonl"
 SEED = 1000
 """In no preset: the training that chose a winner must not also be the one that reports it."""
 _LAST_ALONE = sys.maxsize

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import re
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +19,7 @@ import click
 from reports.formats.choice import PLAIN, Forms, form_options
 from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
 from reports.view import RunView, arrange, parse_utc
-from results.files import file_stem
+from results.files import file_stem, write_folder
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.race import read_race
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
@@ -125,13 +124,7 @@ def _write(view: RunView, out: Path, forms: Forms) -> Path:
     report = out / REPORT_FILE
     forms = Forms(forms.html or (out / HTML_FILE).exists(), forms.latex or (out / LATEX_FILE).exists())
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as scratch:
-            _render(view, Path(scratch), forms)
-            (out / FIGURES_FOLDER).mkdir(exist_ok=True)
-            made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
-            for path in sorted(made, key=Path(REPORT_FILE).__eq__):  # last: its links are never dead
-                (Path(scratch) / path).replace(out / path)
+        write_folder(out, REPORT_FILE, lambda folder: _render(view, folder, forms))
     except OSError as error:
         raise ResultsError(f"cannot write the report to {out}: {error.strerror or error}") from None
     return report

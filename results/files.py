@@ -5,10 +5,14 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+STUDY_FILE = "study.jsonl"
+"""The trials of a search by `bench.tune`, in its folder."""
 
 
 def file_stem(dataset: str) -> str:
@@ -56,6 +60,27 @@ def is_dir(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """The same for `Path.is_file`."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def write_folder(folder: Path, last: str, make: Callable[[Path], None]) -> None:
+    """Put all files that `make` writes into a folder, or none of them if it fails.
+
+    Args:
+        folder: Made if needed; other files in it stay.
+        last: The file that is put there when all others are: the links in it are never dead.
+        make: Given an empty folder to write to.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
+        make(Path(scratch))
+        made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
+        for parent in {path.parent for path in made}:
+            (folder / parent).mkdir(exist_ok=True)
+        for path in sorted(made, key=Path(last).__eq__):
+            (Path(scratch) / path).replace(folder / path)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from reports.overview.referee import answers
 from reports.overview.sources import read_sources
 from reports.overview.table import alone_table, runs_table, table
 from reports.view import REFERENCE
+from results.files import write_folder
 from results.store import ResultsError
 
 PAGE_FILE, HTML_FILE = "overview.md", "overview.html"
@@ -131,13 +131,7 @@ def build_overview(folders: Sequence[Path], out: Path, base: Path | None = None)
     sources, skipped = read_sources(folders)
     overview = Overview(sources, skipped, base or out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".overview-", dir=out) as scratch:
-            _render(overview, Path(scratch))
-            (out / FIGURES_FOLDER).mkdir(exist_ok=True)
-            made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
-            for path in sorted(made, key=Path(PAGE_FILE).__eq__):  # last: its links are never dead
-                (Path(scratch) / path).replace(out / path)
+        write_folder(out, PAGE_FILE, lambda folder: _render(overview, folder))
     except OSError as error:
         raise ResultsError(f"cannot write the page to {out}: {error.strerror or error}") from None
     return out / PAGE_FILE

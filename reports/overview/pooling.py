@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from reports.formats.markdown import first_free, plural
@@ -53,7 +54,7 @@ class Pool:
         dataset, _, budget = self.label.partition(", ")
         return f"{dataset} ({budget})" if budget else dataset
 
-    @property
+    @cached_property
     def found(self) -> Findings:
         """Every method against the reference; memory is that of activations."""
         return findings(self.data, ACTIVATIONS)

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from reports.formats.markdown import FIGURES_FOLDER
 from results.calibration import CALIBRATION_FILE
+from results.files import STUDY_FILE
 from results.grid import GRID_FILE, read_grid
 from results.race import RaceRecord, read_race
 from results.scale import SCALE_FILE
 from results.schema import CellResult, RunRecord
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
 
-STUDY_FILE = "study.jsonl"
-"""Of a search by `bench.tune`, which `reports` does not import."""
 NO_RUNS = {
     STUDY_FILE: "a search for hyperparameters",
     SCALE_FILE: "a sweep of costs",
