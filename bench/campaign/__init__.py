@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from bench.campaign.plan import names
 from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what, where
@@ -36,7 +35,7 @@ def cli(chosen: tuple[str, ...], estimate: bool, out: Path, **how: Any) -> int:
 
     Without RUN all of them, in order. Hours and memory of each are estimated first, from a few steps of its methods.
     """
-    from bench.campaign.carry_out import carry_out
+    from bench.campaign.carry_out import carry_out, names
     from bench.errors import UserError
 
     if unknown := [name for name in chosen if name not in names()]:

@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from bench import run
-from bench.campaign import plan
 from bench.campaign.estimate import estimate
 from bench.runner.execute import execute
 from bench.runner.prepare import prepare
 from results.store import RUN_FILE
+
+RUNS = Path(__file__).parent / "runs"
+"""A configuration of `bench.run` in each file."""
+
+
+def names() -> list[str]:
+    """The campaign's runs, in the order in which they are made."""
+    return sorted(file.stem for file in RUNS.glob("*.toml"))
 
 
 def carry_out(name: str, parent: Path, how: Mapping[str, Any], *, estimate_only: bool) -> int:
@@ -31,7 +38,7 @@ def carry_out(name: str, parent: Path, how: Mapping[str, Any], *, estimate_only:
         UserError, ResultsError: something given cannot be used, or differs from what the run was begun with.
     """
     begun = sorted(parent.glob(f"*/{RUN_FILE}"))
-    arguments = ["--resume", str(begun[-1].parent)] if begun else ["--config", _relative(plan.RUNS / f"{name}.toml")]
+    arguments = ["--resume", str(begun[-1].parent)] if begun else ["--config", _relative(RUNS / f"{name}.toml")]
     arguments += ["--out", str(parent), *_flags(how, resumed=bool(begun))]
     with run.cli.make_context("python -m bench.run", arguments) as context:
         given = {key: value for key, value in context.params.items() if key != "list_all"}

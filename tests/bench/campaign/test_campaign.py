@@ -7,21 +7,24 @@ from pathlib import Path
 import pytest
 
 from bench import campaign
-from bench.campaign import plan
+from bench.campaign import carry_out
 from bench.campaign.estimate import estimate
 from bench.planning.method_spec import parse_methods
 from bench.planning.plan import make_plan
 from bench.planning.sharing import share_trainings
+from bench.training.loop import DeviceData
+from results.conditions import DataRecord
 from results.files import read_toml
+from results.schema import PlannedCell
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, call
 
 SMALL = 'datasets = ["digits"]\nmethods = ["noprop[T=1]", "noprop[T=1,sampler=mean]", "backprop-cnn"]\nseeds = [0]\n'
 
 
-@pytest.mark.parametrize("name", plan.names())
+@pytest.mark.parametrize("name", carry_out.names())
 def test_every_run_is_one_of_methods_and_data_that_there_are(name: str) -> None:
-    content = read_toml(plan.RUNS / f"{name}.toml")
+    content = read_toml(carry_out.RUNS / f"{name}.toml")
     assert parse_methods(",".join(content["methods"]), {})
     assert set(content["datasets"]) <= {"mnist", "fashion-mnist", "cifar10"}
     assert len(content["seeds"]) in (1, 3, 5)
@@ -33,7 +36,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads_as_before: No
     runs = tmp_path / "runs"
     runs.mkdir()
     (runs / "01-small.toml").write_text(SMALL)
-    monkeypatch.setattr(plan, "RUNS", runs)
+    monkeypatch.setattr(carry_out, "RUNS", runs)
     return tmp_path / "out"
 
 
@@ -66,7 +69,7 @@ def test_an_unknown_run_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "unknown run 'mnist': the campaign's runs are 01-mnist-rivals, " in ended.err
 
 
-def test_trainings_count_once_and_jobs_divide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_count_once_and_jobs_divide(monkeypatch: pytest.MonkeyPatch, threads_as_before: None) -> None:
     cells = share_trainings(
         make_plan(
             methods="noprop[T=1],noprop[T=1,sampler=mean],backprop-cnn",
@@ -77,5 +80,12 @@ def test_trainings_count_once_and_jobs_divide(monkeypatch: pytest.MonkeyPatch) -
             threads=1,
         )
     )
-    monkeypatch.setattr("bench.campaign.estimate._measure", lambda cell, data_dir: (3600.0, 2**20))
+    measured: list[tuple[str, int]] = []
+
+    def measure(cell: PlannedCell, data: DeviceData, record: DataRecord, *, forms: int) -> tuple[float, int]:
+        measured.append((cell.method, forms))
+        return 3600.0, 2**20
+
+    monkeypatch.setattr("bench.campaign.estimate._measure", measure)
     assert estimate(cells, None, jobs=2) == "6 cells to go, about 2.0 hours, up to 1 MiB of tensors in a cell"
+    assert sorted(measured) == [("backprop-cnn", 1), ("noprop[T=1]", 2)]
