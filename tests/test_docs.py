@@ -188,6 +188,17 @@ def test_the_readme_is_read_to_its_end() -> None:
     )
 
 
+def test_the_table_of_the_readme_is_the_reports() -> None:
+    def rows(document: str) -> dict[str, list[str]]:
+        lines = (PROJECT / document).read_text(encoding="utf-8").splitlines()
+        cut = [[entry.strip() for entry in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+        return {entries[0].split(":")[0]: entries[1:] for entries in cut if len(entries) == 5}
+
+    ours, report = rows("README.md"), rows("results/reference/digits-standard/report.md")
+    assert len(ours) >= 10
+    assert ours == {method: report[method] for method in ours}
+
+
 def test_the_two_commands_are_there() -> None:
     assert {"make bench", "make test"} <= {line.strip() for line in shell_lines("README.md")}
 

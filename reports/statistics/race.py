@@ -1,11 +1,10 @@
 """What a race says: how many times the reference's time a training step takes.
 
 Each pair of turns gives a ratio. In every second pair the method's turn comes first, right after another turn of its
-own; in the others the reference's does. (That matters: with two threads on small images, the turn that followed one of
-its own was 13% faster.) Half of the difference between the medians of both kinds is taken off, or added. The median
-of these ratios is the answer: a turn that the machine disturbs moves it by at most one rank. Its interval is free of
-distributions: the k-th smallest and the k-th largest of n ratios enclose the median with probability 1 - 2 P(B < k),
-B binomial (n, 1/2) (David and Nagaraja 2003, *Order Statistics*, section 7.1).
+own, with warm caches; in the others the reference's does. Half of the difference between the medians of both kinds is
+taken off, or added. The median of these ratios is the answer: a turn that the machine disturbs moves it by at most one
+rank. Its interval is free of distributions: the k-th smallest and the k-th largest of n ratios enclose the median with
+probability 1 - 2 P(B < k), B binomial (n, 1/2) (David and Nagaraja 2003, *Order Statistics*, section 7.1).
 """
 
 from __future__ import annotations
