@@ -10,12 +10,12 @@ from typing import IO
 from pydantic import ValidationError
 
 from bench.children.processes import (
+    compute_variables,
     how_ended,
     kill_orphans,
     owned,
     send_line,
     start_child,
-    thread_variables,
     time_limit,
 )
 from bench.children.protocol import EVENT, Event, Job, PhaseEvent, ResultEvent, RowBuilder
@@ -35,7 +35,7 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
     row = RowBuilder(job)
     with _scratch() as errors:
         process = start_child(
-            "bench.runner.worker", errors or subprocess.DEVNULL, thread_variables(job.cell.config.threads)
+            "bench.runner.worker", errors or subprocess.DEVNULL, compute_variables(job.cell.config.threads)
         )
         with owned(process):
             with time_limit(process, job.timeout_seconds) as late, Monitor(process.pid, job.cell.config.device) as seen:

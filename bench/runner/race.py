@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.children.processes import how_ended, kill_orphans, owned, send_line, start_child, thread_variables
+from bench.children.processes import compute_variables, how_ended, kill_orphans, owned, send_line, start_child
 from bench.meters.environment import describe_environment
 from bench.training.racer import RaceTask
 from reports.statistics.effect import Effect
@@ -215,7 +215,7 @@ def _settle(turn: Turn) -> float:
 @contextmanager
 def _ready(cell: PlannedCell, data_dir: Path | None) -> Iterator[Turn]:
     """Start a process for a cell's method. Its turns raise `RaceError` if it fails."""
-    process = start_child("bench.training.racer", subprocess.DEVNULL, thread_variables(cell.config.threads))
+    process = start_child("bench.training.racer", subprocess.DEVNULL, compute_variables(cell.config.threads))
 
     def ask(line: str) -> None:
         with suppress(BrokenPipeError):  # its end says more
