@@ -7,7 +7,6 @@ machine that others share are seldom equally fast. `reports.statistics.race` say
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from bench.children.processes import compute_variables, how_ended, kill_orphans, owned, send_line, start_child
 from bench.meters.environment import describe_environment
-from bench.training.racer import RaceTask
+from bench.training.racer import RaceTask, Turn, TurnTime
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effect
 from reports.view import DatasetView, arrange, choose_reference
@@ -40,7 +39,7 @@ _UNEQUAL = 4.0
 """Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
 _WARM_UP_STEPS = 2
 
-Turn = Callable[[int], float]
+Train = Callable[[int], float]
 """Trains for that many steps; returns seconds per step."""
 
 
@@ -119,14 +118,15 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     timed: list[MethodRace] = []
     by_training: dict[tuple[str, str, int], MethodRace] = {}
     failed: dict[str, str] = {}
-    with _ready(reference, data_dir) as theirs:
+    crowded: dict[int, bool] = {}
+    with _ready(reference, data_dir, crowded) as theirs:
         per_step = _settle(theirs)
         for cell in heat.rivals:
             if alike := by_training.get(cell.training):
                 timed.append(alike.model_copy(update={"method": cell.method}))
                 continue
             try:
-                with _ready(cell, data_dir) as ours:
+                with _ready(cell, data_dir, crowded) as ours:
                     timed.append(_race(cell.method, ours, theirs, per_step, len(heat.rivals), seconds))
             except RaceError as error:
                 failed[cell.method] = str(error)
@@ -172,7 +172,7 @@ def _covers(race: DatasetRace | None, heat: Heat) -> bool:
     return {cell.method for cell in heat.rivals} <= {each.method for each in race.methods} | race.failed.keys()
 
 
-def _race(method: str, ours: Turn, theirs: Turn, their_step: float, comparisons: int, seconds: float) -> MethodRace:
+def _race(method: str, ours: Train, theirs: Train, their_step: float, comparisons: int, seconds: float) -> MethodRace:
     """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`."""
     our_step = _settle(ours)
     steps, reference_steps = _steps(our_step), _steps(their_step)
@@ -206,36 +206,43 @@ def _steps(seconds: float) -> int:
     return max(1, round(_TURN_SECONDS / seconds))
 
 
-def _settle(turn: Turn) -> float:
+def _settle(train: Train) -> float:
     """Warm up for a few steps and then a turn; seconds per step."""
-    turn(_WARM_UP_STEPS)
-    return turn(_steps(turn(1)))
+    train(_WARM_UP_STEPS)
+    return train(_steps(train(1)))
 
 
 @contextmanager
-def _ready(cell: PlannedCell, data_dir: Path | None) -> Iterator[Turn]:
-    """Start a process for a cell's method. Its turns raise `RaceError` if it fails."""
+def _ready(cell: PlannedCell, data_dir: Path | None, crowded: dict[int, bool]) -> Iterator[Train]:
+    """Start a process for a cell's method. Its turns raise `RaceError` if it fails.
+
+    `crowded` is what each process has seen. When one of them is crowded, the threads of all yield.
+    """
     process = start_child("bench.training.racer", subprocess.DEVNULL, compute_variables(cell.config.threads))
 
     def ask(line: str) -> None:
         with suppress(BrokenPipeError):  # its end says more
             send_line(process, line)
 
-    def turn(steps: int) -> float:
+    def train(steps: int) -> float:
         assert process.stdout is not None
-        ask(str(steps))
+        ask(Turn(steps=steps, yielding=any(crowded.values())).model_dump_json())
         line = process.stdout.readline()
         if not line.endswith("\n"):
             raise RaceError(f"the process of {cell.method} {how_ended(process.wait())}")
-        reply = json.loads(line)
-        if isinstance(reply, str):
-            raise RaceError(f"{cell.method} raised {reply}")
-        return float(reply) / steps
+        time = TurnTime.model_validate_json(line)
+        if time.error is not None:
+            raise RaceError(f"{cell.method} raised {time.error}")
+        crowded[process.pid] = time.crowded
+        return time.seconds / steps
 
     with owned(process):
         kill_orphans(process)
         ask(RaceTask(cell=cell, data_dir=str(data_dir) if data_dir else None).model_dump_json())
-        yield turn
+        try:
+            yield train
+        finally:
+            crowded.pop(process.pid, None)
 
 
 def _in_words(effect: Effect, reference: str) -> str:

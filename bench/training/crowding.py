@@ -34,8 +34,13 @@ class Crowding(AbstractContextManager["Crowding"]):
     It watches from `resume` to `pause`, so that a process which takes turns with another does not see it.
     """
 
-    def __init__(self, threads: int) -> None:
+    crowded = False
+    """What it has seen."""
+
+    def __init__(self, threads: int, *, acts: bool = True) -> None:
+        """With `acts` the threads yield as soon as the machine is crowded; else when `let_yield` says so."""
         self._threads = threads
+        self._acts = acts
         self._process = psutil.Process()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -93,10 +98,23 @@ class Crowding(AbstractContextManager["Crowding"]):
         lacking = self._threads + self._foreign / self._seconds - cores
         self._seconds = self._foreign = 0.0
         self._calm = self._calm + 1 if lacking < _FREE else 0
-        if lacking > _CROWDED and self._team is None:
-            self._team, self._yielding_since = _IdleTeam(), time.monotonic()
+        if lacking > _CROWDED:
+            self.crowded = True
         elif self._calm >= _CALM_WINDOWS:
+            self.crowded = False
+        if self._acts:
+            self._change(self.crowded)
+
+    def let_yield(self, yielding: bool) -> None:
+        """From now on the threads yield, or spin."""
+        with self._lock:
+            self._change(yielding)
+
+    def _change(self, yielding: bool) -> None:
+        if not yielding:
             self._spin()
+        elif self._team is None:
+            self._team, self._yielding_since = _IdleTeam(), time.monotonic()
 
     def _spin(self) -> None:
         if self._team is not None:

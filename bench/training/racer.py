@@ -1,11 +1,7 @@
-"""The process of one method in a race: numbers of training steps on standard input, their seconds on standard output.
-
-Each reply is a line of JSON: seconds, or a text that says what went wrong.
-"""
+"""The process of one method in a race: turns on standard input, their seconds on standard output, as lines of JSON."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -37,6 +33,24 @@ class RaceTask(BaseModel):
     data_dir: str | None
 
 
+class Turn(BaseModel):
+    """Each line after it."""
+
+    steps: int
+    yielding: bool
+    """Whether the threads wait without spinning: the same for both methods, so that none gains by it."""
+
+
+class TurnTime(BaseModel):
+    """The reply to a turn."""
+
+    seconds: float = 0.0
+    crowded: bool = False
+    """Whether other programs need the cores."""
+    error: str | None = None
+    """What the method raised; nothing follows it."""
+
+
 class Racer:
     """A method, set up as in its cell, and the first batches of that cell's first epoch."""
 
@@ -55,15 +69,16 @@ class Racer:
         self._done = 0
         self._crowding = crowding
 
-    def turn(self, steps: int) -> float:
-        """Train on that many batches; the seconds that it took.
+    def train(self, turn: Turn) -> TurnTime:
+        """Train on that many batches.
 
         A method that goes through its batches in several passes trains on them in each. What it does between passes
         is not in the time, since it does that once in an epoch.
         """
-        chosen = [self._batches[(self._done + k) % len(self._batches)] for k in range(steps)]
-        self._done += steps
+        chosen = [self._batches[(self._done + k) % len(self._batches)] for k in range(turn.steps)]
+        self._done += turn.steps
         seconds = 0.0
+        self._crowding.let_yield(turn.yielding)
         self._crowding.resume()
         for number in range(self._method.num_passes):
             self._method.start_pass(number)
@@ -74,7 +89,7 @@ class Racer:
             synchronize(self._device)
             seconds += time.perf_counter() - start
         self._crowding.pause()
-        return seconds
+        return TurnTime(seconds=seconds, crowded=self._crowding.crowded)
 
 
 def stay_on_first_cores(threads: int) -> None:
@@ -87,8 +102,8 @@ def main() -> int:
     """Answer until the harness ends this process; 1 if the method raised."""
     replies = claim_stdout()
 
-    def reply(what: float | str) -> None:
-        replies.write(json.dumps(what) + "\n")
+    def reply(time: TurnTime) -> None:
+        replies.write(time.model_dump_json() + "\n")
         replies.flush()
 
     task = RaceTask.model_validate_json(sys.stdin.readline())
@@ -96,12 +111,12 @@ def main() -> int:
     threads = task.cell.config.threads
     stay_on_first_cores(threads)
     try:
-        with Crowding(threads) as crowding:
+        with Crowding(threads, acts=False) as crowding:
             racer = Racer(task, crowding)
             while True:
-                reply(racer.turn(int(turns.get())))
+                reply(racer.train(Turn.model_validate_json(turns.get())))
     except Exception as error:
-        reply(describe(error))
+        reply(TurnTime(error=describe(error)))
         return 1
 
 

@@ -42,6 +42,19 @@ def test_threads_spin_where_there_is_room(foreign: float, cores: int) -> None:
         assert watched._team is None
 
 
+def test_in_a_race_they_yield_when_both_methods_shall() -> None:
+    with Crowding(threads=1, acts=False) as watched:
+        watched._threads = 2
+        watched.note(WINDOW, CROWDED, cores=2)
+        assert watched.crowded
+        assert watched._team is None
+        watched.let_yield(True)
+        watched.note(WINDOW, FREE * WINDOW, cores=2)
+        assert watched._team is not None
+        watched.let_yield(False)
+        assert watched._team is None
+
+
 def test_a_crowd_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowding, "_NOTICED_SECONDS", 0.0)
     with Crowding(threads=1) as watched:
