@@ -16,14 +16,15 @@ from bench.commandline.help import Command
 def cli(method: str) -> int:
     """Check METHOD, built in or from an installed package, and say in plain words what is missing.
 
+    Options in brackets: 'dfa[network=mlp]'.
     Takes seconds to a few minutes: the last check trains it on digits.
     """
     import methods
-    from bench.contract import CHECKS
+    from bench.contract import CHECKS, named
     from bench.errors import UserError, describe
 
     try:
-        methods.get(method)
+        named(method)
     except methods.MethodError as error:
         raise UserError(str(error)) from None
     failed = 0

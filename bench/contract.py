@@ -7,7 +7,8 @@
     def test_my_method(check):
         check("my-method")
 
-Each check takes the name of a registered method and raises `AssertionError`, or what the method itself raises.
+Each check takes the name of a registered method, with options in brackets if need be, and raises `AssertionError`, or
+what the method itself raises.
 """
 
 from __future__ import annotations
@@ -22,12 +23,26 @@ from torch.optim import Adam, AdamW, Optimizer
 
 import methods
 from methods.core.method import MakeOptimizer, Method, TaskShape
+from methods.core.options import parse_assignments, split_brackets
 
 GREY = TaskShape(channels=1, height=8, width=8, num_classes=10)
 COLOUR = TaskShape(channels=3, height=16, width=12, num_classes=4)
 _SMALL = {"T": 2, "steps": 5}
 """Two blocks where a method has blocks, and a coarse solver where it has one."""
 _EPOCHS, _ROUNDS = 8, 12
+
+
+def named(name: str) -> tuple[type[Method], dict[str, str]]:
+    """The method and the options of `NAME[OPTION=VALUE,...]`.
+
+    Raises:
+        MethodError: there is no such method, or it does not accept such options.
+    """
+    plain, items = split_brackets(name)
+    cls = methods.get(plain)
+    given = parse_assignments(items, "expected OPTION=VALUE, not {item!r}", "option {name!r} is given twice")
+    cls.Options.parse(given)
+    return cls, given
 
 
 def small(
@@ -38,18 +53,18 @@ def small(
     options: Mapping[str, object] | None = None,
 ) -> Method:
     """The method at its defaults but for its size and the options given, set up, from a seed."""
-    cls = methods.get(name)
+    cls, given = named(name)
     known = cls.Options.parse({}).as_dict()
     torch.manual_seed(seed)
     sizes = {key: value for key, value in _SMALL.items() if key in known}
-    method = cls(shape, cls.Options.parse(sizes | dict(options or {})))
+    method = cls(shape, cls.Options.parse(sizes | given | dict(options or {})))
     method.set_up(make_optimizer or adamw)
     return method
 
 
 def says_what_it_is(name: str) -> None:
     """The class has a docstring, and a summary, an epoch definition and a credit assignment of one line each."""
-    cls = methods.get(name)
+    cls, _ = named(name)
     assert cls.__doc__, "the class has no docstring"
     for field in ("summary", "epoch_definition", "credit"):
         text = getattr(cls, field, "")
@@ -59,19 +74,19 @@ def says_what_it_is(name: str) -> None:
 
 def options_survive_text(name: str) -> None:
     """Options written as text are read back the same; unknown ones are refused."""
-    cls = methods.get(name)
-    options = cls.Options.parse({}).as_dict()
+    cls, given = named(name)
+    options = cls.Options.parse(given).as_dict()
     as_text = {key: "none" if value is None else str(value) for key, value in options.items()}
     assert cls.Options.parse(as_text).as_dict() == options, "an option changes when it is written as text and read back"
     try:
-        cls.Options.parse({"no_such_option": "1"})
+        cls.Options.parse(given | {"no_such_option": "1"})
     except methods.MethodError:
         pass
     else:
         raise AssertionError("an unknown option is accepted")
     for option, searched in cls.search_space.items():
         for end in (searched.low, searched.high):
-            cls.Options.parse({option: end})
+            cls.Options.parse(given | {option: end})
         assert searched.low <= options[option] <= searched.high, f"search_space: the default of {option} is outside it"
 
 
@@ -95,7 +110,7 @@ def trains_and_predicts(name: str) -> None:
 
 def predicts_without_labels_and_side_effects(name: str) -> None:
     """Prediction is given no label, changes nothing, and draws from its generator alone."""
-    parameters = list(inspect.signature(methods.get(name).predict).parameters)
+    parameters = list(inspect.signature(named(name)[0].predict).parameters)
     assert parameters == ["self", "x", "generator"], f"predict takes {parameters}; expected self, x and generator"
     method = small(name)
     method.eval()
@@ -128,7 +143,7 @@ def trains_alike_whatever_acts_at_inference_alone(name: str) -> None:
         method = small(name, seed=5, options=options)
         return [float(method.train_step(*batch(16, seed=step))) for step in range(2)], method
 
-    cls = methods.get(name)
+    cls, _ = named(name)
     losses, method = trained({})
     before = snapshot(method)
     for option in sorted(cls.Options.inference_only()):

@@ -5,8 +5,8 @@ With e = y_hat - y, hidden layer k's update direction is (section 2)
 delta a_k = (B_k e) * f'(a_k),
 
 where backpropagation has W_{k+1}^T delta a_{k+1} instead of B_k e. The matrices B_k are random and never change. Here
-y_hat is the softmax of the logits, so e belongs to cross-entropy over classes, and f is ReLU after pooling; the
-source's networks on MNIST are fully connected, with tanh.
+y_hat is the softmax of the logits, so e belongs to cross-entropy over classes, and f is ReLU after pooling. The
+source's networks on MNIST are fully connected, with tanh; `network=mlp` is the best of them.
 """
 
 import math
@@ -20,17 +20,21 @@ from torch import Tensor
 
 from methods.core.method import TaskShape
 from methods.core.registry import register
-from methods.networks.layerwise import CNNOptions, LayerwiseCNN, hidden_shapes
+from methods.networks.layerwise import LayerwiseCNN, NetworkOptions
 
 
 @dataclass(frozen=True)
-class DFAOptions(CNNOptions):
+class DFAOptions(NetworkOptions):
     """Options of direct feedback alignment."""
 
     feedback: Literal["units", "channels", "last"] = "units"
     """What gets feedback of its own. units: every unit of a layer, as in the source; channels: every channel, with its
     units at all positions alike; last: the units of the last hidden layer only, while the convolutions stay as
     initialised: the control for what feedback to convolutions contributes to accuracy."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(not self.is_mlp or self.feedback != "channels", "feedback", "units or last with network=mlp")
 
 
 @register("dfa")
@@ -42,6 +46,9 @@ class DFA(LayerwiseCNN):
     gradient. Inside a layer (with batch norm, for the last one) its own derivative is used. The error is known only
     when all layers have computed, so all activations are held until then, as in backpropagation. The matrices are
     buffers, neither parameters nor activations: only resident memory shows them.
+
+    With `network=mlp`, feedback comes after a layer's dropout, as in the source's code. There the weights start at
+    zero, here as PyTorch draws them, so that `backprop-cnn` can start from the same.
     """
 
     summary = (
@@ -51,6 +58,7 @@ class DFA(LayerwiseCNN):
         "one pass over the training images; each batch trains every layer once, all from one output error"
     )
     credit = "fixed random feedback"
+    mlp = "dfa"
     Options = DFAOptions
     options: DFAOptions
 
@@ -67,7 +75,7 @@ class DFA(LayerwiseCNN):
 
     def _fed(self) -> list[tuple[int, tuple[int, ...]]]:
         """The hidden layers that learn: their numbers, from 1, and the shapes of their outputs for one image."""
-        every = list(enumerate(hidden_shapes(self.shape), start=1))
+        every = list(enumerate(self.hidden_shapes, start=1))
         return every[-1:] if self.options.feedback == "last" else every
 
     @property

@@ -25,14 +25,14 @@ from methods.core.options import BetweenZeroAndOne, Range, count_to
 from methods.core.registry import register
 from methods.networks.backbone import MAX_DIM
 from methods.networks.layers import Conv2d
-from methods.networks.layerwise import CNNOptions, LayerwiseCNN, hidden_shapes
+from methods.networks.layerwise import LayerwiseCNN, NetworkOptions
 
 _EPSILON = 1e-8
 """Keeps the gradient of a square root finite where the features of an image are all the same."""
 
 
 @dataclass(frozen=True)
-class LocalLossOptions(CNNOptions):
+class LocalLossOptions(NetworkOptions):
     """Options of training with local losses."""
 
     loss: Literal["predsim", "pred", "sim"] = "predsim"
@@ -42,6 +42,10 @@ class LocalLossOptions(CNNOptions):
     classifier_dim: Annotated[int, count_to(MAX_DIM)] = 1024
     """Most inputs of a classifier: a convolution's output is averaged over positions down to this, or to one position
     (1,024 in the authors' code for MNIST)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_cnn("classifier_dim")
 
 
 class LocalLoss(nn.Module):
@@ -87,6 +91,8 @@ class LocalLossCNN(LayerwiseCNN):
     batch norm after every convolution, leaky ReLU and dropout of whole channels, its losses act before a layer's
     pooling, and its classifiers and head start at zero; here network, dropout and initialisation are the benchmark's,
     and the losses act on the input of the next layer.
+
+    With `network=mlp`, the paper's network for MNIST without convolutions, with its batch norm, activation and dropout.
     """
 
     summary = "greedy layer-wise training: every layer of one image path by its own local classifier and similarities"
@@ -95,6 +101,7 @@ class LocalLossCNN(LayerwiseCNN):
     )
     core = True
     credit = "gradients inside a layer"
+    mlp = "local-loss"
     Options = LocalLossOptions
     search_space: ClassVar[Mapping[str, Range]] = {"beta": Range(0.5, 0.999)}
     options: LocalLossOptions
@@ -102,7 +109,7 @@ class LocalLossCNN(LayerwiseCNN):
     def __init__(self, shape: TaskShape, options: LocalLossOptions) -> None:
         super().__init__(shape, options)
         self.local_losses = nn.ModuleList(
-            LocalLoss(hidden, shape.num_classes, options) for hidden in hidden_shapes(shape)
+            LocalLoss(hidden, shape.num_classes, options) for hidden in self.hidden_shapes
         )
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:

@@ -17,6 +17,7 @@ No gradient passes from a layer or an inverse into another.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -28,11 +29,12 @@ from methods.core.method import TaskShape
 from methods.core.options import Positive, count_to
 from methods.core.registry import register
 from methods.networks.layers import Conv2d, Dropout
-from methods.networks.layerwise import CNNOptions, Layer, LayerwiseCNN, hidden_shapes, normalised
+from methods.networks.layerwise import Layer, LayerwiseCNN, NetworkOptions, normalised
+from methods.networks.mlp import MLPS, orthogonal
 
 
 @dataclass(frozen=True)
-class TargetPropagationOptions(CNNOptions):
+class TargetPropagationOptions(NetworkOptions):
     """Options of difference target propagation."""
 
     noise: Positive = 0.3
@@ -44,14 +46,18 @@ class TargetPropagationOptions(CNNOptions):
 class Inverse(nn.Module):
     """An approximate inverse of a hidden layer: from its output's shape to its input's."""
 
-    def __init__(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    def __init__(self, given: tuple[int, ...], wanted: tuple[int, ...], *, activation: nn.Module | None = None) -> None:
         """A linear layer for the linear layer; for a convolution, a convolution on pixels repeated to the wanted size.
 
-        Shapes are of one image: given (channels, height, width) or (features,), wanted (channels, height, width).
+        Between layers of a fully connected network, a linear layer and their activation.
+        Shapes are of one image: (channels, height, width) or (features,).
         """
         super().__init__()
         channels, *size = wanted
-        if len(given) == 1:
+        if activation is not None:
+            self._map = nn.Sequential(nn.Linear(given[0], wanted[0]), activation)
+            orthogonal(self)
+        elif len(given) == 1:
             self._map = nn.Sequential(nn.Linear(given[0], channels * size[0] * size[1]), nn.Unflatten(1, wanted))
         else:
             repeated = nn.Upsample((size[0], size[1]))
@@ -75,6 +81,8 @@ class TargetPropagation(LayerwiseCNN):
     Adam's (the step is 1), and a target differs from its output by the step through the learned linear maps alone,
     without the layers' derivatives there. The source trains inverses a whole pass ahead of the layers. A target is
     known only when all layers have computed, so all activations are held until then, as in backpropagation.
+
+    With `network=mlp`, the source's layers and inverses: tanh after each, an orthogonal start, no normalisation.
     """
 
     summary = (
@@ -84,21 +92,21 @@ class TargetPropagation(LayerwiseCNN):
         "one pass over the training images; each batch trains every layer and every inverse once, each on its own loss"
     )
     credit = "targets"
-
+    mlp = "difference-target-propagation"
     Options = TargetPropagationOptions
     options: TargetPropagationOptions
 
     def __init__(self, shape: TaskShape, options: TargetPropagationOptions) -> None:
         super().__init__(shape, options, batch_norm=False)
-        hidden = hidden_shapes(shape)
+        activation = MLPS[self.mlp].activation() if options.is_mlp else None
         self.inverses = nn.ModuleList(
-            Inverse(given, wanted) for given, wanted in zip(hidden[1:], hidden[:-1], strict=True)
+            Inverse(given, wanted, activation=activation) for wanted, given in pairwise(self.hidden_shapes)
         )
 
     @property
     def layers(self) -> list[Layer]:
-        """The hidden layers, each with its normalisation."""
-        return [_then_normalised(layer) for layer in super().layers]
+        """The hidden layers, each with its normalisation; tanh bounds those of the fully connected network."""
+        return super().layers if self.options.is_mlp else [_then_normalised(layer) for layer in super().layers]
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The head's cross-entropy, then from the last hidden layer down the layer's loss and its inverse's."""
@@ -115,7 +123,10 @@ class TargetPropagation(LayerwiseCNN):
                 yield self._inverse_loss(number, outputs[-1].detach())
                 inverse = self.inverses[number]
                 with torch.no_grad(), _full_precision(x):
-                    step = inverse(step) - inverse(torch.zeros_like(step[:1]))  # g(h_hat) - g(h), as g is affine
+                    if self.options.is_mlp:
+                        step = inverse(h + step) - inverse(h.to(step.dtype))
+                    else:  # g is affine
+                        step = inverse(step) - inverse(torch.zeros_like(step[:1]))
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Further updates of the inverses alone, if asked for, then one of everything."""

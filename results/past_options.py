@@ -12,6 +12,9 @@ _CNN = ("backprop-cnn", "local-loss", "forward-forward", "dfa", "difference-targ
 
 PAST: dict[str, dict[str, Any]] = {name: {"features": "mean"} for name in (*_STACK, *_CNN)}
 """By the registry's name of the method."""
+for name in _CNN:
+    PAST[name] |= {"network": "cnn"}
+PAST["backprop-cnn"] |= {"mlp_of": "dfa"}
 PAST["difference-target-propagation"] |= {"inverse_steps": 1}
 PAST["noprop-ct"] |= {"time_sampling": "uniform", "readout": "sample"}
 

@@ -1,5 +1,7 @@
 """Base of the rivals on `backprop-cnn`'s network that train it layer by layer: the network cut between its layers.
 
+Some of them can also train their source's fully connected network (`network=mlp`), by the same rule.
+
 Such a method is a list of losses, one or more per layer, whose graphs have nothing in common. Their backward passes run
 one after another, and each frees what it holds before the next layer computes, unless the method itself keeps it.
 """
@@ -8,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +21,7 @@ from methods.core.method import TaskShape
 from methods.core.options import Options
 from methods.networks.backbone import CONV_CHANNELS, HIDDEN, PAPER, Features, ImagePath
 from methods.networks.layers import Dropout
+from methods.networks.mlp import MLP, MLPS, Rule
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -32,14 +36,57 @@ class CNNOptions(Options):
     at every position."""
 
 
+@dataclass(frozen=True)
+class NetworkOptions(CNNOptions):
+    """Options of `backprop-cnn` and of the rivals that can train their source's fully connected network, too."""
+
+    network: Literal["cnn", "mlp"] = "cnn"
+    """cnn: one of the blocks' image paths; mlp: the fully connected network of the method's source (`MLPS`)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_cnn("features")
+
+    @property
+    def is_mlp(self) -> bool:
+        """Whether the network is the fully connected one."""
+        return self.network == "mlp"
+
+    def require_cnn(self, name: str) -> None:
+        """Refuse a value other than the default of option `name`, which says nothing of the fully connected network.
+
+        Raises:
+            MethodError: it has another value, and the network is the fully connected one.
+        """
+        default = type(self).__dataclass_fields__[name].default
+        self.require(
+            not self.is_mlp or getattr(self, name) == default, name, f"{default} (the default) with network=mlp"
+        )
+
+
 class LocalLosses(EndToEnd):
-    """Base of methods with such losses on an image path.
+    """Base of methods with such losses on an image path, or on a fully connected network in its place.
 
     One optimiser has all parameters. It is element-wise, so it does what one optimiser per layer would.
     """
 
     paper = PAPER  # inferred: those of `backprop`
-    image_path: ImagePath
+    mlp: ClassVar[Rule]
+    """Whose fully connected network `network=mlp` is, where that is an option."""
+    image_path: ImagePath | MLP
+
+    def build_path(self, shape: TaskShape, options: CNNOptions, *, batch_norm: bool = True) -> ImagePath | MLP:
+        """The hidden layers; `batch_norm` is of the image path."""
+        if isinstance(options, NetworkOptions) and options.is_mlp:
+            return MLP(shape, MLPS[self.mlp])
+        return ImagePath(shape, features=options.features, batch_norm=batch_norm)
+
+    @property
+    def hidden_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the hidden layers' outputs for one image."""
+        if isinstance(self.image_path, MLP):
+            return [(width,) for width in self.image_path.spec.widths]
+        return hidden_shapes(self.shape)
 
     @abstractmethod
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
@@ -71,8 +118,9 @@ class LayerwiseCNN(LocalLosses):
 
     def __init__(self, shape: TaskShape, options: CNNOptions, *, batch_norm: bool = True) -> None:
         super().__init__(shape, options)
-        self.image_path = ImagePath(shape, features=options.features, batch_norm=batch_norm)
-        self.head = nn.Linear(HIDDEN, shape.num_classes)
+        self.image_path = path = self.build_path(shape, options, batch_norm=batch_norm)
+        classes = shape.num_classes
+        self.head = path.head(classes) if isinstance(path, MLP) else nn.Linear(HIDDEN, classes)
 
     @property
     def layers(self) -> list[Layer]:
@@ -102,12 +150,15 @@ class LayerwiseCNN(LocalLosses):
         return self.head(h)
 
 
-def cut(path: ImagePath) -> list[Layer]:
+def cut(path: ImagePath | MLP) -> list[Layer]:
     """The hidden layers of an image path: each from images, or the previous layer's output, to its own output.
 
     Layers 1 to 3 are a convolution with its pooling and ReLU, layer 4 all positions or their mean (`Features`), the
     linear layer, batch norm if there is one, and ReLU. Dropout is at the beginning of the layer that it feeds.
+    Those of a fully connected network are its children.
     """
+    if isinstance(path, MLP):
+        return list(path)
     modules = list(path.convolutions)
     cuts = [0, *(number for number, module in enumerate(modules) if isinstance(module, Dropout))]
     dropout = modules[cuts[-1]]

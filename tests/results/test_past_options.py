@@ -19,7 +19,7 @@ def test_a_record_without_the_option_has_the_old_value(given: dict[str, str]) ->
     for record in (cell, planned):
         read = type(record).model_validate_json(record.model_dump_json())
         assert isinstance(read, CellResult | PlannedCell)
-        assert read.config.options == {"features": "mean"} | given
+        assert read.config.options == {"features": "mean", "network": "cnn", "mlp_of": "dfa"} | given
 
 
 def test_a_method_of_somebody_else_keeps_its_options() -> None:
