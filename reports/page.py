@@ -21,7 +21,7 @@ CAVEATS = ("caveats",)
 """The first page, after all data sets. Each file has `section(run: RunView) -> Markdown | None`."""
 MEASUREMENTS = ("accuracy", "classes", "memory", "work", "spread", "energy", "ranks", "calibration")
 """What was measured on a data set, in `details.md`. Files like those of `ANSWERS`."""
-COMPARISONS = ("ratios", "paper", "pareto", "targets", "curves", "depth", "diagnostics")
+COMPARISONS = ("ratios", "paper", "rules", "pareto", "targets", "curves", "depth", "diagnostics")
 """How the methods compare on a data set; likewise. Left out where a calibration compares a method with itself."""
 CONDITIONS = (
     *("microbench", "plain_trainer", "machine", "failures", "configuration", "hyperparameters", "unmatched"),

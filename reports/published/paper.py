@@ -1,6 +1,7 @@
 """What arXiv 2503.24322 publishes about its methods, as far as a report needs it: `published/noprop.toml`.
 
-And what others publish of their own implementations: `published/reproductions.toml`.
+And what others publish of their own implementations, `published/reproductions.toml`, and what the sources of the
+layer-wise rules publish of their own networks, `published/rules.toml`.
 """
 
 from __future__ import annotations
@@ -104,6 +105,20 @@ class Reproduction(_Fact):
     """As printed behind ±."""
 
 
+class SourceFigure(_Fact):
+    """What the source of a layer-wise rule reached with its own fully connected network."""
+
+    method: str
+    """Our name of the rule."""
+    source: str
+    network: str
+    percent: dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]]
+    """Test accuracy."""
+    backprop: dict[DatasetName, Annotated[float, Field(gt=0, lt=100)]] = {}
+    """The same of backpropagation through that network."""
+    epochs: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One accuracy of table 1, and how long its method was trained (table 3)."""
@@ -127,6 +142,20 @@ def published() -> Published:
 def reproductions() -> tuple[Reproduction, ...]:
     """Other people's figures, from the file beside it."""
     return tuple(Reproduction.model_validate(each) for each in _read("reproductions.toml")["reproduction"])
+
+
+@cache
+def source_figures() -> tuple[SourceFigure, ...]:
+    """The figures of the rules' sources, from the file beside it."""
+    return tuple(SourceFigure.model_validate(each) for each in _read("rules.toml")["figure"])
+
+
+def source_figure(method: str, options: dict[str, Any]) -> SourceFigure | None:
+    """The figure whose network a cell trains, by the registry's name and the options of its method; None for others."""
+    if options.get("network") != "mlp":
+        return None
+    rule = options.get("mlp_of", method)
+    return next((each for each in source_figures() if each.method == rule), None)
 
 
 def _read(name: str) -> dict[str, Any]:
