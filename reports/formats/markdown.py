@@ -179,4 +179,5 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, tex
 def _decimals(value: float, significant: int) -> int:
     if value == 0 or not math.isfinite(value):
         return 0
-    return min(MAX_DECIMALS, max(0, significant - 1 - math.floor(math.log10(abs(value)))))
+    rounded = float(f"{value:.{significant - 1}e}")  # 0.9996 to three digits is 1.00, not 1.000
+    return min(MAX_DECIMALS, max(0, significant - 1 - math.floor(math.log10(abs(rounded)))))

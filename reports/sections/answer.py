@@ -31,11 +31,13 @@ TEXT = """
 {{ figure }}
 """
 LEGEND = """
-{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. {{ marks }}. Intervals are 95%, each
-by itself; the marks are stricter, since all marks of a column hold together with 95%. Equivalent means within
-{{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time and
-{{ "%g" | format(100 * margins.memory) }}% of memory. In brackets behind ?: about how many seeds in all would decide;
-without a number, more than a hundred, or no number of seeds would.
+{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. Marks judge all methods of a column
+together: {{ marks }}. Better and worse mean that no difference is excluded; equivalent, that it lies within
+{{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time or
+{{ "%g" | format(100 * margins.memory) }}% of memory. Intervals are 95%, each by itself, so that of an undecided one may
+exclude no difference.
+{% if needed %}In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred, or
+no number of seeds would.{% endif %}
 {% if bases %}Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
 {% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
 on the machine hits both alike.
@@ -82,7 +84,10 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
         chosen = f" Of {codes(alike)}, which share a training, it has the best validation accuracy." if alike else ""
         sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.{chosen}")
         if rivals:
-            sentences.append(f"With backpropagation, {in_words(rivals[0], data, found)}.{_others(rivals[1:])}")
+            unit = " per step" if found.raced else ""
+            sentences.append(
+                f"With backpropagation, {in_words(rivals[0], data, found)}.{_others(rivals[1:], data.reference, unit)}"
+            )
     sentences += _extremes(data, found)
     sentences += _what_happened(run, data)
     return sentences
@@ -104,7 +109,7 @@ def in_words(row: Row, data: DatasetView, found: Findings) -> str:
     """A method against the reference: `noprop is as accurate as backprop (...), takes ... and needs ...`."""
     parts = [_accuracy(row.accuracy, str(data.reference))]
     if row.time is not None:
-        parts.append(_time(row.time))
+        parts.append(_time(row.time, " per step" if found.raced else ""))
     if row.memory is not None:
         parts.append(f"needs {_share(row.memory)} {found.memory.name}")
     return f"{code(row.method)} {listed(parts)}"
@@ -118,6 +123,9 @@ def _accuracy(judged: Judged | None, reference: str) -> str:
     if judged.verdict is Verdict.UNDECIDED:
         seeds = plural(judged.effect.seeds, "seed")
         more = f"; about {plural(judged.seeds_needed, 'seed')} in all would decide" if judged.seeds_needed else ""
+        if leaning := _leaning(judged):
+            note = f"undecided when all methods are judged together{more}"
+            return f"is probably {leaning} accurate than {code(reference)} ({gap}; {note})"
         return f"cannot be told from {code(reference)} in accuracy by {seeds} ({gap}{more})"
     words = {
         Verdict.EQUIVALENT: "as accurate as",
@@ -127,13 +135,20 @@ def _accuracy(judged: Judged | None, reference: str) -> str:
     return f"is {words[judged.verdict]} {code(reference)} ({gap})"
 
 
-def _time(judged: Judged) -> str:
+def _leaning(judged: Judged) -> str:
+    """`more` or `less` where the interval by itself excludes no difference, else nothing."""
+    alone = judged.effect.alone
+    return "" if alone is None or alone.low <= 0 <= alone.high else "more" if alone.low > 0 else "less"
+
+
+def _time(judged: Judged, unit: str) -> str:
     is_fast = judged.verdict is Verdict.BETTER and judged.ratio < _FAST
     times, _, interval = ratio(inverse(judged.effect) if is_fast else judged.effect).partition(" ")
     notes = [interval.strip("()"), "undecided" if judged.verdict is Verdict.UNDECIDED else ""]
     text = "takes as long" if judged.verdict is Verdict.EQUIVALENT else f"takes {times} times as long"
     if is_fast:
         text = f"is {times} times as fast"
+    text += unit
     return f"{text} ({'; '.join(filter(None, notes))})" if any(notes) else text
 
 
@@ -157,6 +172,10 @@ def _worth(row: Row, rivals: list[Row]) -> str:
         for verdict in Verdict
     }
     better, worse, unsure = (by_verdict[each] for each in (Verdict.BETTER, Verdict.WORSE, Verdict.UNDECIDED))
+    leaning = _leaning(row.accuracy) if row.accuracy and "accuracy" in unsure else ""
+    if leaning:
+        unsure.remove("accuracy")
+    notes = [f"probably {leaning} accurate"] * bool(leaning) + [f"{listed(unsure)} undecided"] * bool(unsure)
     if better and rivals:
         aims = {"accuracy": "be more accurate", "time": "save time", "memory": "save memory"}
         text = f"NoProp is not needed to {listed([aims[name] for name in better])}: backpropagation can do that as well"
@@ -165,9 +184,11 @@ def _worth(row: Row, rivals: list[Row]) -> str:
         text = f"For {listed(better)}" + (f", not for {' or '.join(worse)}" if worse else "")
     elif worse:
         text = f"No: worse in {listed(worse)}"
+    elif leaning:
+        text, notes = f"Probably {leaning} accurate", notes[1:]
     else:
         return f"Undecided in {listed(unsure)}" if unsure else "No difference that counts"
-    return text + (f"; {listed(unsure)} undecided" if unsure else "")
+    return "; ".join([text, *notes])
 
 
 def _rivals(row: Row, data: DatasetView, found: Findings) -> list[Row]:
@@ -189,13 +210,13 @@ def _rivals(row: Row, data: DatasetView, found: Findings) -> list[Row]:
     return sorted(rivals, key=lambda each: each.time.ratio if each.time else math.inf) if gains else []
 
 
-def _others(rivals: list[Row]) -> str:
+def _others(rivals: list[Row], reference: str, unit: str) -> str:
     """Further methods with the same gains, with their times."""
     named = [
-        code(each.method) + (f" at {number(each.time.ratio)} times the time" if each.time else "")
+        code(each.method) + (f" ({number(each.time.ratio)} times {code(reference)}'s time{unit})" if each.time else "")
         for each in rivals[:MAX_NAMED]
     ]
-    return f" So {'do' if len(named) > 1 else 'does'} {listed(named)}." if named else ""
+    return f" {listed(named)} can do that as well." if named else ""
 
 
 def _extremes(data: DatasetView, found: Findings) -> list[str]:
@@ -206,7 +227,8 @@ def _extremes(data: DatasetView, found: Findings) -> list[str]:
         highest = next(iter(known.values()))
         best = [code(method) for method, accuracy in known.items() if accuracy == highest]
         parts.append(f"most accurate {'is' if len(best) == 1 else 'are'} {listed(best[:MAX_NAMED])} ({highest}%)")
-    for name, pick, what in (("fastest", "time", "time"), ("leanest", "memory", "memory")):
+    steps = "time per step" if found.raced else "time"
+    for name, pick, what in (("fastest", "time", steps), ("leanest", "memory", found.memory.name)):
         rows = [row for row in found.rows if getattr(row, pick) is not None]
         if rows:
             first = min(rows, key=lambda row: getattr(row, pick).ratio)
@@ -217,7 +239,7 @@ def _extremes(data: DatasetView, found: Findings) -> list[str]:
                 )
             else:
                 parts.append(f"{name} is {code(str(data.reference))}")
-    return [f"By their means, {listed(parts)}."] if parts else []
+    return [f"By their means, which are not tested against one another, {listed(parts)}."] if parts else []
 
 
 def _what_happened(run: RunView, data: DatasetView) -> list[str]:
@@ -236,10 +258,8 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
     if rose := [method for method, each in outcomes.items() if each.loss_rose]:
         sentences.append(f"**Loss rose** in training: {codes(rose)}.")
     if rising := {method: each.rise for method, each in outcomes.items() if each.rise is not None}:
-        named = listed([f"{code(m)} (+{number(rise, decimals=1)})" for m, rise in rising.items()])
-        sentences.append(
-            f"**Still learning** at the end (gain in validation accuracy over the last fifth, points): {named}."
-        )
+        named = listed([f"{code(m)} (+{number(rise, decimals=1)} points)" for m, rise in rising.items()])
+        sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {named}.")
     return sentences
 
 
@@ -261,6 +281,7 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         images=plural(max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0), "test image"),
         raced=found.raced,
         timed=any(row.time is not None for row in found.rows),
+        needed=any(judged and judged.seeds_needed for row in found.rows for judged in _cases(row).values()),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
         memory=found.memory.name,
     )

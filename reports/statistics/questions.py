@@ -1,7 +1,8 @@
 """The three questions that a report answers, declared before the run: is it as accurate, what time and what memory?
 
 Each is asked of every method against the reference. The methods of one question on one data set are one family: its
-verdicts hold together with 95%. All else in a report is description.
+verdicts hold together with 95%. Further forms of inference of a training are a family of their own in accuracy, so that
+asking for them costs the methods nothing. All else in a report is description.
 """
 
 from __future__ import annotations
@@ -88,17 +89,11 @@ def findings(data: DatasetView, memory: Measure | None = None) -> Findings:
     by_question: tuple[dict[str, Judged], ...] = ({}, {}, {})
     if data.reference is not None:
         times = race_effects(data.race) if data.race is not None else costs.effects if costs else {}
-        answers = _answers(data)
-        accuracies = accuracy_effects(answers, data.reference) if data.reference in answers else {}
-        effects = (accuracies, times, _memory(data, memory))
-        margins = data.margins
-        limits = (margins.accuracy_points, math.log1p(margins.time), math.log1p(margins.memory))
-        by_question = tuple(  # accuracy alone is better where it is higher
-            {
-                method: _judge(effect, limit, len(found), higher_is_better=found is effects[0])
-                for method, effect in found.items()
-            }
-            for found, limit in zip(effects, limits, strict=True)
+        time, space = math.log1p(data.margins.time), math.log1p(data.margins.memory)
+        by_question = (
+            _accuracies(data, data.reference),
+            {method: _judge(effect, time, len(times)) for method, effect in times.items()},
+            {method: _judge(effect, space) for method, effect in _memory(data, memory).items()},
         )
     rows = []
     for method in data.drawn:
@@ -109,10 +104,29 @@ def findings(data: DatasetView, memory: Measure | None = None) -> Findings:
     return Findings(tuple(rows), raced, memory, costs)
 
 
-def _judge(effect: Effect, margin: float, comparisons: int, *, higher_is_better: bool) -> Judged:
+def _judge(effect: Effect, margin: float, comparisons: int = 1, *, higher_is_better: bool = False) -> Judged:
     verdict = effect.verdict(margin, higher_is_better=higher_is_better)
     needed = effect.seeds_to_decide(margin, comparisons) if verdict is Verdict.UNDECIDED else None
     return Judged(effect, verdict, needed)
+
+
+def _accuracies(data: DatasetView, reference: str) -> dict[str, Judged]:
+    """Each method's accuracy against the reference's."""
+    answers = _answers(data)
+    same_as = _same_as(data)
+    judged: dict[str, Judged] = {}
+    for further in (False, True):
+        family = {m: each for m, each in answers.items() if m == reference or (m in same_as) is further}
+        effects = accuracy_effects(family, reference) if reference in family else {}
+        for method, effect in effects.items():
+            judged[method] = _judge(effect, data.margins.accuracy_points, len(effects), higher_is_better=True)
+    return judged
+
+
+def _same_as(data: DatasetView) -> dict[str, str]:
+    """Further forms of inference of a training, and the method that counts for it: the reference, or the first."""
+    groups = [sorted(group, key=lambda method: method != data.reference) for group in data.shared_trainings]
+    return {method: first for first, *others in groups for method in others}
 
 
 def _answers(data: DatasetView) -> dict[str, Answers]:
@@ -125,8 +139,7 @@ def _answers(data: DatasetView) -> dict[str, Answers]:
 def _cells(data: DatasetView, measure: Measure) -> Costs:
     """Ratios of a cost that the machine's noise is in, from the cells; methods that share a training count once."""
     costs = {method: _positive(data.finished[method], measure) for method in data.drawn}
-    groups = [sorted(group, key=lambda method: method != data.reference) for group in data.shared_trainings]
-    same_as = {method: first for first, *others in groups for method in others}
+    same_as = _same_as(data)
     known = prior(data.calibration, measure.field)
     disturbed = {(cell.method, cell.seed) for cell in data.cells if is_disturbed(cell)}
     if not costs[str(data.reference)]:

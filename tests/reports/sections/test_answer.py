@@ -144,7 +144,7 @@ def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() 
 
     cells = [with_accuracy(each, 0.7 if each.method == "noprop" else 0.501) for each in cells]
     text = report_page(arrange(make_run(cells), cells))
-    assert "over the last fifth, points): `noprop` (+20.0)." in text
+    assert "by validation accuracy: `noprop` (+20.0 points)." in text
 
 
 def test_chance_is_the_majority_class_s_share_not_one_of_k() -> None:
@@ -199,6 +199,45 @@ def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -
     assert "Of `noprop`, `noprop[sampler=mean]`, which share a training, it has the best validation accuracy." in text
     methods["noprop"]["val_accuracy"] = 0.97
     assert "`noprop` is less accurate than `backprop`" in " ".join(lines(run_of(methods)))
+
+
+def test_an_undecided_method_whose_own_interval_excludes_no_difference_is_probably_less_accurate() -> None:
+    others = {name: {"accuracy": 0.9} for name in ("dfa", "local-loss", "mono-forward", "forward-forward")}
+    accuracies = (0.944, 0.95, 0.941)  # of seeds 0, 1, 2
+    alone = [
+        cell(method, seed, **(given if method != "noprop" else {"accuracy": accuracies[seed]}))
+        for seed in range(3)
+        for method, given in ({"backprop": {"accuracy": 0.97}, "noprop": {}} | others).items()
+    ]
+    (data,) = arrange(make_run(alone), alone).datasets
+    judged = findings(data).of("noprop").accuracy
+    assert judged is not None
+    assert judged.effect.alone is not None
+    assert judged.effect.family is not None
+    assert judged.effect.alone.high < 0 < judged.effect.family.high
+    text = " ".join(lines(arrange(make_run(alone), alone)))
+    assert "`noprop` is probably less accurate than `backprop` (−1.43 points" in text
+    assert "**Probably less accurate; time undecided**" in text
+    assert "; undecided when all methods are judged together" in text
+
+
+def test_further_inferences_of_a_training_do_not_widen_the_intervals_of_the_methods() -> None:
+    methods = {"backprop": BACKPROP, "noprop": {"accuracy": 0.9, "trained_with": "noprop"}}
+    alone = [cell(method, seed, **given) for seed in range(3) for method, given in methods.items()]
+    further = [
+        each.model_copy(update={"method": f"noprop[samples={samples}]"})
+        for each in alone
+        if each.method == "noprop"
+        for samples in range(2, 9)
+    ]
+    (before,) = arrange(make_run(alone), alone).datasets
+    (after,) = arrange(make_run([*alone, *further]), [*alone, *further]).datasets
+    assert findings(after).of("noprop").accuracy == findings(before).of("noprop").accuracy
+    one, several = (findings(after).of(m).accuracy for m in ("noprop", "noprop[samples=2]"))
+    assert one is not None
+    assert several is not None
+    assert one.effect.alone == several.effect.alone
+    assert one.effect.family != several.effect.family
 
 
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:
