@@ -73,6 +73,7 @@ def cli(method: str, dataset: str, steps: int, data_dir: Path | None, out: Path,
 def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profile:
     """Profile training steps of the cell's method, at most one epoch, and an evaluation, after a cell's warm-up."""
     import torch
+    from torch._C._profiler import _ExperimentalConfig
     from torch.profiler import ProfilerActivity, profile, record_function
 
     from bench.training.build import MethodBuilder, load_data
@@ -92,7 +93,8 @@ def profile_cell(cell: PlannedCell, steps: int, data_dir: Path | None) -> Profil
     if config.device.startswith("cuda"):
         activities.append(ProfilerActivity.CUDA)
     method.train()
-    profiled = profile(activities=activities)
+    # Also those that a method starts to train several parts at a time.
+    profiled = profile(activities=activities, experimental_config=_ExperimentalConfig(profile_all_threads=True))
     with profiled:
         for x, y in islice(batches(data.train, config.batch_size, draw_order(data.train, order)), steps):
             with record_function(TRAINING):

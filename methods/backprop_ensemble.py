@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,9 @@ from methods.core.method import Batches, Diagnosis, MakeOptimizer, Method, TaskS
 from methods.core.options import Options, count_to
 from methods.core.registry import register
 from methods.networks.backbone import HIDDEN, MAX_BLOCKS, PAPER, Features, ImagePath
+from methods.networks.concurrent import PartTrainer, execution_on
 from methods.networks.inference import Probe, diagnose
+from methods.networks.rng import Streams
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,19 @@ class EnsembleOptions(Options):
     """Number of members: as many as `noprop` has blocks."""
     features: Features = "mean"
     """What a member's linear layer reads of its last feature map: by default what a block's reads."""
+    execution: Literal["auto", "in_turn", "concurrent"] = "auto"
+    """How the members' training is carried out, as `noprop`'s is. in_turn: each batch trains one member after the
+    other; concurrent: the same, several members at a time on the CPU, each with its share of the threads, and holds
+    what backward needs for these; auto: concurrent on the CPU if there are several threads and members, else
+    in_turn."""
 
 
 @register("backprop-ensemble")
 class BackpropEnsemble(Method):
     """T independent image classifiers with averaged probabilities. See the module's docstring.
 
-    A batch trains the members in turn, each with an optimiser of its own, so activations are held for one at a time.
+    A batch trains the members apart, each with an optimiser and random numbers of its own, so activations are held for
+    those that are trained at a time.
     """
 
     summary = "T independent CNNs, probabilities averaged: the control for what the chain of blocks adds"
@@ -63,16 +71,42 @@ class BackpropEnsemble(Method):
         )
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser per member."""
+        """One optimiser per member.
+
+        Raises:
+            MethodError: the execution is not one for this device.
+        """
         self._optimizers = [make_optimizer(member.parameters()) for member in self.members]
+        self.execution = execution_on(next(self.parameters()).device, self.options.T, self.options.execution)
+        self._trainer = PartTrainer.of(self.execution, self.options.T)
+        self._streams = Streams(own=self.execution == "concurrent")
+
+    def training_state(self) -> dict[str, int]:
+        """Where the streams of the members' random numbers are."""
+        return self._streams.state()
+
+    def set_training_state(self, state: dict[str, int]) -> None:
+        """Go on from there."""
+        self._streams.go_on(state)
 
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All members once; the mean of their losses."""
-        return torch.stack([self.train_member(t, x, y) for t in range(1, self.options.T + 1)]).mean()
+        self._streams.next_step()
+        losses = self._trainer.train(
+            range(1, self.options.T + 1),
+            loss=lambda t: self._loss(t, x, y),
+            optimizer=lambda t: self._optimizers[t - 1],
+        )
+        return torch.stack(losses).mean()
 
     def train_member(self, t: int, x: Tensor, y: Tensor) -> Tensor:
         """One update of member t alone, t = 1..T, from its own cross-entropy, which is returned, detached."""
         return update(self._optimizers[t - 1], F.cross_entropy(self.members[t - 1](x), y))
+
+    def _loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
+        """Member t's, with dropout of its own."""
+        with self._streams.enter(t):
+            return F.cross_entropy(self.members[t - 1](x), y)
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:

@@ -6,7 +6,6 @@ forward or backward, and no gradient crosses from one into another. At inference
 pure noise.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
@@ -22,10 +21,12 @@ from methods.core.method import STACKED, MakeOptimizer, TaskShape
 from methods.core.options import INFERENCE_ONLY, Range
 from methods.core.registry import register
 from methods.networks.batched_blocks import BatchedBlocks
+from methods.networks.concurrent import PartTrainer, execution_on
 from methods.networks.discrete import DenoisingStack, NoPropOptions, Sampler
 from methods.networks.offload import OffloadedBlocks
+from methods.networks.rng import Streams
 
-Execution = Literal["auto", "in_turn", "together", "low_memory"]
+Execution = Literal["auto", "in_turn", "concurrent", "together", "low_memory"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,16 @@ class NoPropDTOptions(NoPropOptions):
     """As in `NoPropOptions`. The blocks are trained without it."""
     execution: Execution = "auto"
     """How the blocks' training is carried out; the mathematics is the same. in_turn: each batch trains one block after
-    the other; together: one batched computation trains all of them, and holds what backward needs for all; low_memory:
-    the epoch's batches train the first block, then the second, and so on, and only the block in use is on the device,
-    with its optimiser's state while it is trained; auto: together on a CUDA GPU, in_turn elsewhere."""
+    the other; concurrent: the same, several blocks at a time on the CPU, each with its share of the threads, and holds
+    what backward needs for these; together: one batched computation trains all of them, and holds that for all;
+    low_memory: the epoch's batches train the first block, then the second, and so on, and only the block in use is on
+    the device, with its optimiser's state while it is trained; auto: together on a CUDA GPU; elsewhere concurrent if
+    there are several threads and blocks, and these are independent, else in_turn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.execution == "low_memory":
-            self.require_independent_blocks("execution=low_memory trains blocks apart, which takes")
+        if self.execution in ("concurrent", "low_memory"):
+            self.require_independent_blocks(f"execution={self.execution} trains blocks apart, which takes")
 
     def require_independent_blocks(self, why: str) -> None:
         """Refuse options with which blocks are not independent; `why` goes before the option that is needed.
@@ -51,50 +54,21 @@ class NoPropDTOptions(NoPropOptions):
         Raises:
             MethodError: gradients of several blocks meet in a learned embedding, or the last block's reach the head.
         """
-        for name, needed, reason in (
-            ("embedding", "onehot", "all blocks' gradients meet in a learned one"),
-            ("classifier_input", "sample", "otherwise the last block trains the classifier"),
-        ):
+        for name, needed, reason in _INDEPENDENT:
             if (given := getattr(self, name)) != needed:
                 raise MethodError(f"option {name}={given!r} is not accepted: {why} {name}={needed}, since {reason}")
 
+    @property
+    def has_independent_blocks(self) -> bool:
+        """Whether no gradient of a block reaches anything but the block."""
+        return all(getattr(self, name) == needed for name, needed, _ in _INDEPENDENT)
 
-def execution_on(device: torch.device) -> Execution:
-    """The meaning of `auto`: few large operations on a GPU, small ones that stay in the cache on a CPU."""
-    return "together" if device.type == "cuda" else "in_turn"
 
-
-class Streams:
-    """A seed of its own for every step and part, derived from PyTorch's state at the first step.
-
-    So a block's noise and dropout are the same whether the other blocks are trained before it, after it, elsewhere, or
-    not at all.
-    """
-
-    def __init__(self) -> None:
-        self._base: int | None = None
-        self.step = -1
-        """The current one; set it back to draw the numbers of the steps after it again."""
-
-    def next_step(self) -> None:
-        """Begin a new step."""
-        if self._base is None:
-            self._base = int(torch.randint(2**31, ()))
-        self.step += 1
-
-    def state(self) -> dict[str, int]:
-        """For `go_on`; empty before the first step."""
-        return {} if self._base is None else {"base": self._base, "step": self.step}
-
-    def go_on(self, state: dict[str, int]) -> None:
-        """Draw the numbers after those that had been drawn when `state` said this."""
-        self._base, self.step = state["base"], state["step"]
-
-    def enter(self, part: int) -> None:
-        """From now on PyTorch draws this part's numbers of this step, on every device."""
-        assert self._base is not None
-        seed = hashlib.blake2b(f"{self._base} {self.step} {part}".encode(), digest_size=8).digest()
-        torch.manual_seed(int.from_bytes(seed) >> 1)
+_INDEPENDENT = (
+    ("embedding", "onehot", "all blocks' gradients meet in a learned one"),
+    ("classifier_input", "sample", "otherwise the last block trains the classifier"),
+)
+"""Options with which blocks are independent, and why."""
 
 
 @register("noprop", aliases=("noprop-dt",))
@@ -120,12 +94,16 @@ class NoPropDT(DenoisingStack):
         self._make_optimizer: MakeOptimizer | None = None
 
     def set_up(self, make_optimizer: MakeOptimizer) -> None:
-        """One optimiser per block, or one for all blocks together, and one for what they share: head and W_embed."""
+        """One optimiser per block, or one for all blocks together, and one for what they share: head and W_embed.
+
+        Raises:
+            MethodError: the execution is not one for this device.
+        """
         self._make_optimizer = make_optimizer
-        self._streams = Streams()
         self._shared_optimizer = make_optimizer([*self.net.embedding.parameters(), *self.net.head.parameters()])
-        chosen = self.options.execution
-        self.execution = execution_on(next(self.parameters()).device) if chosen == "auto" else chosen
+        self.execution = self._choose_execution(next(self.parameters()).device)
+        self._trainer = PartTrainer.of(self.execution, len(self._local))
+        self._streams = Streams(own=self.execution == "concurrent")
         self.num_passes = self.options.T if self.execution == "low_memory" else 1
         self._batched: BatchedBlocks | None = None
         self._offloaded: OffloadedBlocks | None = None
@@ -136,6 +114,13 @@ class NoPropDT(DenoisingStack):
         self._block_optimizers = [make_optimizer(block.parameters()) for block in self.net.blocks]
         if self.execution == "low_memory":
             self._offloaded = OffloadedBlocks(self.net, self._block_optimizers)
+
+    def _choose_execution(self, device: torch.device) -> str:
+        """For `auto` few large operations on a GPU; on a CPU small ones that stay in the cache."""
+        chosen = self.options.execution
+        if chosen == "auto" and device.type == "cuda":
+            return "together"
+        return execution_on(device, len(self._local) if self.options.has_independent_blocks else 1, chosen)
 
     def training_state(self) -> dict[str, int]:
         """Where the streams of the blocks' random numbers are."""
@@ -164,15 +149,18 @@ class NoPropDT(DenoisingStack):
         self._streams.next_step()
         total = torch.zeros((), device=x.device)
         if self._batched is not None:
-            self._streams.enter(self._active[0])
-            total += self._train_batched(self._batched, x, y)
+            with self._streams.enter(self._active[0]):
+                total += self._train_batched(self._batched, x, y)
         else:
-            for t in self._active:
-                self._streams.enter(t)
-                total += self.train_block(t, x, y)
+            for loss in self._trainer.train(
+                self._active,
+                loss=lambda t: self._drawn_loss(t, x, y),
+                optimizer=lambda t: self._block_optimizers[t - 1],
+            ):
+                total += loss
         if self._active[-1] == self._local[-1]:
-            self._streams.enter(0)
-            shared = self.train_shared(y)
+            with self._streams.enter(0):
+                shared = self.train_shared(y)
             if 1 in self._local:  # of several processes, one counts it
                 total += shared
         return total
@@ -186,7 +174,8 @@ class NoPropDT(DenoisingStack):
         self.options.require_independent_blocks("blocks are trained by several processes only with")
         if self.options.execution == "low_memory":
             raise MethodError(
-                "option execution=low_memory is not accepted by several processes: give auto, in_turn or together"
+                "option execution=low_memory is not accepted by several processes: give auto, in_turn, concurrent or "
+                "together"
             )
         if ranks > self.options.T:
             raise MethodError(f"T={self.options.T} blocks are too few for {ranks} processes: each needs at least one")
@@ -201,12 +190,21 @@ class NoPropDT(DenoisingStack):
 
         The loss's gradients for shared parameters are left to `train_shared`. No other block is read or changed.
         """
+        return update(self._block_optimizers[t - 1], self.block_loss(t, x, y))
+
+    def _drawn_loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
+        """`block_loss` with the block's random numbers of this step."""
+        with self._streams.enter(t):
+            return self.block_loss(t, x, y)
+
+    def block_loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
+        """Block t's terms of equation 8 on a batch, t = 1..T: a scalar with its graph."""
         if self._offloaded is not None:
             self._offloaded.train(t)
         u = self.net.embedding(y)
         # Block t gets z_{t-1} (equation 8), which is what inference feeds it. Algorithm 1 of the paper samples z_t.
         z = self.schedule.sample(t - 1, u)
-        return update(self._block_optimizers[t - 1], self._loss(t, self.net.estimate(t, x, z), u, y))
+        return self._loss(t, self.net.estimate(t, x, z), u, y)
 
     def _train_batched(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
         """`train_block` for all active blocks: the sum of the losses has each block's own gradients."""
@@ -217,7 +215,7 @@ class NoPropDT(DenoisingStack):
         return update(self._block_optimizers[0], losses.sum())
 
     def _loss(self, t: int, estimate: Tensor, u: Tensor, y: Tensor) -> Tensor:
-        """Block t's terms of equation 8."""
+        """The same from the block's estimate."""
         loss = self.denoising_loss(t, estimate, u)
         if t == self.options.T and self.options.classifier_input == "output":
             loss = loss + F.cross_entropy(self.net.head(estimate), y)

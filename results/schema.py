@@ -166,7 +166,10 @@ class CellResult(Record):
     rss_source: Literal["high-water mark, reset", "high-water mark of the process's life"] | None = None
     """Whether the kernel could reset the mark before the model was built. If not, imports may hide a rise."""
     activation_bytes: Bytes | None = None
-    """Bytes held for backward at the peak of one training step: exact, independent of the machine."""
+    """Bytes held for backward at the peak of one training step: exact, and independent of the machine but for
+    `execution` and, where that is `concurrent`, the number of threads."""
+    activation_bytes_in_turn: Bytes | None = None
+    """The same where parts are trained in turn, for a method that trained several at a time; null: it did not."""
     activation_bytes_by_T: dict[str, Bytes] = Field(default_factory=dict)
     """The same with the stack at other depths; empty for a method without a depth `T`."""
     parameter_bytes: Bytes | None = None
@@ -195,7 +198,7 @@ class CellResult(Record):
     """Credit assignment, in the method's own words; null: not recorded."""
 
     execution: str | None = None
-    """Which of several ways to compute the same training was used (`in_turn`, `together`, ...); null: there is one."""
+    """Which of several ways to compute the same training was used (`in_turn`, `concurrent`, ...); null: it has one."""
 
     world_size: AtLeastOne = 1
     """Processes (ranks) that trained the cell. With several, `train_seconds` is each epoch's slowest rank's, and

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from bench.meters.base import Meter
+from methods.networks.concurrent import on_one_thread
 
 
 class ActivationMeter(Meter):
@@ -31,13 +33,14 @@ class ActivationMeter(Meter):
         self._holders: Counter[int] = Counter()
         self._live_bytes = 0
         self.peak_bytes = 0
-        self._hooks = saved_tensors_hooks(lambda tensor: _Held(tensor, self), lambda held: held.tensor)
+        self._entered = ExitStack()
 
     def start(self) -> None:
-        self._hooks.__enter__()
+        self._entered.enter_context(on_one_thread())  # which alone has the hooks
+        self._entered.enter_context(saved_tensors_hooks(lambda tensor: _Held(tensor, self), lambda held: held.tensor))
 
     def stop(self) -> None:
-        self._hooks.__exit__()
+        self._entered.close()
 
     def fields(self) -> dict[str, Any]:
         return {"activation_bytes": self.peak_bytes}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.meters.base import Meter
+from methods.networks.concurrent import on_one_thread
 
 
 class FlopMeter(Meter):
@@ -33,6 +34,7 @@ class FlopMeter(Meter):
         no_modules: Any = nullcontext()
         no_modules.parents = ("Global",)
         self._counter.mod_tracker = no_modules
+        self._entered = ExitStack()
 
     @property
     def flops(self) -> int:
@@ -40,10 +42,11 @@ class FlopMeter(Meter):
         return int(self._counter.get_total_flops())
 
     def start(self) -> None:
-        self._counter.__enter__()
+        self._entered.enter_context(on_one_thread())  # which alone is counted
+        self._entered.enter_context(self._counter)
 
     def stop(self) -> None:
-        self._counter.__exit__(None, None, None)
+        self._entered.close()
 
     def fields(self) -> dict[str, Any]:
         return {self._field: self.flops / self._images}

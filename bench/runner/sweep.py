@@ -18,7 +18,13 @@ from bench.tracking.tracking import Tracking
 from results.files import cell_stem
 from results.schema import CellResult, PlannedCell, name_of
 
-PROBED = ("activation_bytes", "activation_bytes_by_T", "train_flops_per_image", "predict_flops_per_image")
+PROBED = (
+    "activation_bytes",
+    "activation_bytes_in_turn",
+    "activation_bytes_by_T",
+    "train_flops_per_image",
+    "predict_flops_per_image",
+)
 """Fields that a cell counts after training, exactly, for what does not depend on its seed."""
 
 

@@ -77,9 +77,9 @@ class MethodBuilder:
         """What makes optimisers as the configuration says."""
         return Updates(self.config, self.steps)
 
-    def at_depth(self, T: int) -> MethodBuilder:
-        """The same with T blocks."""
-        options = self.config.options | {"T": T}
+    def with_option(self, name: str, value: object) -> MethodBuilder:
+        """The same with another value of one of the method's options."""
+        options = self.config.options | {name: value}
         return replace(self, config=self.config.model_copy(update={"options": options}))
 
 

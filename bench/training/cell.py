@@ -22,7 +22,13 @@ from bench.training.crowding import Crowding
 from bench.training.evaluation import Evaluations
 from bench.training.loop import DeviceData, batch_count, draw_order, first_batch, train_epoch
 from bench.training.past import Past
-from bench.training.probes import probe_activation_bytes, probe_depths, probe_flops, probe_prediction
+from bench.training.probes import (
+    probe_activation_bytes,
+    probe_activation_bytes_in_turn,
+    probe_depths,
+    probe_flops,
+    probe_prediction,
+)
 from bench.training.ranks import Ranks, joined
 from bench.training.rng import Stream, seed_of
 from bench.training.updates import Updates, averaged
@@ -123,6 +129,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     own[0] |= job.probed or {
         **probe_flops(builder.make(), data, config, warn),
         "activation_bytes": probe_activation_bytes(builder.make(), data, config),
+        "activation_bytes_in_turn": probe_activation_bytes_in_turn(builder, data, of_method["execution"]),
         "activation_bytes_by_T": probe_depths(builder, data),
     }
     for variant, fields in zip(job.variants, own[1:], strict=True):

@@ -18,6 +18,8 @@ from results.schema import CellConfig
 
 DEPTHS = (5, 10, 20)
 """Depths T at which activation bytes are probed."""
+AT_A_TIME = ("concurrent", "together")
+"""Executions that hold the activations of several parts."""
 
 
 def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig) -> int:
@@ -29,13 +31,21 @@ def probe_activation_bytes(method: Method, data: DeviceData, config: CellConfig)
     return meter.peak_bytes
 
 
+def probe_activation_bytes_in_turn(builder: MethodBuilder, data: DeviceData, execution: str | None) -> int | None:
+    """The same if parts are trained in turn; None: a method with this execution trains none at a time."""
+    if execution not in AT_A_TIME:
+        return None
+    in_turn = builder.with_option("execution", "in_turn")
+    return probe_activation_bytes(in_turn.make(), data, in_turn.config)
+
+
 def probe_depths(builder: MethodBuilder, data: DeviceData) -> dict[str, int]:
     """The same at other depths, for methods that have a depth."""
     if "T" not in builder.config.options:
         return {}
     probed: dict[str, int] = {}
     for depth in DEPTHS:
-        other = builder.at_depth(depth)
+        other = builder.with_option("T", depth)
         with contextlib.suppress(methods.MethodError):  # a method need not take every depth
             probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)
     return probed

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from methods.networks.rng import current
+
 _LANES = 2**16
 """Values of a 16-bit number."""
 
@@ -27,7 +29,7 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to the same; drawn from PyTorch's generator."""
+        """(batch, channels, height, width) to the same; drawn from the current generator."""
         dropped = round(self.p * _LANES)
         if not self.training or dropped in (0, _LANES) or x.device.type != "cpu":
             return super().forward(x)
@@ -39,7 +41,7 @@ def _kept(x: Tensor, dropped: int) -> Tensor:
     batch, channels, height, width = x.shape
     count = x.numel()
     whole = torch.iinfo(torch.int64)
-    draws = torch.randint(whole.min, whole.max, (-(-count // 4),), device=x.device)
+    draws = torch.randint(whole.min, whole.max, (-(-count // 4),), device=x.device, generator=current())
     lanes = draws.view(torch.int16)[:count].view(batch, height, width, channels)  # as x lies in memory
     return lanes.permute(0, 3, 1, 2) >= torch.iinfo(torch.int16).min + dropped
 

@@ -11,6 +11,8 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
+from methods.networks.rng import current
+
 
 def cosine_alpha_bar(T: int, alpha_bar_min: float, alpha_bar_max: float) -> Tensor:
     """alpha_bar_t for t = 0..T on a cosine curve, cut off at the two given values.
@@ -78,9 +80,9 @@ class DiscreteSchedule:
     def sample(self, t: int, u: Tensor, generator: Generator | None = None) -> Tensor:
         """z_t ~ q(z_t|y) = N(sqrt(alpha_bar_t) u, (1 - alpha_bar_t) I), t = 0..T (section 2.1).
 
-        Clean embeddings u, (batch, embedding_dim), get a gradient through the mean. No generator: PyTorch's own.
+        Clean embeddings u, (batch, embedding_dim), get a gradient through the mean. No generator: the current one.
         """
-        noise = torch.randn(u.shape, device=u.device, generator=generator)
+        noise = torch.randn(u.shape, device=u.device, generator=generator or current())
         return math.sqrt(self.alpha_bar[t]) * u + math.sqrt(1 - self.alpha_bar[t]) * noise
 
     def step(self, t: int, z: Tensor, estimate: Tensor, noise: Tensor | None) -> Tensor:

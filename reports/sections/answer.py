@@ -9,6 +9,7 @@ from collections import Counter
 from reports.formats.effects import inverse, points, ratio
 from reports.formats.markdown import Markdown, code, codes, listed, number, plural
 from reports.formats.prose import prose
+from reports.sections.memory import in_turn
 from reports.statistics.effect import Basis, Verdict
 from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
@@ -46,6 +47,7 @@ on the machine hits both alike.
 {%- endif %}.
 {%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
 Memory is {{ memory }}.{% endif %}
+{%- if in_turn %} {{ in_turn }}{% endif %}
 {% for methods in data.shared_trainings %}
 {{ methods | codes }} differ at inference alone and share one training per seed: its time and memory are measured once.
 {% endfor %}
@@ -284,4 +286,5 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         needed=any(judged and judged.seeds_needed for row in found.rows for judged in _cases(row).values()),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
         memory=found.memory.name,
+        in_turn=in_turn(data),
     )

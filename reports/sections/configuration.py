@@ -24,7 +24,10 @@ TEXT = """
 gradients (`together` draws other random numbers).
 `in_turn`: each batch trains one block after the other. `together`: one batched computation trains all blocks and keeps
 what backward needs for all of them. `low_memory`: an epoch's batches train the first block, then the second, and so on;
-a block is on the device only while it is trained or used.{% endif %}
+a block is on the device only while it is trained or used.
+{%- if concurrent %} `concurrent`: as `in_turn`, several parts (blocks, members) at a time, on threads of their own, and
+keeps what backward needs for these; with one thread for each the numbers are those of `in_turn` with one thread.
+{%- endif %}{% endif %}
 
 ### What one epoch is
 
@@ -42,6 +45,7 @@ def section(run: RunView) -> Markdown:
         settings=settings_table(run),
         options=options_table(run),
         executions=executions(run.cells),
+        concurrent=any(cell.execution == "concurrent" for cell in run.cells),
         epochs=[f"{code(method)}: {'; or: '.join(texts)}" for method, texts in definitions.items()],
     )
 

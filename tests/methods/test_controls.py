@@ -46,7 +46,8 @@ def test_the_ensemble_averages_probabilities_of_cnns() -> None:
 
 def test_the_ensemble_holds_one_member_s_activations() -> None:
     x, y = batch(64)
-    assert held(build("backprop-ensemble", T=5), x, y) == held(build("backprop-ensemble", T=1), x, y)
+    in_turn = build("backprop-ensemble", T=5, execution="in_turn")
+    assert held(in_turn, x, y) == held(build("backprop-ensemble", T=1), x, y)
 
 
 def test_the_ensemble_s_diagnosis_has_every_member_and_every_average() -> None:

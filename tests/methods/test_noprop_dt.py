@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from methods.noprop_dt import NoPropDT, Streams
+from methods.networks.rng import Streams
+from methods.noprop_dt import NoPropDT
 from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, same, snapshot, train
 
 T = 5
@@ -100,12 +101,12 @@ def test_a_step_has_the_loss_and_the_gradients_of_equation_8(embedding: str, cla
 
     expected = 0.5 * (alpha_bar[0] * u.square().sum(1) - d * alpha_bar[0] - d * math.log(1 - alpha_bar[0])).mean()
     for t in (1, 2, 3):
-        streams.enter(t)
-        estimate = net.blocks[t - 1](x, noised(t - 1), net.embedding.weight)
+        with streams.enter(t):
+            estimate = net.blocks[t - 1](x, noised(t - 1), net.embedding.weight)
         increase = alpha_bar[t] / (1 - alpha_bar[t]) - alpha_bar[t - 1] / (1 - alpha_bar[t - 1])
         expected = expected + 3 / 2 * 0.3 * increase * (estimate - u).square().sum(1).mean()
-    streams.enter(0)
-    classified = noised(3) if classifier_input == "sample" else estimate
+    with streams.enter(0):
+        classified = noised(3) if classifier_input == "sample" else estimate
     expected = expected + nn.functional.cross_entropy(net.head(classified), y)
     expected.backward()
     torch.testing.assert_close(loss, expected.detach())
@@ -256,10 +257,10 @@ def test_a_block_learns_the_same_whatever_the_others_do() -> None:
         for _ in range(2):
             method._streams.next_step()
             for t in order:
-                method._streams.enter(t)
-                method.train_block(t, x, y)
-            method._streams.enter(0)
-            method.train_shared(y)
+                with method._streams.enter(t):
+                    method.train_block(t, x, y)
+            with method._streams.enter(0):
+                method.train_shared(y)
         return method
 
     whole = trained([1, 2, 3])
@@ -279,8 +280,8 @@ def test_steps_and_blocks_draw_different_numbers() -> None:
     for _ in range(4):
         streams.next_step()
         for part in range(3):
-            streams.enter(part)
-            drawn.append(float(torch.rand(())))
+            with streams.enter(part):
+                drawn.append(float(torch.rand(())))
     assert len(set(drawn)) == 12
 
 

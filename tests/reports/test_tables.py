@@ -151,6 +151,17 @@ def test_activation_bytes_are_exact_and_show_a_range_where_seeds_disagree() -> N
     assert column(memory_and_size(view_of(cells)), "backprop", header) == "8.00 to 9.00"
 
 
+def test_activations_in_turn_stand_beside_those_of_several_parts() -> None:
+    several = make_cell("noprop", activation_bytes=16 * MIB, activation_bytes_in_turn=8 * MIB, execution="concurrent")
+    data = view_of([make_cell(activation_bytes=80 * MIB), several])
+    assert memory.in_turn(data) == (
+        "`noprop` trained several parts at a time (`concurrent`), and its activation memory is that of these, "
+        "16.0 MiB; in turn (`execution=in_turn`) it is 8.00 MiB, 0.100 times what `backprop` holds."
+    )
+    assert memory.in_turn(data) in memory.section(RUN, data)
+    assert memory.in_turn(view_of(make_cells())) == ""
+
+
 def test_columns_that_no_cell_has_are_left_out() -> None:
     old = make_cells(images_per_second=None, optimizer_bytes=None, train_flops_per_image=None)
     data = view_of(old)

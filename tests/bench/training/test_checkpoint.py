@@ -73,6 +73,7 @@ def numbers(result: CellResult) -> dict[str, Any]:
     [
         ("noprop[T=2,execution=in_turn]", {}),
         ("noprop[T=2,execution=in_turn]", EVERY_STREAM),
+        ("noprop[T=2,execution=concurrent]", EVERY_STREAM | {"threads": 2}),
         ("noprop[T=2,execution=together]", EVERY_STREAM),
         ("noprop[T=2,execution=low_memory]", EVERY_STREAM | {"ema": None}),
         ("backprop[T=2]", EVERY_STREAM),

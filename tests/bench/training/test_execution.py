@@ -83,6 +83,7 @@ def test_together_does_the_same_work_and_holds_more(rows: dict[str, CellResult])
     assert usual.activation_bytes is not None
     assert together.activation_bytes is not None
     assert together.activation_bytes > 1.5 * usual.activation_bytes
+    assert (usual.activation_bytes_in_turn, together.activation_bytes_in_turn) == (None, usual.activation_bytes)
 
 
 def test_the_report_says_which_way_was_taken(rows: dict[str, CellResult], tmp_path: Path) -> None:
@@ -91,6 +92,7 @@ def test_the_report_says_which_way_was_taken(rows: dict[str, CellResult], tmp_pa
     report = whole(build_report(write_run(tmp_path / "run", cells, planned)))
     assert "`noprop[T=2]`: `in_turn`; `noprop[T=2,execution=low_memory]`: `low_memory`" in report
     assert "| amp " in report
+    assert "`noprop[T=2,execution=together]` trained several parts at a time (`together`), and its activation" in report
 
 
 def test_augmentation_is_in_the_row_and_in_the_report_and_makes_a_difference(
