@@ -77,9 +77,10 @@ class BackpropEnsemble(Method):
             MethodError: the execution is not one for this device.
         """
         self._optimizers = [make_optimizer(member.parameters()) for member in self.members]
-        self.execution = execution_on(next(self.parameters()).device, self.options.T, self.options.execution)
+        device = next(self.parameters()).device
+        self.execution = execution_on(device, self.options.T, self.options.execution)
         self._trainer = PartTrainer.of(self.execution, self.options.T)
-        self._streams = Streams(own=self.execution == "concurrent")
+        self._streams = Streams(own=device.type == "cpu")
 
     def training_state(self) -> dict[str, int]:
         """Where the streams of the members' random numbers are."""

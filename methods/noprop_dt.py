@@ -101,9 +101,10 @@ class NoPropDT(DenoisingStack):
         """
         self._make_optimizer = make_optimizer
         self._shared_optimizer = make_optimizer([*self.net.embedding.parameters(), *self.net.head.parameters()])
-        self.execution = self._choose_execution(next(self.parameters()).device)
+        device = next(self.parameters()).device
+        self.execution = self._choose_execution(device)
         self._trainer = PartTrainer.of(self.execution, len(self._local))
-        self._streams = Streams(own=self.execution == "concurrent")
+        self._streams = Streams(own=device.type == "cpu" and self.execution != "together")
         self.num_passes = self.options.T if self.execution == "low_memory" else 1
         self._batched: BatchedBlocks | None = None
         self._offloaded: OffloadedBlocks | None = None

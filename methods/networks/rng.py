@@ -26,7 +26,7 @@ class Streams:
     def __init__(self, *, own: bool = False) -> None:
         """Drawn by PyTorch's generators or, the same numbers on the CPU, each part's by a generator of its own.
 
-        Those of PyTorch are for all threads.
+        PyTorch's are shared by all threads, and the only ones for what does not ask for `current`.
         """
         self._own = own
         self._base: int | None = None
@@ -51,7 +51,10 @@ class Streams:
     def enter(self, part: int) -> Iterator[None]:
         """Inside, this thread draws this part's numbers of this step."""
         if not self._own:
-            torch.manual_seed(self._seed(part))  # on every device
+            # Not torch.manual_seed, which takes a stack trace for each kind of device that is not there.
+            torch.default_generator.manual_seed(self._seed(part))
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.manual_seed_all(self._seed(part))
             yield
             return
         token = _OWN.set(Generator().manual_seed(self._seed(part)))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +52,7 @@ def state_of(method: Any) -> list[Tensor]:
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["noprop", "backprop-ensemble"])
 def test_the_numbers_are_those_of_one_thread_in_turn(name: str, amp: bool) -> None:
-    """Losses, parameters, statistics, optimisers, and PyTorch's generator, which only the first step's base moves."""
+    """Losses, parameters, statistics, optimisers; and PyTorch's generator, which the first step alone draws from."""
     found = []
     for threads, execution in ((1, "in_turn"), (2, "concurrent"), (3, "concurrent")):
         method = built(name, threads, execution)
@@ -59,11 +63,10 @@ def test_the_numbers_are_those_of_one_thread_in_turn(name: str, amp: bool) -> No
         torch.manual_seed(3)
         losses = [method.train_step(*batch(16, seed=step)) for step in range(3)]
         assert torch.get_num_threads() == threads
-        if execution == "concurrent":
-            after = torch.get_rng_state()
-            torch.manual_seed(3)
-            torch.randint(2**31, ())
-            assert torch.equal(after, torch.get_rng_state())
+        after = torch.get_rng_state()
+        torch.manual_seed(3)
+        torch.randint(2**31, ())
+        assert torch.equal(after, torch.get_rng_state())
         found.append([*losses, *state_of(method)])
     for other in found[1:]:
         assert all(torch.equal(*pair) for pair in zip(found[0], other, strict=True))
@@ -93,6 +96,38 @@ def test_each_thread_draws_from_a_generator_of_its_own() -> None:
     for part in (1, 2):
         with streams.enter(part):
             assert torch.equal(torch.randn(4, generator=current()), drawn[part])
+
+
+def test_both_kinds_of_streams_draw_the_same() -> None:
+    drawn = []
+    for own in (False, True):
+        torch.manual_seed(4)
+        streams = Streams(own=own)
+        streams.next_step()
+        with streams.enter(3):
+            drawn.append(torch.randn(4, generator=current()))
+    assert torch.equal(*drawn)
+
+
+def test_ctrl_c_ends_a_step_at_once() -> None:
+    weights = {part: torch.nn.Parameter(torch.ones(3)) for part in range(1, 11)}
+    over, both, begun = threading.Event(), threading.Barrier(2), set[int]()
+
+    def loss(part: int) -> Tensor:
+        begun.add(part)
+        if both.wait(10) == 0 and not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+        over.wait(60)
+        return weights[part].sum()
+
+    start = time.monotonic()
+    trainer = PartTrainer(2, 2)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(range(1, 9), loss, lambda part: plain_sgd([weights[part]]))
+    assert time.monotonic() - start < 30
+    over.set()
+    trainer.train([9, 10], loss, lambda part: plain_sgd([weights[part]]))  # by the same threads, when they are done
+    assert begun == {1, 2, 9, 10}
 
 
 class OutOfOrderError(Exception):
@@ -139,12 +174,15 @@ def test_parts_meet_several_at_a_time_each_with_its_share_of_the_threads() -> No
 
 
 def test_threads_end_with_the_method_and_a_copy_has_its_own() -> None:
+    before = set(threading.enumerate())  # of failures that are still told
     method = built("noprop", 2, "concurrent")
     method.train_step(*batch(8))
     twin = copy.deepcopy(method._trainer)
     assert (twin.at_once, twin._pool) == (2, None)
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("part")]
+    threads = set(threading.enumerate()) - before
+    assert len(threads) == 2
     del method
+    gc.collect()
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
