@@ -49,13 +49,20 @@ class LineError(ValueError):
         """Whether a newer version of this program wrote it, so that it is worth keeping."""
 
 
-def encode(result: CellResult) -> bytes:
-    """The line of a result, newline included.
-
-    The member `sha256` is the SHA-256 of the line's bytes without that member: of the object as it would be alone.
-    """
-    body = result.model_dump_json().encode()
+def encode(record: BaseModel) -> bytes:
+    """A record as one line of JSON, newline included, whose last member is the SHA-256 of the line without it."""
+    body = record.model_dump_json().encode()
     return body[:-1] + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
+
+
+def split_checksum(line: bytes) -> tuple[bytes, bool | None]:
+    """An encoded line without its checksum, and whether that is right; None: it has none."""
+    line = line.removeprefix(codecs.BOM_UTF8).strip()  # which an editor put there
+    found = _CHECKSUM.search(line)
+    if found is None:
+        return line, None
+    body = line[: found.start()] + b"}"
+    return body, hashlib.sha256(body).hexdigest().encode() == found[1]
 
 
 def decode(line: bytes) -> CellResult:
@@ -64,18 +71,15 @@ def decode(line: bytes) -> CellResult:
     Raises:
         LineError: it is cut short, was changed, is not ours, or is of another version.
     """
-    line = line.removeprefix(codecs.BOM_UTF8).strip()  # which an editor put there
-    found = _CHECKSUM.search(line)
-    body = line[: found.start()] + b"}" if found else line
-    is_unchanged = found is not None and hashlib.sha256(body).hexdigest().encode() == found[1]
+    body, is_unchanged = split_checksum(line)
     try:
         result = CellResult.model_validate_json(body)
     except ValidationError as error:
-        is_newer = is_unchanged or (_version(body) or 0) > SCHEMA_VERSION
+        is_newer = is_unchanged is True or (_version(body) or 0) > SCHEMA_VERSION
         raise LineError(first_problem(body, error), is_newer=is_newer) from None
-    if found is None and result.schema_version >= _FIRST_WITH_CHECKSUM:
+    if is_unchanged is None and result.schema_version >= _FIRST_WITH_CHECKSUM:
         raise LineError("it has no checksum")
-    if found is not None and not is_unchanged:
+    if is_unchanged is False:
         raise LineError("it does not match its checksum, so something changed it after it was written")
     return result
 

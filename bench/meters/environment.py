@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -84,16 +85,21 @@ def _commit() -> str | None:
 
 def _package() -> str:
     """Version of the installed package, and a hash of its files."""
-    digest = hashlib.sha256()
-    for folder in _FOLDERS:
-        for path in sorted((_PROJECT / folder).rglob("*")):
-            if path.suffix in _CODE and path.is_file():
-                digest.update(f"{path.relative_to(_PROJECT)}\n".encode() + path.read_bytes())
     try:
         version = importlib.metadata.version("noprop-bench")
     except importlib.metadata.PackageNotFoundError:
         version = "unknown version"
-    return f"{version} (files {digest.hexdigest()[:12]})"
+    return f"{version} (files {hash_code(_FOLDERS)[:12]})"
+
+
+def hash_code(folders: Iterable[str]) -> str:
+    """SHA-256 of the code in some of the project's folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((_PROJECT / folder).rglob("*")):
+            if path.suffix in _CODE and path.is_file():
+                digest.update(f"{path.relative_to(_PROJECT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _git(*arguments: str) -> str:

@@ -1,9 +1,10 @@
 """Execute a prepared run: its cells, the race, then the report; if stopped, say what is kept and how to go on."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
 
@@ -63,8 +64,8 @@ def execute(run: Run) -> int:
                 )
                 if record.race:
                     race_run(folder, record, run.data_dir)
-                with suppress(OSError):  # none, or not empty
-                    (folder / CHECKPOINTS_FOLDER).rmdir()
+                if not unfinished(folder, record, read_cells(folder)):
+                    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
                 return _report(run, ended)
             except KeyboardInterrupt as stop:
                 kept = sum(cell.status == "ok" for cell in read_cells(folder))

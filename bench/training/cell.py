@@ -75,7 +75,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
 
     updates = builder.updates()
     method = builder.make(updates)
-    past = Past(job, row, method, record.fingerprint, inside, emit) if job.checkpoint and ranks.size == 1 else None
+    past = Past(job, row, method, record.fingerprint, inside, ranks, emit) if job.checkpoint else None
     evaluations = [Evaluations.of(each) for each in (cell, *job.variants)]
     images = _train(
         method,
@@ -196,10 +196,10 @@ def _train(
             trained = ranks.collect(trained, with_parts=due)
             seen += trained.images
             seconds += trained.seconds
-            if not (due and ranks.leads):
+            if not due:
                 continue
             median, largest = updates.take_norms()
-            for each in evaluations:
+            for each in evaluations if ranks.leads else ():
                 each.add(
                     method,
                     data,
@@ -210,9 +210,11 @@ def _train(
                     grad_norm_median=median,
                     grad_norm_max=largest,
                 )
-        seconds = 0.0
         if past and not last:
-            past.keep(evaluations, seen)
+            past.keep(evaluations, number, seen, seconds)
+        seconds = 0.0
+        if not ranks.leads:
+            continue
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))
     return seen

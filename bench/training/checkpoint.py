@@ -2,16 +2,19 @@
 
 A checkpoint is written between two epochs: the method's tensors, its optimisers, PyTorch's random numbers, and the
 epochs so far. The order and the augmentation of images have streams of their own, which are drawn again up to there.
-Two files: tensors (safetensors) and what is said of them (JSON, with their checksum), which names the first and is
-written last, so that a process that is killed while it writes leaves the checkpoint before.
+Two files: tensors (safetensors) and what is said of them (JSON, with checksums of both), which is written last, so that
+a process that is killed while it writes leaves the checkpoint before. Of several ranks each has its own, and the one
+before is kept until all have written theirs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,15 +25,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from bench.errors import describe
 from bench.meters.base import Meter
+from bench.meters.environment import hash_code
+from bench.training.ranks import Ranks
 from methods.core.method import Method
 from results.files import write_aside
 from results.schema import EpochRecord, PlannedCell
+from results.store import encode, split_checksum
 
 COST = 0.01
 """Of training time, at most, is spent on writing checkpoints, unless their number is asked for."""
 _FIRST_AFTER_SECONDS = 30.0
 _CPU, _CUDA = "random.cpu", "random.cuda"
+_CODE = ("bench/training", "methods")
+"""Folders of the project whose code decides what training computes."""
 
 
 class Progress(BaseModel):
@@ -38,16 +47,20 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(ser_json_inf_nan="strings")  # as in the record of an epoch
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     cell: PlannedCell
     fingerprint: str
     """Of the data."""
     torch: str
     """Its version: another may compute other numbers."""
+    code: str
+    """SHA-256 of the code that trains: the same holds for it."""
     epoch: int
     """The last one that is done."""
     images: int
     """Training images seen."""
+    exchanged: tuple[int, int] = (0, 0)
+    """Bytes that this rank has sent, in training and for evaluations."""
     epochs: list[EpochRecord]
     variants: dict[str, list[EpochRecord]] = {}
     """The same of the cells that share the training, by their method."""
@@ -61,58 +74,63 @@ class Progress(BaseModel):
     """Numbers of every optimiser's parameter groups: its learning rate now, and so on."""
     method: dict[str, int]
     """`Method.training_state`."""
-    tensors: str
-    """Name of the file of tensors."""
-    sha256: str
-    """Of that file."""
+    tensors_sha256: str
+    """Of the file of tensors."""
 
 
 class Checkpoints:
-    """Those of one cell, at `path` with the suffixes `.json` and `.<epoch>.safetensors`; the newest alone is kept."""
+    """Those of one cell on this rank, at `path` with the suffixes `.<epoch>.json` and `.<epoch>.safetensors`.
 
-    def __init__(self, path: Path, every: int | None) -> None:
+    The newest that all ranks have is kept, and no other.
+    """
+
+    def __init__(self, path: Path, every: int | None, ranks: Ranks) -> None:
         """Every so many epochs; None: as often as takes `COST` of training time."""
-        self._path, self._every = path, every
+        own = path.name if ranks.size == 1 else f"{path.name}.rank{ranks.rank}of{ranks.size}"
+        self._path, self._every, self._ranks = path.with_name(own), every, ranks
         self._seconds, self._cost, self._since = 0.0, COST * _FIRST_AFTER_SECONDS, 0
 
     def is_due(self, seconds: float) -> bool:
-        """Whether to write one now, after another epoch that was evaluated and trained for so long."""
+        """Whether to write one now, after another epoch that was evaluated and trained for so long; on all ranks."""
         self._seconds += seconds
         self._since += 1
-        if self._every is not None:
-            return self._since >= self._every
-        return self._seconds * COST >= self._cost
+        is_due = self._seconds * COST >= self._cost if self._every is None else self._since >= self._every
+        return self._ranks.as_lead(is_due)
 
     def write(self, method: Method, **progress: Any) -> None:
         """Write one; `progress` has the fields of `Progress` that are not told by the method and this process.
 
         Raises:
-            OSError: it cannot be written; the one before is kept.
+            Exception: it cannot be written here, whatever the reason; the one before is kept, on all ranks.
         """
         start = time.perf_counter()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.with_name(f"{self._path.name}.{progress['epoch']}.safetensors")
-        optimizers = list(method.optimizers())
+        description, file = self._files(progress["epoch"])
+        is_written = False
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            optimizers = list(method.optimizers())
             with write_aside(file) as aside:
-                save_file(_tensors(method, optimizers), aside)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-        record = Progress(
-            torch=torch.__version__,
-            machines=[*progress.pop("machines"), platform.node()],
-            groups=[[_numbers(group) for group in each.param_groups] for each in optimizers],
-            method=method.training_state(),
-            tensors=file.name,
-            sha256=_sha256(file),
-            **progress,
-        )
-        with write_aside(self._json) as aside:
-            aside.write_text(record.model_dump_json(), encoding="utf-8")
-        for older in self._path.parent.glob(f"{self._path.name}.*.safetensors"):
-            if older != file:
-                older.unlink(missing_ok=True)
-        self._cost, self._seconds, self._since = time.perf_counter() - start, 0.0, 0
+                save_file(_tensors(method, optimizers, progress["cell"].config.device), aside)
+            record = Progress(
+                torch=torch.__version__,
+                code=_hash_code(method),
+                machines=[*progress.pop("machines"), platform.node()],
+                groups=[[_numbers(group) for group in each.param_groups] for each in optimizers],
+                method=method.training_state(),
+                tensors_sha256=_sha256(file),
+                **progress,
+            )
+            with write_aside(description) as aside:
+                aside.write_bytes(encode(record))
+            is_written = True
+        finally:  # a failed one has taken its time too
+            self._cost, self._seconds, self._since = time.perf_counter() - start, 0.0, 0
+            if self._ranks.least(is_written):
+                self._remove(keep=(description, file))
+            else:
+                for path in (description, file):
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
 
     def read(
         self, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str] = ()
@@ -125,36 +143,69 @@ class Checkpoints:
             What it says; None: there is none, and the method is as it was.
 
         Raises:
-            CheckpointError: there is one that cannot be used; the method is as it was.
+            CheckpointError: there is one that cannot be used, here or on another rank; the method is as it was.
         """
-        try:
-            text = self._json.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        epoch = self._ranks.least(self._newest())
+        if not epoch:
             return None
+        problem, found = None, None
         try:
-            progress = Progress.model_validate_json(text)
-            file = self._path.with_name(progress.tensors)
-            if _sha256(file) != progress.sha256:
-                raise CheckpointError("its tensors do not match their checksum")
-            tensors = load_file(file)
-        except ValidationError:
-            raise CheckpointError("its description is damaged or of another version") from None
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"its tensors cannot be read: {error}") from None
-        for what, ours, theirs in (
-            ("another cell", cell, progress.cell),
-            ("other variants", set(variants), set(progress.variants)),
-            ("other data", fingerprint, progress.fingerprint),
-            ("another version of PyTorch", torch.__version__, progress.torch),
-        ):
-            if ours != theirs:
-                raise CheckpointError(f"it is of {what}")
+            found = self._load(epoch, method, cell, fingerprint, variants)
+        except CheckpointError as error:
+            problem = error
+        if not self._ranks.least(found is not None) or found is None:
+            raise problem or CheckpointError("another rank's cannot be used")
+        progress, tensors = found
         _restore(method, tensors, progress)
         return progress
 
-    @property
-    def _json(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.json")
+    def _newest(self) -> int:
+        """The epoch of the newest; 0: there is none."""
+        middles = (path.stem.removeprefix(f"{self._path.name}.") for path in self._path.parent.glob("*.json"))
+        return max((int(middle) for middle in middles if middle.isdecimal()), default=0)
+
+    def _load(
+        self, epoch: int, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str]
+    ) -> tuple[Progress, dict[str, Tensor]]:
+        """One that fits the method, cell and data.
+
+        Raises:
+            CheckpointError: it does not, or cannot be read.
+        """
+        description, file = self._files(epoch)
+        try:
+            body, is_unchanged = split_checksum(description.read_bytes())
+            if is_unchanged is not True:
+                raise CheckpointError("its description does not match its checksum")
+            progress = Progress.model_validate_json(body)
+            for what, ours, theirs in (
+                ("another cell", (cell, epoch), (progress.cell, progress.epoch)),
+                ("other variants", set(variants), set(progress.variants)),
+                ("other data", fingerprint, progress.fingerprint),
+                ("another version of PyTorch", torch.__version__, progress.torch),
+                ("another version of the code", _hash_code(method), progress.code),
+            ):
+                if ours != theirs:
+                    raise CheckpointError(f"it is of {what}")
+            if _sha256(file) != progress.tensors_sha256:
+                raise CheckpointError("its tensors do not match their checksum")
+            return progress, load_file(file)
+        except ValidationError:
+            raise CheckpointError("it is of another version of the code") from None
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"it cannot be read: {describe(error)}") from None
+
+    def _remove(self, keep: Collection[Path]) -> None:
+        """Remove what other epochs and killed processes have left."""
+        for path in self._path.parent.glob(f"{self._path.name}.*"):
+            if path not in keep:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def _files(self, epoch: int) -> tuple[Path, Path]:
+        """The description of an epoch's and its tensors."""
+        name = f"{self._path.name}.{epoch}"
+        return self._path.with_name(f"{name}.json"), self._path.with_name(f"{name}.safetensors")
 
 
 class CheckpointError(ValueError):
@@ -181,15 +232,15 @@ def _larger(a: Any, b: Any) -> Any:
     return max(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else b
 
 
-def _tensors(method: Method, optimizers: Sequence[Optimizer]) -> dict[str, Tensor]:
+def _tensors(method: Method, optimizers: Sequence[Optimizer], device: str) -> dict[str, Tensor]:
     """Everything by name, contiguous and on the CPU."""
     found = {f"method.{name}": value for name, value in method.state_dict().items()}
     for k, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{k}.{index}.{name}": value for name, value in state.items()}
     found[_CPU] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        found[_CUDA] = torch.cuda.get_rng_state()
+    if torch.device(device).type == "cuda":
+        found[_CUDA] = torch.cuda.get_rng_state(device)
     return {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # shared memory cannot be saved
         for name, value in found.items()
@@ -217,11 +268,20 @@ def _restore(method: Method, tensors: dict[str, Tensor], progress: Progress) -> 
     method.set_training_state(progress.method)
     torch.set_rng_state(tensors[_CPU])
     if _CUDA in tensors:
-        torch.cuda.set_rng_state(tensors[_CUDA])
+        torch.cuda.set_rng_state(tensors[_CUDA], progress.cell.config.device)
 
 
 def _numbers(group: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in group.items() if type(value) in (int, float)}
+
+
+def _hash_code(method: Method) -> str:
+    """Of the code that trains; a plug-in's is in modules of its own."""
+    digest = hashlib.sha256(hash_code(_CODE).encode())
+    for kind in type(method).__mro__:
+        if file := getattr(sys.modules.get(kind.__module__), "__file__", None):
+            digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
 
 
 def _sha256(file: Path) -> str:

@@ -11,6 +11,7 @@ from bench.errors import describe
 from bench.meters.base import Meter
 from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, stop_and_read
 from bench.training.evaluation import Evaluations
+from bench.training.ranks import Ranks
 from methods.core.method import Method
 from results.schema import name_of
 
@@ -25,14 +26,16 @@ class Past:
         method: Method,
         fingerprint: str,
         meters: Sequence[Meter],
+        ranks: Ranks,
         emit: Callable[[Event], None],
     ) -> None:
         """For a method that was just set up, in a cell whose meters have started."""
         assert job.checkpoint is not None
         self._cell, self._row, self._method, self._fingerprint = job.cell, row, method, fingerprint
-        self._meters, self._emit = meters, emit
-        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every)
+        self._meters, self._ranks, self._emit = meters, ranks, emit
+        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every, ranks)
         self._before: Progress | None = None
+        self._has_failed = False
         self.measured: dict[str, Any] = {}
         """By the meters, up to the last checkpoint."""
 
@@ -45,15 +48,24 @@ class Past:
             self._warn(f"starts anew, since its checkpoint cannot be used: {error}")
         if self._before is not None:
             self.measured = self._before.measured
+            self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation = self._before.exchanged
             evaluations[0].epochs += self._before.epochs
             for label, epochs in self._before.variants.items():
                 variants[label].epochs += epochs
         return self._before
 
-    def keep(self, evaluations: Sequence[Evaluations], images: int) -> None:
-        """After an epoch, write a checkpoint if it is time for one. Its own memory is in no peak."""
-        epochs = evaluations[0].epochs
-        if not self._checkpoints.is_due(epochs[-1].train_seconds):
+    def keep(self, evaluations: Sequence[Evaluations], epoch: int, images: int, seconds: float) -> None:
+        """After an epoch that was evaluated, write a checkpoint if it is time for one. Its own memory is in no peak.
+
+        Where it cannot be written, that is said, and training goes on: it is worth more.
+
+        Args:
+            evaluations: Up to then; on rank 0 alone they have any.
+            epoch: Its number.
+            images: Training images seen.
+            seconds: Of training since the evaluation before.
+        """
+        if not self._checkpoints.is_due(seconds):
             return
         self.measured = stop_and_read(self._meters, self.measured)
         try:
@@ -61,16 +73,19 @@ class Past:
                 self._method,
                 cell=self._cell,
                 fingerprint=self._fingerprint,
-                epoch=epochs[-1].epoch,
+                epoch=epoch,
                 images=images,
-                epochs=epochs,
+                exchanged=(self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation),
+                epochs=evaluations[0].epochs,
                 variants={each.cell.method: each.epochs for each in evaluations[1:]},
                 measured=self.measured,
                 wall_seconds=self._row.seconds + (self._before.wall_seconds if self._before else 0.0),
                 machines=self._before.machines if self._before else [],
             )
-        except OSError as error:
-            self._warn(f"has no checkpoint of epoch {epochs[-1].epoch}: {describe(error)}")
+        except Exception as error:  # a full disk, an optimiser whose state is no tensors
+            if not self._has_failed:
+                self._warn(f"has no checkpoint of epoch {epoch}, and perhaps of later ones: {describe(error)}")
+            self._has_failed = True
         for meter in self._meters:
             meter.start()
 

@@ -43,7 +43,7 @@ class Ranks:
         """Gradients that this process has sent to be averaged since the method was shared."""
         self.bytes_for_evaluation = 0
         """Blocks and figures that this process has sent to rank 0."""
-        self._rank = rank
+        self.rank = rank
         self._device = device
         self._division: list[Sequence[nn.Module]] | None = None
 
@@ -56,16 +56,32 @@ class Ranks:
         self.bytes_in_training = self.bytes_for_evaluation = 0
         if self.size == 1:
             return method
-        self._division = share_of(method, self.size, self._rank)
+        self._division = share_of(method, self.size, self.rank)
         if self._division is not None:
             return method
         assert isinstance(method, EndToEnd)
-        return _Replica(method, self, self._rank, self._device)
+        return _Replica(method, self, self.rank, self._device)
 
     def meet(self) -> None:
         """Wait for the others, to train at the same time."""
         if self.size > 1:
             dist.barrier()
+
+    def as_lead(self, decision: bool) -> bool:
+        """Rank 0's decision, on all ranks."""
+        if self.size == 1:
+            return decision
+        told = torch.tensor(int(decision), device=self._device)
+        dist.broadcast(told, src=0)
+        return bool(told)
+
+    def least(self, number: int) -> int:
+        """The least of all ranks' numbers, on all ranks."""
+        if self.size == 1:
+            return number
+        least = torch.tensor(number, device=self._device)
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+        return int(least)
 
     def collect(self, trained: TrainedEpoch, *, with_parts: bool) -> TrainedEpoch:
         """After an epoch, on all ranks: rank 0 gets the whole loss and the slowest rank's seconds.
@@ -95,7 +111,7 @@ class Ranks:
     @torch.no_grad()
     def _send_to_lead(self, modules: Sequence[nn.Module], owner: int) -> None:
         """The state of modules from the rank that trains them to rank 0's copy of them."""
-        if self._rank not in (0, owner):
+        if self.rank not in (0, owner):
             return
         for tensor in (tensor for module in modules for tensor in module.state_dict().values()):
             flat = tensor.contiguous()  # convolutions are stored channels last
