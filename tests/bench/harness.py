@@ -64,7 +64,8 @@ def refused(ended: Ended, *quoted: str) -> None:
 class Plugin:
     """The plug-in in a folder, as pip would install it, and the flags by which its methods are steered."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, stand_ins: bool = True) -> None:
+        """With `slow_imports` in place of the modules that they stand in for, or without."""
         self._site = folder / "site"
         self.flags = folder / "flags"
         self.flags.mkdir(parents=True)
@@ -72,14 +73,17 @@ class Plugin:
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noprop-rogues\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(
-            "[noprop_bench.methods]\nrogues = noprop_rogues\n[noprop_bench.datasets]\nrogues = noprop_rogues\n"
+            "[noprop_bench.methods]\nrogues = noprop_rogues\nkiller = noprop_killer\n"
+            "[noprop_bench.datasets]\nrogues = noprop_rogues\n"
             "[noprop_bench.trackers]\nrogues = noprop_rogue_trackers\n"
         )
         copied = {
             "rogue_methods": "noprop_rogues",
             "rogue_trackers": "noprop_rogue_trackers",
-            "slow_imports": "sitecustomize",
+            "killer": "noprop_killer",
         }
+        if stand_ins:
+            copied["slow_imports"] = "sitecustomize"
         for ours, theirs in copied.items():
             shutil.copy(Path(__file__).with_name(f"{ours}.py"), self._site / f"{theirs}.py")
 
