@@ -28,7 +28,7 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
     rows = []
     name = paper_dataset(data.name)
     for method, cells in data.finished.items():
-        figure = source_figure(cells[0].method_name, cells[0].config.options)
+        figure = source_figure(cells[0].method_name, cells[0].config.options) if cells else None
         if figure is None or name is None:
             continue
         theirs = (figure.percent if figure.method == cells[0].method_name else figure.backprop).get(name)

@@ -18,8 +18,8 @@ def cell(method: str, accuracy: float, dataset: str = "mnist", **options: Any) -
     return make_cell(method, dataset, config=make_config(epochs=20, options=options), test_accuracy=accuracy)
 
 
-def section(*cells: CellResult) -> str:
-    run = arrange(make_run(cells), cells)
+def section(*cells: CellResult, unfinished: tuple[CellResult, ...] = ()) -> str:
+    run = arrange(make_run([*cells, *unfinished]), cells)
     return (rules.section(run, run.datasets[0]) or "").partition("\n\n")[2]
 
 
@@ -29,6 +29,12 @@ def test_ours_stands_beside_the_source_s() -> None:
     assert column(text, "dfa", "difference, points") == "−0.55"
     assert column(text, "local-loss", "difference, points") == "−0.38"
     assert column(text, "local-loss", "the source's epochs") == "100"
+
+
+def test_a_method_that_has_not_finished_has_no_row() -> None:
+    text = section(cell("dfa", 0.98, network="mlp"), unfinished=(cell("local-loss", 0.99, network="mlp"),))
+    assert "`dfa`" in text
+    assert "local-loss" not in text
 
 
 def test_backpropagation_stands_beside_the_source_s_own_where_that_is_known() -> None:
