@@ -97,15 +97,15 @@ class Checkpoints:
         is_due = self._seconds * COST >= self._cost if self._every is None else self._since >= self._every
         return self._ranks.as_lead(is_due)
 
-    def write(self, method: Method, **progress: Any) -> None:
+    def write(self, method: Method, **progress: Any) -> Exception | None:
         """Write one; `progress` has the fields of `Progress` that are not told by the method and this process.
 
-        Raises:
-            Exception: it cannot be written here, whatever the reason; the one before is kept, on all ranks.
+        Returns:
+            Why it cannot be written here, if it cannot; then the one before is kept, on all ranks.
         """
         start = time.perf_counter()
         description, file = self._files(progress["epoch"])
-        is_written = False
+        problem: Exception | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             optimizers = list(method.optimizers())
@@ -122,15 +122,16 @@ class Checkpoints:
             )
             with write_aside(description) as aside:
                 aside.write_bytes(encode(record))
-            is_written = True
-        finally:  # a failed one has taken its time too
-            self._cost, self._seconds, self._since = time.perf_counter() - start, 0.0, 0
-            if self._ranks.least(is_written):
-                self._remove(keep=(description, file))
-            else:
-                for path in (description, file):
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
+        except Exception as error:  # a full disk, an optimiser whose state is no tensors
+            problem = error
+        self._cost, self._seconds, self._since = time.perf_counter() - start, 0.0, 0
+        if self._ranks.least(problem is None):
+            self._remove(keep=(description, file))
+        else:
+            for path in (description, file):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        return problem
 
     def read(
         self, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str] = ()

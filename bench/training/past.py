@@ -68,23 +68,21 @@ class Past:
         if not self._checkpoints.is_due(seconds):
             return
         self.measured = stop_and_read(self._meters, self.measured)
-        try:
-            self._checkpoints.write(
-                self._method,
-                cell=self._cell,
-                fingerprint=self._fingerprint,
-                epoch=epoch,
-                images=images,
-                exchanged=(self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation),
-                epochs=evaluations[0].epochs,
-                variants={each.cell.method: each.epochs for each in evaluations[1:]},
-                measured=self.measured,
-                wall_seconds=self._row.seconds + (self._before.wall_seconds if self._before else 0.0),
-                machines=self._before.machines if self._before else [],
-            )
-        except Exception as error:  # a full disk, an optimiser whose state is no tensors
-            if not self._has_failed:
-                self._warn(f"has no checkpoint of epoch {epoch}, and perhaps of later ones: {describe(error)}")
+        problem = self._checkpoints.write(
+            self._method,
+            cell=self._cell,
+            fingerprint=self._fingerprint,
+            epoch=epoch,
+            images=images,
+            exchanged=(self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation),
+            epochs=evaluations[0].epochs,
+            variants={each.cell.method: each.epochs for each in evaluations[1:]},
+            measured=self.measured,
+            wall_seconds=self._row.seconds + (self._before.wall_seconds if self._before else 0.0),
+            machines=self._before.machines if self._before else [],
+        )
+        if problem is not None and not self._has_failed:
+            self._warn(f"has no checkpoint of epoch {epoch}, and perhaps of later ones: {describe(problem)}")
             self._has_failed = True
         for meter in self._meters:
             meter.start()

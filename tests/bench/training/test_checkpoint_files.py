@@ -19,9 +19,9 @@ from tests.factories import make_cell, make_run
 (CELL, OTHER) = make_run([make_cell(seed=3), make_cell(seed=4)]).cells
 
 
-def write(checkpoints: Checkpoints, epoch: int, **fields: Any) -> None:
-    parts = {"epochs": [], "measured": {}, "wall_seconds": 1.0, "machines": ["elsewhere"]}
-    checkpoints.write(recorder(), cell=CELL, fingerprint="its", epoch=epoch, images=9, **parts | fields)
+def write(checkpoints: Checkpoints, epoch: int) -> Exception | None:
+    parts: dict[str, Any] = {"epochs": [], "measured": {}, "wall_seconds": 1.0, "machines": ["elsewhere"]}
+    return checkpoints.write(recorder(), cell=CELL, fingerprint="its", epoch=epoch, images=9, **parts)
 
 
 def read(folder: Path) -> Progress | None:
@@ -117,8 +117,7 @@ def test_what_cannot_be_written_leaves_the_one_before(
 ) -> None:
     before = {path.name: path.read_bytes() for path in second.iterdir()}
     monkeypatch.setattr(checkpoint, step, fail)
-    with pytest.raises((OSError, AttributeError)):
-        write(Checkpoints(second / "cell", 1, Ranks()), 3)
+    assert isinstance(write(Checkpoints(second / "cell", 1, Ranks()), 3), OSError | AttributeError)
     assert {path.name: path.read_bytes() for path in second.iterdir()} == before
 
 
@@ -127,6 +126,18 @@ def test_what_killed_processes_left_is_removed(second: Path) -> None:
         (second / name).touch()
     write(Checkpoints(second / "cell", 1, Ranks()), 3)
     assert names(second) == ["cell.3.json", "cell.3.safetensors", "cells.json"]
+
+
+class Alone(Ranks):
+    """Its peer has died."""
+
+    def least(self, number: int) -> int:
+        raise RuntimeError("Connection closed by peer")
+
+
+def test_a_rank_that_dies_is_no_disk_that_is_full(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="closed by peer"):
+        write(Checkpoints(tmp_path / "cell", 1, Alone(0, 2)), 2)
 
 
 class TwoRanks(Ranks):
