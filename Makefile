@@ -58,8 +58,9 @@ microbench: $(STAMP)  ## time every method's calls and compare with the last tim
 profile: $(STAMP)  ## show where a method's time goes: make profile METHOD=noprop DATASET=digits
 	@$(BIN)/python -m bench.profile --method '$(METHOD)' --dataset '$(DATASET)' $(ARGS)
 
-test: $(STAMP)  ## run the tests, a file per core at a time
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+test: $(STAMP)  ## run the tests, a file per core at a time, those that take long first
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)  ## check style, types and layers of imports
 	$(BIN)/ruff check .
