@@ -29,7 +29,7 @@ GREY = TaskShape(channels=1, height=8, width=8, num_classes=10)
 COLOUR = TaskShape(channels=3, height=16, width=12, num_classes=4)
 _SMALL = {"T": 2, "steps": 5}
 """Two blocks where a method has blocks, and a coarse solver where it has one."""
-_EPOCHS, _ROUNDS = 8, 12
+_EPOCHS, _ROUNDS = 2, 48
 
 
 def named(name: str) -> tuple[type[Method], dict[str, str]]:

@@ -277,7 +277,7 @@ def test_only_a_learned_embedding_needs_the_cross_entropy() -> None:
     assert not same(head, method.head)
 
 
-@pytest.mark.parametrize("embedding", ["onehot", "learned", "prototype"])
+@pytest.mark.parametrize("embedding", ["learned", "prototype"])
 def test_the_adjoint_gives_the_gradient_of_the_solver(embedding: str) -> None:
     """Against plain backpropagation through the same solver, for every parameter, the image path's too.
 
