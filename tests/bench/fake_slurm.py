@@ -22,6 +22,7 @@ shift 2
 exec "$@"
 """,
     "sacct": """
+: > {jobs}/looked
 echo "JobID|State|NodeList"
 for job in {jobs}/*.state; do echo "$(basename "$job" .state)|$(cat "$job")|here"; done
 """,
@@ -41,6 +42,8 @@ class FakeSlurm:
         for name, script in COMMANDS.items():
             (self._commands / name).write_text(f"#!/bin/sh{script.format(jobs=self._jobs)}")
             (self._commands / name).chmod(0o755)
+        self.looked = self._jobs / "looked"
+        """Is there when somebody has asked for the states of the jobs."""
         self.path = f"{self._commands}{os.pathsep}{os.environ['PATH']}"
 
     def refuse(self, why: str) -> None:

@@ -89,7 +89,6 @@ def test_an_engine_that_is_not_installed(
     ("given", "quoted"),
     [
         (("--threads", "1000", "--launcher-set", "address=local"), ("1000 CPUs",)),
-        (("--device", "cuda", "--launcher-set", "address=local"), ("has a card",)),
         (("--launcher-set", "address=localhost:1"), ("localhost:1",)),
     ],
 )
