@@ -270,12 +270,12 @@ def test_winners_that_were_damaged(command: Command, cells: FakeCells, found: Pa
 
 
 def test_for_real(plugin: Plugin, tmp_path: Path) -> None:
-    """Two methods, one of which fails; and a run in the default and the tuned way."""
+    """A search, and a run in the default and the tuned way."""
     small = ("--datasets", "halves", "--epochs", 1, "--threads", 1, "--batch-size", 16)
     ended = plugin.run("--methods", "steady", *small, "--trials", 2, "--out", tmp_path / "tuned", module="bench.tune")
     assert ended.code == 0, ended.err
     file = tmp_path / "tuned" / "halves" / "tuned.toml"
-    given = ("--config", file, "--methods", "steady,steady[tuned]", "--seeds", "0,1", "--out", tmp_path / "runs")
+    given = ("--config", file, "--methods", "steady,steady[tuned]", "--seeds", "0", "--out", tmp_path / "runs")
     ended = plugin.run(*small, *given)
     assert ended.code == 0, ended.err
     (run,) = (tmp_path / "runs").iterdir()

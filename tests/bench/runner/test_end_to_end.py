@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from bench import datasets, predict
 from bench.models import load_model
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
-from tests.bench.harness import SMALL, Ended, Plugin, finish
+from tests.bench.harness import SMALL, Ended, Plugin, call, finish
 
 ROGUES = {
     "steady": None,
@@ -20,8 +23,11 @@ ROGUES = {
     "leaves": "the cell's process ended with exit code 3 and no result",
     "diverges": "TrainingError: training diverged: the loss is nan",
     "litters": None,
+    "allocates": None,
+    "holds": None,
 }
 """Methods of the plug-in, and the error that their rows have to have."""
+MIB = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Done:
 def both(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     requests = {
         "rogues": ("--datasets", "halves", "--methods", ",".join(ROGUES), "--seeds", "0"),
-        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "60", "--save"),
+        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "300", "--save"),
     }
     outs = {name: tmp_path_factory.mktemp(name) for name in requests}
     started = {name: plugin.start("--out", outs[name], *SMALL, *request) for name, request in requests.items()}
@@ -82,7 +88,7 @@ def test_rows_are_those_of_the_plan_in_its_rotated_order(digits: Done) -> None:
 def test_every_cell_has_the_same_data_and_conditions(digits: Done) -> None:
     first, *others = digits.rows
     assert first.data is not None
-    assert first.data.n_train == 60
+    assert first.data.n_train == 300
     for row in others:
         assert row.data == first.data
         assert row.environment == first.environment
@@ -107,6 +113,26 @@ def test_every_model_is_saved_and_can_be_read(digits: Done) -> None:
         card = load_model(file).card
         assert (card.dataset, card.method_name, card.seed) == ("digits", row.method_name, row.seed)
         assert (card.options, card.test_accuracy) == (row.config.options, row.test_accuracy)
+
+
+def test_a_saved_model_is_as_accurate_on_pictures_as_the_run_says(
+    digits: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = next(row for row in digits.rows if row.method_name == "backprop-cnn")
+    raw = datasets.get("digits").load(None)
+    paths = [tmp_path / f"{k}.png" for k in range(len(raw.y_test))]
+    for path, pixels in zip(paths, raw.x_test, strict=True):
+        Image.fromarray(pixels[0]).save(path)
+    ended = call(
+        predict.main, "bench.predict", [digits.folder / (row.model_file or ""), *paths, "--json"], monkeypatch, capsys
+    )
+    said = [json.loads(line)["classes"][0]["class"] for line in ended.out.splitlines()]
+    right = sum(name == str(label) for name, label in zip(said, raw.y_test, strict=True))
+    assert row.test_accuracy is not None
+    assert row.test_accuracy > 0.3
+    # One image at a time is not computed in the order in which a batch is: a tie might fall the other way.
+    assert right == pytest.approx(row.test_accuracy * len(said), abs=1)
+    assert (ended.code, ended.err) == (0, "")
 
 
 def test_output_off_a_terminal_is_lines(digits: Done) -> None:
@@ -148,6 +174,15 @@ def test_a_cell_s_end_is_in_its_row(rogues: Done, method: str) -> None:
         assert row.status == ("killed" if "killed" in row.error else "error")
         assert row.test_accuracy is None
         assert row.config == read_run(rogues.folder).cells[0].config
+
+
+def test_known_allocations_are_what_is_measured(rogues: Done) -> None:
+    rows = {row.method: row for row in rogues.rows}
+    assert rows["holds"].activation_bytes == 5 * MIB
+    assert rows["steady"].activation_bytes == 0
+    if rows["allocates"].rss_source != "high-water mark, reset":
+        pytest.skip("the kernel does not let a process reset its high-water mark here")
+    assert rows["allocates"].rss_rise_bytes == pytest.approx(300 * MIB, rel=0.05)
 
 
 def test_what_a_dead_process_said_is_kept(rogues: Done) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import PROJECT, SMALL, Plugin, finish, wait_until
+from tests.bench.harness import PROJECT
 
 METHODS = ("--methods", "backprop-cnn,backprop[T=1]", "--seeds", "0")
 
@@ -95,24 +94,6 @@ def test_what_is_no_limit_is_refused(
     assert ended.code == 2
     assert given[1] in ended.err
     assert not (tmp_path / "out").exists()
-
-
-def test_a_hung_cell_becomes_a_row_and_the_rest_still_run(plugin: Plugin, tmp_path: Path) -> None:
-    (plugin.flags / "hold").touch()
-    ended = plugin.run(
-        *("--methods", "waits,steady", "--datasets", "halves", "--seeds", "0"),
-        "--out",
-        tmp_path,
-        "--timeout",
-        "20",  # which the other cell, with its imports, must not need on a busy machine
-        *SMALL,
-    )
-    assert ended.code == 1
-    (run,) = tmp_path.iterdir()
-    rows = {row.method: row for row in read_cells(run)}
-    assert "--timeout" in (rows["waits"].error or "")
-    assert rows["steady"].status == "ok"
-    assert plugin.processes() == []
 
 
 def test_two_processes_do_not_work_on_one_folder(command: Command, cells: FakeCells, tmp_path: Path) -> None:
@@ -218,20 +199,3 @@ def test_a_worker_is_ours_beside_a_package_bench_of_the_users(tmp_path: Path) ->
         text=True,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-
-
-def test_a_killed_run_can_be_resumed(plugin: Plugin, tmp_path: Path) -> None:
-    (plugin.flags / "waiting").unlink(missing_ok=True)
-    (plugin.flags / "hold").touch()
-    process = plugin.start(
-        *("--methods", "steady,waits", "--datasets", "halves", "--seeds", "0"), "--out", tmp_path, *SMALL
-    )
-    assert wait_until((plugin.flags / "waiting").exists, 60)
-    (run,) = tmp_path.iterdir()
-    refused = plugin.run("--resume", run)
-    assert (refused.code, "another process" in refused.err) == (2, True)
-    process.send_signal(signal.SIGKILL)
-    finish(process)
-    (plugin.flags / "hold").unlink()
-    assert plugin.run("--resume", run).code == 0
-    assert sorted((row.method, row.status) for row in read_cells(run)) == [("steady", "ok"), ("waits", "ok")]

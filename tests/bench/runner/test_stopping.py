@@ -1,4 +1,4 @@
-"""Stopping the command in the middle of a cell, in every way a command can be stopped.
+"""Stopping the command in the middle of a cell, in every way but SIGKILL, which has a file of its own.
 
 All commands start together, and each is stopped when its cell of the method `waits` is waiting.
 """
@@ -26,10 +26,13 @@ WAYS: dict[str, Callable[[Process], None]] = {
     "Ctrl-C": lambda process: os.killpg(process.pid, signal.SIGINT),  # what a terminal does
     "SIGINT": lambda process: process.send_signal(signal.SIGINT),
     "SIGTERM": lambda process: process.send_signal(signal.SIGTERM),
-    "SIGKILL": lambda process: process.send_signal(signal.SIGKILL),
 }
-METHODS = {"Ctrl-C": "steady,moody,waits"} | dict.fromkeys(list(WAYS)[1:], "steady,waits")
-"""One of the commands has a failed cell to do again as well."""
+CELLS = {
+    "Ctrl-C": ("--methods", "steady,moody,waits"),
+    "SIGINT": ("--methods", "waits,steady", "--jobs", "2"),
+    "SIGTERM": ("--methods", "steady,waits"),
+}
+"""One of the commands has a failed cell to do again as well, one runs its cells side by side."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +69,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stop
         for way, plugin in plugins.items():
             (plugin.flags / "hold").touch()
             (plugin.flags / "moody").touch()
-            processes[way] = plugin.start("--out", outs[way], "--methods", METHODS[way], *request, new_session=True)
-        for plugin in plugins.values():
+            processes[way] = plugin.start("--out", outs[way], *CELLS[way], *request, new_session=True)
+        for way, plugin in plugins.items():
             assert wait_until((plugin.flags / "waiting").exists, 150)
+            (run,) = outs[way].iterdir()
+            assert wait_until(lambda run=run: bool(read_cells(run)), 60)  # type: ignore[misc]
         yield {way: stop(way, process, plugins[way], outs[way]) for way, process in processes.items()}
     finally:
         signal.signal(signal.SIGINT, before)
