@@ -16,7 +16,6 @@ from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchdiffeq import odeint_adjoint
 
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import count_to
@@ -62,11 +61,14 @@ class Adjoint(DenoisingFlow):
         features = self.net.image_path(x)
         return F.cross_entropy(self.head(self.follow(features, self._start(features))), y)
 
-    def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] = odeint_adjoint) -> Tensor:
+    def follow(self, features: Tensor, z: Tensor, solver: Callable[..., Tensor] | None = None) -> Tensor:
         """The end of the flow from z_0 = z, (batch, embedding_dim), given the images' features, (batch, 256).
 
         Its gradient is by `odeint_adjoint`, or, with `odeint`, by plain backpropagation through every step.
         """
+        from torchdiffeq import odeint_adjoint  # here, as in `solve`
+
+        solver = solver or odeint_adjoint
         # The adjoint must give a gradient to everything the flow depends on: the output of the image path, but not its
         # parameters, which get theirs from there by plain backpropagation.
         of_image_path = {id(p) for p in self.net.image_path.parameters()}

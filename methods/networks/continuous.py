@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torchdiffeq import odeint
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import Batches, Diagnosis, PaperSettings, TaskShape
@@ -165,16 +164,18 @@ def spread_times(count: int, device: torch.device) -> Tensor:
 
 
 def solve(
-    field: Field, z: Tensor, options: ContinuousOptions, solver: Callable[..., Tensor] = odeint, **arguments: Any
+    field: Field, z: Tensor, options: ContinuousOptions, solver: Callable[..., Tensor] | None = None, **arguments: Any
 ) -> Tensor:
     """Where dz/dt = field(t, z) leads from z, (batch, embedding_dim), from t = 0 to t = 1 in equal steps.
 
-    The solver is torchdiffeq's `odeint` or `odeint_adjoint`, which gets the further arguments.
+    The solver is torchdiffeq's `odeint`, the default, or `odeint_adjoint`, which gets the further arguments.
     """
+    from torchdiffeq import odeint  # here: with SciPy it takes half a second, and most methods do without
+
     # The grid itself rather than a step size, with which rounding can add a step. The adjoint goes back from 1 to 0.
     steps = {"grid_constructor": lambda field, z, t: _grid(options, t)}
     ends = torch.tensor([0, 1], dtype=z.dtype, device=z.device)
-    return solver(field, z, ends, method=SOLVERS[options.solver], options=steps, **arguments)[-1]
+    return (solver or odeint)(field, z, ends, method=SOLVERS[options.solver], options=steps, **arguments)[-1]
 
 
 def _grid(options: ContinuousOptions, ends: Tensor) -> Tensor:
@@ -183,6 +184,8 @@ def _grid(options: ContinuousOptions, ends: Tensor) -> Tensor:
 
 def path(field: Field, z: Tensor, options: ContinuousOptions) -> Iterator[tuple[float, Tensor]]:
     """The same, yielding (time, z) at the steps that a diagnosis shows."""
+    from torchdiffeq import odeint
+
     grid = _grid(options, torch.tensor([0, 1], dtype=z.dtype, device=z.device))
     positions = odeint(field, z, grid, method=SOLVERS[options.solver])
     for step in shown_steps(options.steps):
