@@ -157,7 +157,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
         RUN,
         (
             "noprop[T=2,execution=in_turn],noprop[T=2,execution=in_turn,sampler=mean],"
-            "noprop[T=2,execution=together],backprop[T=2],noprop-ct,difference-target-propagation",
+            "noprop[T=2,execution=together],noprop[T=2,execution=concurrent],backprop[T=2],noprop-ct,difference-target-propagation",
             *EVERY_STREAM,
         ),
         11,
