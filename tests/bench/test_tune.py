@@ -275,7 +275,7 @@ def test_for_real(plugin: Plugin, tmp_path: Path) -> None:
     ended = plugin.run("--methods", "steady", *small, "--trials", 2, "--out", tmp_path / "tuned", module="bench.tune")
     assert ended.code == 0, ended.err
     file = tmp_path / "tuned" / "halves" / "tuned.toml"
-    given = ("--config", file, "--methods", "steady,steady[tuned]", "--seeds", "0", "--out", tmp_path / "runs")
+    given = ("--config", file, "--methods", "steady,steady[tuned]", "--seeds", "0,1", "--out", tmp_path / "runs")
     ended = plugin.run(*small, *given)
     assert ended.code == 0, ended.err
     (run,) = (tmp_path / "runs").iterdir()
