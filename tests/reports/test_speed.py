@@ -15,7 +15,7 @@ DATASETS = ["mnist", "cifar10"]
 SEEDS = 250
 DIFFERENT = 25
 """Seeds with numbers of their own; the others repeat these, since making cells takes longer than reporting them."""
-LIMIT_SECONDS = 12.0
+LIMIT_SECONDS = 16.0
 """Of processor time, on a machine that parses the results as JSON in `PARSE_SECONDS`: an ordinary one, not busy."""
 PARSE_SECONDS = 1.0
 
@@ -52,7 +52,7 @@ def write_five_thousand(folder: Path) -> Path:
     return run
 
 
-def test_five_thousand_cells_take_less_than_twelve_seconds(tmp_path: Path) -> None:
+def test_five_thousand_cells_take_less_than_sixteen_seconds(tmp_path: Path) -> None:
     run = write_five_thousand(tmp_path / "run")
     assert (run / CELLS_FILE).read_bytes().count(b"\n") == 5_000
     slow = slowness(run / CELLS_FILE)
