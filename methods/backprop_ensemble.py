@@ -37,7 +37,7 @@ class EnsembleOptions(Options):
 
     T: Annotated[int, count_to(MAX_BLOCKS)] = 10
     """Number of members: as many as `noprop` has blocks."""
-    features: Features = "mean"
+    features: Features = "flatten"
     """What a member's linear layer reads of its last feature map: by default what a block's reads."""
     execution: Literal["auto", "in_turn", "concurrent"] = "auto"
     """How the members' training is carried out, as `noprop`'s is. in_turn: each batch trains one member after the

@@ -31,7 +31,7 @@ class WideOptions(Options):
 
     T: Annotated[int, count_to(MAX_BLOCKS)] = 10
     """Number of blocks of the stack whose number of parameters it has."""
-    features: Features = "mean"
+    features: Features = "flatten"
     """What the linear layer reads of the last feature map, here and in the stack: by default what a block's reads."""
 
 

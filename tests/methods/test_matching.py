@@ -73,7 +73,7 @@ def test_backprop_uses_every_block_and_learns_how_to_join_them() -> None:
 
 
 def test_pooling_before_relu_is_the_same_function() -> None:
-    path = ImagePath(TaskShape(3, 32, 24, 10))
+    path = ImagePath(TaskShape(3, 32, 24, 10), features="mean")
     path.eval()
     x = torch.randn(4, 3, 32, 24)
     y = x
