@@ -72,7 +72,9 @@ class TimePath(nn.Module):
 class ContinuousNet(nn.Module):
     """One network for all times: from image features, noisy embedding and time to `outputs` numbers."""
 
-    def __init__(self, shape: TaskShape, embedding: ClassEmbedding, outputs: int, features: Features = "flatten") -> None:
+    def __init__(
+        self, shape: TaskShape, embedding: ClassEmbedding, outputs: int, features: Features = "flatten"
+    ) -> None:
         super().__init__()
         self.image_path = ImagePath(shape, features=features, batch_norm=False)
         self.label_path = label_path(shape, embedding, features=features, batch_norm=False)

@@ -103,8 +103,8 @@ if "bench.runner.worker" in sys.orig_argv:
 
     def train(method: Any, updates: Any, data: Any, job: Any, emit: Any, *others: Any) -> int:
         """`_train`, unless it is killed."""
-        kill = next_kill(Path(job.checkpoint).parents[3], job.cell.method)
-        if kill is None:
+        kill = job.checkpoint and next_kill(Path(job.checkpoint).parents[3], job.cell.method)
+        if not kill:
             return _train(method, updates, data, job, emit, *others)
         killer = Killer(kill, emit)
         seen = _train(method, updates, data, job, killer.emit, *others)
