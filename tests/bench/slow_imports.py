@@ -23,11 +23,11 @@ def stand_in(name: str, **content: object) -> None:
     sys.modules[name] = module
 
 
-if "TORCHELASTIC_RUN_ID" not in os.environ:  # process groups and DistributedDataParallel need the real one
+if "TORCHELASTIC_RUN_ID" not in os.environ:  # process groups and DistributedDataParallel need the real ones
     stand_in("torch._dynamo", disable=disable, graph_break=lambda: None)  # which every optimizer imports
+    stand_in("triton")  # kernels for cards, which the counter of operations looks for
+    stand_in("triton.runtime")
+    stand_in("triton.runtime.jit", JITFunction=object)
 stand_in("torchdiffeq", odeint=None, odeint_adjoint=None)
 stand_in("reports.figures.catalogue", draw=lambda *_: {})
 stand_in("reports.figures.style", method_styles=lambda *_: {}, MAX_DRAWN=20)
-stand_in("triton")  # kernels for cards, which the counter of operations looks for
-stand_in("triton.runtime")
-stand_in("triton.runtime.jit", JITFunction=object)
