@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from typing import IO, TextIO
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_MAX_": "0", "MALLOC_ARENA_MAX": "1"}
-"""GNU's allocator keeps freed memory for the next tensor, in one pool for all threads. By default it gives much of it
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_MAX_": "0"}
+"""GNU's allocator keeps freed memory for the next tensor. By default it gives much of it
 back, and a step spends a tenth to a fifth of its time on having the system clear it again."""
 HOME = Path(__file__).resolve().parents[2]
 """The folder that our packages are in."""
