@@ -11,7 +11,7 @@ machines; unlike blocks, they can run at once in inference, too. They differ by 
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from methods.core.end_to_end import update
 from methods.core.method import Batches, Diagnosis, MakeOptimizer, Method, TaskShape
 from methods.core.options import Options, count_to
 from methods.core.registry import register
@@ -93,21 +92,19 @@ class BackpropEnsemble(Method):
     def train_step(self, x: Tensor, y: Tensor) -> Tensor:
         """All members once; the mean of their losses."""
         self._streams.next_step()
-        losses = self._trainer.train(
-            range(1, self.options.T + 1),
-            loss=lambda t: self._loss(t, x, y),
+        return torch.stack(self.train_members(range(1, self.options.T + 1), x, y)).mean()
+
+    def train_members(self, members: Sequence[int], x: Tensor, y: Tensor) -> list[Tensor]:
+        """One update of each of these members alone, from its own cross-entropy; the losses, detached.
+
+        A member is a number t = 1..T; it draws its numbers of the current step.
+        """
+        return self._trainer.train(
+            members,
+            self._streams,
+            loss=lambda t: F.cross_entropy(self.members[t - 1](x), y),
             optimizer=lambda t: self._optimizers[t - 1],
         )
-        return torch.stack(losses).mean()
-
-    def train_member(self, t: int, x: Tensor, y: Tensor) -> Tensor:
-        """One update of member t alone, t = 1..T, from its own cross-entropy, which is returned, detached."""
-        return update(self._optimizers[t - 1], F.cross_entropy(self.members[t - 1](x), y))
-
-    def _loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
-        """Member t's, with dropout of its own."""
-        with self._streams.enter(t):
-            return F.cross_entropy(self.members[t - 1](x), y)
 
     @torch.no_grad()
     def predict(self, x: Tensor, generator: Generator) -> Tensor:

@@ -153,11 +153,7 @@ class NoPropDT(DenoisingStack):
             with self._streams.enter(self._active[0]):
                 total += self._train_batched(self._batched, x, y)
         else:
-            for loss in self._trainer.train(
-                self._active,
-                loss=lambda t: self._drawn_loss(t, x, y),
-                optimizer=lambda t: self._block_optimizers[t - 1],
-            ):
+            for loss in self.train_blocks(self._active, x, y):
                 total += loss
         if self._active[-1] == self._local[-1]:
             with self._streams.enter(0):
@@ -186,17 +182,18 @@ class NoPropDT(DenoisingStack):
             self.set_up(self._make_optimizer)
         return [[self.net.blocks[t - 1] for t in share] for share in shares]
 
-    def train_block(self, t: int, x: Tensor, y: Tensor) -> Tensor:
-        """One update of block t alone, t = 1..T, from its own loss, which is returned, detached.
+    def train_blocks(self, blocks: Sequence[int], x: Tensor, y: Tensor) -> list[Tensor]:
+        """One update of each of these blocks alone, from its own loss; the losses, detached.
 
-        The loss's gradients for shared parameters are left to `train_shared`. No other block is read or changed.
+        The losses' gradients for shared parameters are left to `train_shared`. No other block is read or changed. A
+        block is a number t = 1..T; it draws its numbers of the current step.
         """
-        return update(self._block_optimizers[t - 1], self.block_loss(t, x, y))
-
-    def _drawn_loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
-        """`block_loss` with the block's random numbers of this step."""
-        with self._streams.enter(t):
-            return self.block_loss(t, x, y)
+        return self._trainer.train(
+            blocks,
+            self._streams,
+            loss=lambda t: self.block_loss(t, x, y),
+            optimizer=lambda t: self._block_optimizers[t - 1],
+        )
 
     def block_loss(self, t: int, x: Tensor, y: Tensor) -> Tensor:
         """Block t's terms of equation 8 on a batch, t = 1..T: a scalar with its graph."""
@@ -208,7 +205,7 @@ class NoPropDT(DenoisingStack):
         return self._loss(t, self.net.estimate(t, x, z), u, y)
 
     def _train_batched(self, blocks: BatchedBlocks, x: Tensor, y: Tensor) -> Tensor:
-        """`train_block` for all active blocks: the sum of the losses has each block's own gradients."""
+        """`train_blocks` for all active blocks: the sum of the losses has each block's own gradients."""
         u = self.net.embedding(y)
         z = torch.stack([self.schedule.sample(t - 1, u) for t in self._active])
         estimates = zip(self._active, blocks(x, z, self.net.embedding.weight), strict=True)

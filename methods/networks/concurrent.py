@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from methods.core.end_to_end import update
 from methods.core.errors import MethodError
+from methods.networks.rng import Streams
 
 _ON_ONE_THREAD: ContextVar[bool] = ContextVar("on one thread", default=False)
 
@@ -78,18 +79,33 @@ class PartTrainer:
         return PartTrainer, (self.at_once, self._threads)
 
     def train(
-        self, parts: Sequence[int], loss: Callable[[int], Tensor], optimizer: Callable[[int], Optimizer]
+        self,
+        parts: Sequence[int],
+        streams: Streams,
+        loss: Callable[[int], Tensor],
+        optimizer: Callable[[int], Optimizer],
     ) -> list[Tensor]:
         """One update of each part from its loss; the losses, detached, in the parts' order.
 
         What a part raises is raised here, once the parts in hand are done; no other is begun then.
+
+        Args:
+            parts: Their numbers.
+            streams: Of the numbers that a part's loss draws, those of the current step.
+            loss: A part's loss, with its graph.
+            optimizer: A part's optimiser.
         """
+
+        def drawn(part: int) -> Tensor:
+            with streams.enter(part):
+                return loss(part)
+
         if self.at_once == 1 or _ON_ONE_THREAD.get():
             groups = [parts[k : k + self.at_once] for k in range(0, len(parts), self.at_once)]
             return [
                 update(optimizer(part), its)
                 for group in groups
-                for part, its in zip(group, [loss(part) for part in group], strict=True)
+                for part, its in zip(group, [drawn(part) for part in group], strict=True)
             ]
         if self._pool is None:
             self._pool = _pool(self.at_once, self._threads // self.at_once)
@@ -105,7 +121,7 @@ class PartTrainer:
                             part = left.popleft()
                         except IndexError:  # another thread was faster
                             return
-                        losses[part] = update(optimizer(part), loss(part))
+                        losses[part] = update(optimizer(part), drawn(part))
             finally:
                 left.clear()
 

@@ -30,7 +30,8 @@ def test_a_member_trains_alone(t: int) -> None:
     """After member t's step no other member has a gradient, or a parameter or statistic that changed."""
     method = build("backprop-ensemble", T=3, make_optimizer=plain_sgd)
     before = [snapshot(member) for member in method.members]
-    method.train_member(t, *batch())
+    method._streams.next_step()
+    method.train_members([t], *batch())
     for number, member in enumerate(method.members, start=1):
         assert same(before[number - 1], member) == (number != t)
         assert all(p.grad is None for p in member.parameters())

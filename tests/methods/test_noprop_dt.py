@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -33,7 +33,8 @@ def test_a_block_trains_alone(t: int, options: dict[str, str]) -> None:
     """After block t's step no other block has a gradient, or a parameter or buffer that changed."""
     method = build("noprop", T=3, make_optimizer=plain_sgd, **options)
     before = [snapshot(block) for block in method.net.blocks]
-    method.train_block(t, *batch())
+    method._streams.next_step()
+    method.train_blocks([t], *batch())
     for number, block in enumerate(method.net.blocks, start=1):
         if number == t:
             assert [key for key, value in block.named_parameters() if torch.equal(before[t - 1][key], value)] == []
@@ -144,8 +145,9 @@ def test_training_and_inference_feed_a_block_the_same_noise_level() -> None:
     method.set_up(plain_sgd)
     torch.manual_seed(0)
     in_training = []
+    method._streams.next_step()
     for t in range(1, 5):
-        method.train_block(t, x, y)
+        method.train_blocks([t], x, y)
         in_training.append(method.net.blocks[t - 1].seen)
     for block in method.net.blocks:
         block.scale.data.fill_(1.0)
@@ -251,14 +253,12 @@ def test_a_block_learns_the_same_whatever_the_others_do() -> None:
     """Trained with all others, in another order, or alone: the same numbers to the last bit."""
     x, y = batch()
 
-    def trained(order: Iterable[int]) -> NoPropDT:
+    def trained(order: Sequence[int]) -> NoPropDT:
         torch.manual_seed(5)
         method: NoPropDT = build("noprop", T=3)
         for _ in range(2):
             method._streams.next_step()
-            for t in order:
-                with method._streams.enter(t):
-                    method.train_block(t, x, y)
+            method.train_blocks(order, x, y)
             with method._streams.enter(0):
                 method.train_shared(y)
         return method

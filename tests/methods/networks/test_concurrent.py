@@ -98,6 +98,12 @@ def test_each_thread_draws_from_a_generator_of_its_own() -> None:
             assert torch.equal(torch.randn(4, generator=current()), drawn[part])
 
 
+def begun_streams() -> Streams:
+    streams = Streams(own=True)
+    streams.next_step()
+    return streams
+
+
 def test_both_kinds_of_streams_draw_the_same() -> None:
     drawn = []
     for own in (False, True):
@@ -123,10 +129,11 @@ def test_ctrl_c_ends_a_step_at_once() -> None:
     start = time.monotonic()
     trainer = PartTrainer(2, 2)
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(range(1, 9), loss, lambda part: plain_sgd([weights[part]]))
+        trainer.train(range(1, 9), begun_streams(), loss, lambda part: plain_sgd([weights[part]]))
     assert time.monotonic() - start < 30
     over.set()
-    trainer.train([9, 10], loss, lambda part: plain_sgd([weights[part]]))  # by the same threads, when they are done
+    # By the same threads, when they are done.
+    trainer.train([9, 10], begun_streams(), loss, lambda part: plain_sgd([weights[part]]))
     assert begun == {1, 2, 9, 10}
 
 
@@ -165,12 +172,12 @@ def test_parts_meet_several_at_a_time_each_with_its_share_of_the_threads() -> No
 
     trainer = PartTrainer(2, 4)
     with torch.autocast("cpu", dtype=torch.float16):
-        losses = trainer.train([1, 2, 3, 4], loss, optimizers.__getitem__)
+        losses = trainer.train([1, 2, 3, 4], begun_streams(), loss, optimizers.__getitem__)
     assert [float(each) for each in losses] == [3.0, 6.0, 9.0, 12.0]
     assert seen == [(2, True, torch.float16)] * 4
     assert torch.get_num_threads() == 4
     with torch.no_grad(), pytest.raises(RuntimeError, match="does not require grad"):
-        PartTrainer(2, 2).train([1, 2], loss, optimizers.__getitem__)
+        PartTrainer(2, 2).train([1, 2], begun_streams(), loss, optimizers.__getitem__)
 
 
 def test_threads_end_with_the_method_and_a_copy_has_its_own() -> None:
