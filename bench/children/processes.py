@@ -16,8 +16,8 @@ from typing import IO, TextIO
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_MAX_": "0"}
-"""GNU's allocator keeps freed memory for the next tensor. By default it gives much of it
-back, and a step spends a tenth to a fifth of its time on having the system clear it again."""
+"""GNU's allocator keeps freed memory for the next tensor. By default it gives much of it back, and the system clears it
+again within the next step."""
 HOME = Path(__file__).resolve().parents[2]
 """The folder that our packages are in."""
 _START = """

@@ -33,10 +33,10 @@ TEXT = """
 """
 LEGEND = """
 {% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. Marks judge all methods of a column
-together: {{ marks }}. Better and worse mean that no difference is excluded; equivalent, that it lies within
+together: {{ marks }}. Better and worse mean that equality is ruled out; equivalent, that the difference is within
 {{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time or
-{{ "%g" | format(100 * margins.memory) }}% of memory. Intervals are 95%, each by itself, so that of an undecided one may
-exclude no difference.
+{{ "%g" | format(100 * margins.memory) }}% of memory. Intervals are 95%, each by itself, so one behind ? may rule
+out equality.
 {% if needed %}In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred, or
 no number of seeds would.{% endif %}
 {% if bases %}Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
@@ -138,7 +138,7 @@ def _accuracy(judged: Judged | None, reference: str) -> str:
 
 
 def _leaning(judged: Judged) -> str:
-    """`more` or `less` where the interval by itself excludes no difference, else nothing."""
+    """`more` or `less` where the interval by itself rules out equality, else nothing."""
     alone = judged.effect.alone
     return "" if alone is None or alone.low <= 0 <= alone.high else "more" if alone.low > 0 else "less"
 

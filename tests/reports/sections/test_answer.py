@@ -201,7 +201,7 @@ def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -
     assert "`noprop` is less accurate than `backprop`" in " ".join(lines(run_of(methods)))
 
 
-def test_an_undecided_method_whose_own_interval_excludes_no_difference_is_probably_less_accurate() -> None:
+def test_an_undecided_method_whose_own_interval_is_below_zero_is_probably_less_accurate() -> None:
     others = {name: {"accuracy": 0.9} for name in ("dfa", "local-loss", "mono-forward", "forward-forward")}
     accuracies = (0.944, 0.95, 0.941)  # of seeds 0, 1, 2
     alone = [
