@@ -15,9 +15,10 @@ from queue import SimpleQueue
 from typing import IO, TextIO
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_MAX_": "0"}
-"""GNU's allocator keeps freed memory for the next tensor. By default it gives much of it back, and the system clears it
-again within the next step."""
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+"""GNU's allocator keeps freed memory for the next tensor, up to 32 MiB each (the most that it takes). By default it
+gives much of it back, and the system clears it again within the next step. Larger ones still come and go: between
+smaller ones, gaps of their size would add up, and resident memory with them."""
 HOME = Path(__file__).resolve().parents[2]
 """The folder that our packages are in."""
 _START = """

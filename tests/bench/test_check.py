@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(
 
 
 def test_the_readmes_example_is_what_is_written_and_goes_from_file_to_report(write: Call, tmp_path: Path) -> None:
-    """Outside the checkout: found by its entry point, and in the report."""
+    """Outside the checkout: found by its entry point, run beside others, and in the report."""
     write("method", "my-method")
     readme = (PROJECT / "methods" / "README.md").read_text(encoding="utf-8")
     assert f"```python\n{Path('my-method/my_method.py').read_text()}```" in readme
@@ -100,7 +100,7 @@ def test_the_readmes_example_is_what_is_written_and_goes_from_file_to_report(wri
     (info / "entry_points.txt").write_text("[noprop_bench.methods]\nmy-method = my_method\n")
     flags = ["--seeds", "0", "--train-size", "60", "--epochs", "1", "--threads", "1", "--no-race", "--out", "runs"]
     ended = subprocess.run(
-        [sys.executable, "-m", "bench.run", "--methods", "my-method", *flags],
+        [sys.executable, "-m", "bench.run", "--methods", "my-method,backprop[T=1],noprop[T=1]", *flags],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "my-method"), str(PROJECT)])},
         capture_output=True,

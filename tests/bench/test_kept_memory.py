@@ -12,9 +12,9 @@ FAULTS = """
 import resource
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-bytearray(b"x") * 2**26
+bytearray(b"x") * 2**24
 before = faults()
-bytearray(b"x") * 2**26
+bytearray(b"x") * 2**24
 print(faults() - before)
 """
 

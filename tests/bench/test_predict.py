@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +15,11 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from bench import predict
+from bench import datasets, predict
 from bench.models import ModelCard, load_model, save_model
 from methods.core.method import TaskShape
-from tests.bench.harness import Ended, call
+from results.store import read_cells
+from tests.bench.harness import PROJECT, Ended, Plugin, call
 from tests.bench.test_models import rewrite
 from tests.methods.helpers import build, train
 
@@ -159,6 +162,33 @@ def test_pictures_have_one_or_three_channels(command, pictures: list[Path], tmp_
 def test_bad_arguments(command, model: Path, pictures: list[Path], arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
     given = (model, pictures[0], *arguments) if arguments else ()
     refused(command(*given), said)
+
+
+def test_from_training_to_prediction(plugin: Plugin, tmp_path: Path) -> None:
+    """`--save`, then the command in a process of its own on the test images: as accurate as the run says."""
+    given = ("--methods", "backprop-cnn", "--seeds", "0", "--epochs", "8", "--threads", "1", "--save")
+    assert plugin.run("--out", tmp_path, *given).code == 0
+    (run,) = tmp_path.iterdir()
+    (row,) = read_cells(run)
+    assert row.model_file is not None
+    raw = datasets.get("digits").load(None)
+    paths = [tmp_path / f"{k}.png" for k in range(len(raw.y_test))]
+    for path, pixels in zip(paths, raw.x_test, strict=True):
+        Image.fromarray(pixels[0]).save(path)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.predict", run / row.model_file, *paths, "--json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [json.loads(line)["classes"][0]["class"] for line in ended.stdout.splitlines()]
+    right = sum(name == str(label) for name, label in zip(said, raw.y_test, strict=True))
+    assert row.test_accuracy is not None
+    assert row.test_accuracy > 0.9
+    # One image at a time is not computed in the order in which a batch is: a tie might fall the other way.
+    assert right == pytest.approx(row.test_accuracy * len(said), abs=1)
+    assert ended.stderr == ""
 
 
 def only_image(tmp_path: Path, picture: Image.Image, kind: str = "png", **how: object) -> Path:

@@ -1,4 +1,4 @@
-"""A report on five thousand cells is built while one waits."""
+"""A report on ten thousand cells is built while one waits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.factories import PROFILES, make_cell, make_config, make_run, whole, w
 
 METHODS = [*PROFILES, *(f"noprop[eta={k}]" for k in range(6))]
 DATASETS = ["mnist", "cifar10"]
-SEEDS = 250
+SEEDS = 500
 DIFFERENT = 25
 """Seeds with numbers of their own; the others repeat these, since making cells takes longer than reporting them."""
-LIMIT_SECONDS = 16.0
+LIMIT_SECONDS = 20.0
 """Of processor time, on a machine that parses the results as JSON in `PARSE_SECONDS`: an ordinary one, not busy."""
-PARSE_SECONDS = 1.0
+PARSE_SECONDS = 2.0
 
 
 def slowness(cells: Path) -> float:
@@ -29,7 +29,7 @@ def slowness(cells: Path) -> float:
     return max(1.0, (time.process_time() - start) / PARSE_SECONDS)
 
 
-def write_five_thousand(folder: Path) -> Path:
+def write_ten_thousand(folder: Path) -> Path:
     some = [
         make_cell(method, dataset, seed, diagnostics=True, credit="gradients")
         for dataset in DATASETS
@@ -52,12 +52,12 @@ def write_five_thousand(folder: Path) -> Path:
     return run
 
 
-def test_five_thousand_cells_take_less_than_sixteen_seconds(tmp_path: Path) -> None:
-    run = write_five_thousand(tmp_path / "run")
-    assert (run / CELLS_FILE).read_bytes().count(b"\n") == 5_000
+def test_ten_thousand_cells_take_less_than_twenty_seconds(tmp_path: Path) -> None:
+    run = write_ten_thousand(tmp_path / "run")
+    assert (run / CELLS_FILE).read_bytes().count(b"\n") == 10_000
     slow = slowness(run / CELLS_FILE)
     start = time.process_time()
     report = build_report(run)
     spent = time.process_time() - start
-    assert "5,000 of 5,000 cells finished" in whole(report)
+    assert "10,000 of 10,000 cells finished" in whole(report)
     assert spent < LIMIT_SECONDS * slow, f"{spent:.1f} s on a machine {slow:.1f} times as slow as an ordinary one"
