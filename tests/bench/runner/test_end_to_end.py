@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from bench import datasets, predict
 from bench.models import load_model
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
-from tests.bench.harness import SMALL, Ended, Plugin, call, finish
+from tests.bench.harness import SMALL, Ended, Plugin, finish
 
 ROGUES = {
     "steady": None,
@@ -46,7 +43,7 @@ class Done:
 def both(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     requests = {
         "rogues": ("--datasets", "halves", "--methods", ",".join(ROGUES), "--seeds", "0"),
-        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "300", "--save"),
+        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "60", "--save"),
     }
     outs = {name: tmp_path_factory.mktemp(name) for name in requests}
     started = {name: plugin.start("--out", outs[name], *SMALL, *request) for name, request in requests.items()}
@@ -88,7 +85,7 @@ def test_rows_are_those_of_the_plan_in_its_rotated_order(digits: Done) -> None:
 def test_every_cell_has_the_same_data_and_conditions(digits: Done) -> None:
     first, *others = digits.rows
     assert first.data is not None
-    assert first.data.n_train == 300
+    assert first.data.n_train == 60
     for row in others:
         assert row.data == first.data
         assert row.environment == first.environment
@@ -115,28 +112,8 @@ def test_every_model_is_saved_and_can_be_read(digits: Done) -> None:
         assert (card.options, card.test_accuracy) == (row.config.options, row.test_accuracy)
 
 
-def test_a_saved_model_is_as_accurate_on_pictures_as_the_run_says(
-    digits: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    row = next(row for row in digits.rows if row.method_name == "backprop-cnn")
-    raw = datasets.get("digits").load(None)
-    paths = [tmp_path / f"{k}.png" for k in range(len(raw.y_test))]
-    for path, pixels in zip(paths, raw.x_test, strict=True):
-        Image.fromarray(pixels[0]).save(path)
-    ended = call(
-        predict.main, "bench.predict", [digits.folder / (row.model_file or ""), *paths, "--json"], monkeypatch, capsys
-    )
-    said = [json.loads(line)["classes"][0]["class"] for line in ended.out.splitlines()]
-    right = sum(name == str(label) for name, label in zip(said, raw.y_test, strict=True))
-    assert row.test_accuracy is not None
-    assert row.test_accuracy > 0.3
-    # One image at a time is not computed in the order in which a batch is: a tie might fall the other way.
-    assert right == pytest.approx(row.test_accuracy * len(said), abs=1)
-    assert (ended.code, ended.err) == (0, "")
-
-
 def test_output_off_a_terminal_is_lines(digits: Done) -> None:
-    ends = [line for line in digits.ended.lines if "test accuracy" in line]  # a busy machine is warned of, too
+    ends = [line for line in digits.ended.lines if "] warning: " not in line]  # of a busy machine
     assert [line.split("]")[0] for line in ends] == ["[1/4", "[2/4", "[3/4", "[4/4"]
     assert not re.search(r"[\x1b\r]", digits.ended.err + digits.ended.out)
 

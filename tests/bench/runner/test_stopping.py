@@ -1,4 +1,4 @@
-"""Stopping the command in the middle of a cell, in every way but SIGKILL, which has a file of its own.
+"""Stopping the command in the middle of a cell, in every way a command can be stopped.
 
 All commands start together, and each is stopped when its cell of the method `waits` is waiting.
 """
@@ -26,11 +26,13 @@ WAYS: dict[str, Callable[[Process], None]] = {
     "Ctrl-C": lambda process: os.killpg(process.pid, signal.SIGINT),  # what a terminal does
     "SIGINT": lambda process: process.send_signal(signal.SIGINT),
     "SIGTERM": lambda process: process.send_signal(signal.SIGTERM),
+    "SIGKILL": lambda process: process.send_signal(signal.SIGKILL),
 }
 CELLS = {
     "Ctrl-C": ("--methods", "steady,moody,waits"),
     "SIGINT": ("--methods", "waits,steady", "--jobs", "2"),
     "SIGTERM": ("--methods", "steady,waits"),
+    "SIGKILL": ("--methods", "steady,waits"),
 }
 """One of the commands has a failed cell to do again as well, one runs its cells side by side."""
 
