@@ -14,13 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
+from bench.training.optimizers import OPTIMIZERS
 from methods.core.method import STACKED, Method, ParameterGroups
 from results.schema import CellConfig
 
-OPTIMIZERS: dict[str, type[Adam]] = {"AdamW": AdamW, "Adam": Adam}
-"""Those that a cell's configuration may name. Adam's weight decay is part of the gradient (an L2 penalty)."""
 _AVERAGE = "average"
 """The key of a parameter's average in its optimiser's state: it is counted, moved and kept as that is."""
 _DONE = "updates"
