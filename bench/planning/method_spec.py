@@ -1,7 +1,8 @@
 """What a user writes for methods: `noprop,backprop`, `core`, `all`, `noprop[T=20,sampler=mean],backprop[T=20]`."""
 
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import methods
@@ -25,6 +26,8 @@ class MethodSpec:
     """The options that the user chose."""
     tuned: bool = False
     """Whether a search has found hyperparameters for it, under its label as `untuned` gives it."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Settings whose value it does not accept, though it has the option, and the sentence that says so."""
 
 
 def parse_methods(
@@ -34,7 +37,8 @@ def parse_methods(
 
     Args:
         text: The list; `all` stands for every registered method, `core` for those that declare it.
-        settings: Options for every method that has them; those in a method's brackets win.
+        settings: Options for every method that has them; those in a method's brackets win. A method that does not
+            accept the value that others accept keeps its own, and a note on standard error says so.
         paper: Whether options default to the paper's value for the method.
         low_memory: Whether each method that can be trained one block at a time comes a second time, trained that way.
         tuned: Whether a search has found hyperparameters. They are for the methods with `tuned` in their brackets, or,
@@ -67,6 +71,11 @@ def parse_methods(
             known = sorted({option for spec in specs for option in spec.options})
             accepted = f"their options are {', '.join(known)}" if known else "they have no options"
             raise UserError(f"none of the methods {', '.join(labels)} has an option {setting!r}: {accepted}")
+        if not any(setting in spec.given for spec in specs):
+            raise UserError(next(spec.refused[setting] for spec in specs if setting in spec.refused))
+    for spec in specs:
+        for setting, why in spec.refused.items():
+            print(f"note: {setting}={settings[setting]} is left out of {why}", file=sys.stderr)
     if not low_memory:
         return specs
     if not any(spec.cls.low_memory for spec in specs):
@@ -118,11 +127,29 @@ def _make(
     cls: type[Method], own: Mapping[str, str], settings: Mapping[str, str], paper: bool, tuned: bool
 ) -> MethodSpec:
     names = cls.Options.parse({}).as_dict()
+    base = dict(cls.paper.options) if paper else {}
     given = {key: value for key, value in settings.items() if key in names} | dict(own)
+    refused: dict[str, str] = {}
     try:
-        options = cls.Options.parse((dict(cls.paper.options) if paper else {}) | given).as_dict()
+        options = cls.Options.parse(base | given)
     except methods.MethodError as error:
-        raise UserError(f"{cls.name}: {error}") from None
-    shown = [f"{key}={to_text(options[key])}" for key in sorted(given)]
+        alone = {key: _refusal(cls, key, given[key]) for key in given.keys() - own.keys()}
+        refused = {key: why for key, why in alone.items() if why is not None}
+        given = {key: value for key, value in given.items() if key not in refused}
+        try:
+            options = cls.Options.parse(base | given)
+        except methods.MethodError:
+            raise UserError(f"{cls.name}: {error}") from None
+    values = options.as_dict()
+    shown = [f"{key}={to_text(values[key])}" for key in sorted(given)]
     label = join_brackets(cls.name, [*shown, TUNED] if tuned else shown)
-    return MethodSpec(label, cls, options, tuple(sorted(given)), tuned)
+    return MethodSpec(label, cls, values, tuple(sorted(given)), tuned, refused)
+
+
+def _refusal(cls: type[Method], option: str, value: str) -> str | None:
+    """Why a method does not accept a value of an option that it has; None if it does."""
+    try:
+        cls.Options.parse({option: value})
+    except methods.MethodError as error:
+        return f"{cls.name}: {error}"
+    return None

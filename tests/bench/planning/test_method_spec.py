@@ -63,6 +63,17 @@ def test_settings_reach_the_methods_that_have_them() -> None:
     assert labels("noprop,backprop-cnn,backprop", T="3") == ["noprop[T=3]", "backprop-cnn", "backprop[T=3]"]
 
 
+def test_a_setting_is_left_out_of_methods_that_refuse_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """As long as one accepts it; which are left out is said."""
+    assert labels("noprop,backprop-ensemble", T="3", execution="together") == [
+        "noprop[T=3,execution=together]",
+        "backprop-ensemble[T=3]",
+    ]
+    assert "note: execution=together is left out of backprop-ensemble: " in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"^backprop-ensemble: option execution='together' is not accepted"):
+        labels("backprop,backprop-ensemble", execution="together")
+
+
 def test_low_memory_is_a_row_of_its_own() -> None:
     """Beside the usual one, with the same options else; of each method that can, once."""
     specs = parse_methods("backprop,noprop[T=3],noprop[T=4,execution=low_memory]", {"eta": "2"}, low_memory=True)
