@@ -45,7 +45,7 @@ method_options = compare(
     "settings",
     multiple=True,
     metavar=ASSIGNMENT,
-    help="Set an option of every method that has it and takes the value: T=20. Repeatable.",
+    help="Set an option of every method that accepts it: T=20. Repeatable.",
 )
 one_dataset = what("--dataset", default="digits", help="One data set.")
 
