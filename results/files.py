@@ -37,7 +37,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         ValueError: it is not TOML, or in no such encoding.
     """
     data = path.read_bytes()
-    return tomllib.loads(data.decode(json.detect_encoding(data)))  # by where its first bytes are 0
+    try:
+        return tomllib.loads(data.decode(json.detect_encoding(data)))  # by where its first bytes are 0
+    except RecursionError:
+        raise ValueError("its lists or tables are nested too deeply") from None
 
 
 def cell_stem(dataset: str, method: str, seed: int) -> str:

@@ -52,7 +52,8 @@ def class_numbers(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _are_whole(labels: NDArray[Any]) -> bool:
-    return bool((np.isfinite(labels) & (np.abs(labels) < 2**53)).all() and (labels == np.trunc(labels)).all())
+    numbers = labels.astype(np.float64)  # 2**53 is no number of 16 bits
+    return bool((np.abs(numbers) < 2**53).all() and (numbers == np.trunc(numbers)).all())
 
 
 def check_every_class(labels: NDArray[np.int64], *, num_classes: int, where: str) -> None:

@@ -7,8 +7,8 @@ and `val_labels` (MedMNIST, https://medmnist.com), `x_valid`.
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
         UserError: the file cannot be read, is damaged or no archive, or an array is missing, there twice or a pickle.
     """
     try:
-        with path.open("rb") as file:  # ours to close, also where NumPy finds it damaged
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):  # ours to close, also where damaged
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
@@ -64,7 +64,9 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
         raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
     except MemoryError as error:
         raise UserError(f"{path} does not fit into memory, or is damaged ({error})") from None
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged archive can raise anything, from zipfile, its codecs and NumPy's parser
         if path.is_dir():
             raise UserError(f"{path} is a folder; expected an .npz archive of {', '.join(NAMES)}") from None
         reason = " ".join(str(error).split())

@@ -85,7 +85,9 @@ class Walker:
     def beside(self, parts: Sequence[Path]) -> None:
         """Count the files in folders that lie beside the parts."""
         for entry in parts[0].parent.iterdir():
-            if entry not in parts and entry.is_dir() and not is_system(entry.name):
+            if not entry.is_dir() or is_system(entry.name):
+                continue
+            if not any(entry.samefile(part) for part in parts):  # a part may be a link to a folder beside it
                 self.passed_over[_BESIDE] += _count(entry)
 
     def outside(self, part: Path) -> None:
@@ -107,7 +109,7 @@ class Walker:
             path = Path(entry.path)
             if is_system(entry.name):
                 self.passed_over[_HIDDEN] += _count(path)
-            elif entry.is_dir() and entry.name.lower() in _THUMBNAIL_FOLDERS:
+            elif entry.name.lower() in _THUMBNAIL_FOLDERS and path.is_dir():
                 self.passed_over[_THUMBNAILS] += _count(path)
             elif entry.is_symlink():
                 links.append((number, path))

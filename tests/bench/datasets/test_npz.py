@@ -68,8 +68,16 @@ def test_images_are_not_read_before_they_are_needed(root: Path) -> None:
         get(name).load(None)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    "form", [lambda y: y[:, None], lambda y: np.eye(3)[y], lambda y: np.eye(3, dtype="u1")[y], lambda y: y * 1.0]
+    "form",
+    [
+        lambda y: y[:, None],
+        lambda y: np.eye(3)[y],
+        lambda y: np.eye(3, dtype="u1")[y],
+        lambda y: y * 1.0,
+        lambda y: y.astype("f2"),
+    ],
 )
 def test_labels_are_read_in_every_form_that_says_the_same(form: Callable[[np.ndarray], np.ndarray], root: Path) -> None:
     raw = get(save(root, y_train=form(LABELS), y_test=form(LABELS[:3]))).load(None)
@@ -95,7 +103,17 @@ def test_names_are_read_however_they_are_spelt(x: str, y: str, validation: str, 
 HUGE = b"\x93NUMPY\x01\x00F\x00{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,)}"
 
 
-@pytest.mark.parametrize(("entry", "message"), [(b"junk", "y_train is no array"), (HUGE, "fit into memory")])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (b"junk", "y_train is no array"),
+        (HUGE, "fit into memory"),
+        (HUGE.replace(b")}", b"{}"), "not a sound"),  # Python's tokenizer complains
+        (HUGE.replace(b"<i8", b"<,8"), "not a sound"),  # and its compiler, of what NumPy makes of a type
+        (HUGE.replace(b"<", b"\\o"), "not a sound"),  # and the compiler warns
+    ],
+)
 def test_entries_that_are_no_arrays_or_far_too_large_are_named(entry: bytes, message: str, root: Path) -> None:
     with zipfile.ZipFile(root / "mine.npz", "w") as archive:
         archive.writestr("y_train.npy", entry.ljust(79) + b"\n")
@@ -163,6 +181,16 @@ def test_a_file_that_was_cut_short_is_named(length: int, root: Path) -> None:
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match=r"mine\.npz is not a sound \.npz archive"):
         get(f"npz:{path}")
+
+
+def test_an_archive_that_is_damaged_inside_is_named(root: Path) -> None:
+    with zipfile.ZipFile(root / "mine.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("y_train.npy", HUGE)
+    data = bytearray((root / "mine.npz").read_bytes())
+    data[45] = 0xFF  # the first of the codec's properties
+    (root / "mine.npz").write_bytes(data)
+    with pytest.raises(UserError, match="not a sound"):
+        get(f"npz:{root / 'mine.npz'}")
 
 
 def test_a_folder_is_no_archive(root: Path) -> None:

@@ -77,6 +77,7 @@ def test_links_are_followed_once_and_each_file_counts_where_it_lies(place: Path)
     zero, one = place / "train" / "class 0", place / "train" / "class 1"
     (zero / "myself").symlink_to(zero)
     (zero / "up").symlink_to(place)
+    (zero / "nowhere").symlink_to("nowhere")
     (zero / "other").symlink_to(one)
     (one / "again.png").symlink_to(next(one.glob("*.png")))
     os.link(next(zero.glob("*.png")), zero / "hard.png")
@@ -96,6 +97,14 @@ def test_a_class_may_be_a_link(place: Path) -> None:
     (place / "train" / "class 0").rename(place.parent / "elsewhere")
     (place / "train" / "class 0").symlink_to(place.parent / "elsewhere")
     assert counts(load(place)) == (10, 4)
+
+
+def test_a_part_may_be_a_link_to_a_folder_beside_it(place: Path) -> None:
+    (place / "test").rename(place / "split 2")
+    (place / "test").symlink_to("split 2")
+    raw = load(place)
+    assert counts(raw) == (10, 4)
+    assert not raw.passed_over
 
 
 @pytest.mark.parametrize(
