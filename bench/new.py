@@ -136,7 +136,7 @@ def cli(kind: str, name: str, out: Path) -> None:
         raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
     print(*(folder / file for file in filled), sep="\n")
     look = f"bench.check {name}" if kind == "method" else f"bench.data {name}"
-    flag = f"--methods {name},backprop-cnn" if kind == "method" else f"--datasets {name}"
+    flag = f"--methods {name},backprop" if kind == "method" else f"--datasets {name}"
     print(f"then: pip install -e {folder}; python -m {look}; python -m bench.run {flag}")
 
 

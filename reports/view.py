@@ -137,6 +137,10 @@ class RunView:
         """Every method of the run, in order of first occurrence."""
         return list(dict.fromkeys(method for dataset in self.datasets for method in dataset.finished))
 
+    def names_on(self, dataset: str) -> set[str]:
+        """Registered names of the methods that were planned on a data set."""
+        return {cell.method_name for cell in self.record.cells if cell.dataset == dataset}
+
     @cached_property
     def cells(self) -> list[CellResult]:
         """Every finished cell."""

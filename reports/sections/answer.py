@@ -15,7 +15,7 @@ from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
 from reports.statistics.questions import Findings, Judged, Row, findings
 from reports.tables import MARKS, answer_table
-from reports.view import NOT_RUN, DatasetView, Family, RunView
+from reports.view import NOT_RUN, REFERENCE, DatasetView, Family, RunView
 
 MAX_NAMED = 4
 _FAST = 0.5
@@ -74,9 +74,11 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
     if run.record.purpose == "calibration":
         return []
     sentences = []
-    if data.reference is None:
+    if data.reference is None and REFERENCE not in run.names_on(data.name):
+        sentences.append(f"**This run cannot say**: `{REFERENCE}` was not in this run; add it with `--methods`.")
+    elif data.reference is None:
         sentences.append(
-            "**This run cannot say**: no cell of `backprop` has finished, so there is nothing to compare with."
+            f"**This run cannot say**: no cell of `{REFERENCE}` has finished, so there is nothing to compare with."
         )
     elif subject is None:
         sentences.append("**This run cannot say**: no cell of a NoProp method has finished.")

@@ -112,14 +112,15 @@ def test_no_p_value_is_on_the_first_page() -> None:
 @pytest.mark.parametrize(
     ("cells", "says"),
     [
-        (make_cells(["noprop"]), "**This run cannot say**: no cell of `backprop` has finished"),
+        (make_cells(["noprop"]), "**This run cannot say**: `backprop` was not in this run; add it with `--methods`."),
+        ([make_failed_cell(), *make_cells(["noprop"])], "**This run cannot say**: no cell of `backprop` has finished"),
         (make_cells(["backprop"]), "**This run cannot say**: no cell of a NoProp method has finished"),
         ([make_failed_cell(), *make_cells(["noprop"])], "**Failed cells**: `backprop` (1 of 1)"),
         ([make_cell("backprop", seed=0), make_cell("noprop", seed=1)], "shares no seed with `backprop`"),
         (make_cells(test_accuracy=1.0), "`noprop`"),
         (make_cells(test_accuracy=0.0), "**At chance** (10.0%): `backprop`, `noprop`"),
     ],
-    ids=["no reference", "no rival", "reference failed", "no shared seed", "all right", "all wrong"],
+    ids=["no reference", "no result of it", "no rival", "reference failed", "no shared seed", "all right", "all wrong"],
 )
 def test_a_run_that_carries_little_says_what_it_carries(cells: list[CellResult], says: str) -> None:
     assert says in report_page(arrange(make_run(cells), cells))
