@@ -8,6 +8,7 @@ Importing this package is cheap: what these need is imported when they are calle
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,3 +41,4 @@ class _OurPackages:
 
 
 sys.meta_path.insert(0, _OurPackages)
+import_module("results")  # whose import sees to the working directory

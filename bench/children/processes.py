@@ -33,12 +33,12 @@ del sys.argv[1:3]
 import runpy
 runpy.run_module(name, run_name="__main__", alter_sys=True)
 """
-"""As `python -m`, but a folder `bench` in the working directory is not taken for ours."""
+"""As `python -m`, but a folder `bench` in the working directory is not taken for ours. With -P, nor are its files."""
 
 
 def python(module: str) -> list[str]:
     """The command that runs one of our modules in another process, whatever the working directory has."""
-    return [sys.executable, "-c", _START, str(HOME), module]
+    return [sys.executable, "-P", "-c", _START, str(HOME), module]
 
 
 _running: set[subprocess.Popen[str]] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -31,6 +32,11 @@ def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Cal
         make_reliable()
         if not sys.platform.startswith(_PLATFORMS):
             print(f"error: NoProp-Bench runs on Linux and macOS, and this is {sys.platform}", file=sys.stderr)
+            sys.exit(2)
+        try:
+            Path.cwd()
+        except OSError:  # libraries that are loaded later end the process
+            print("error: the working directory is not there any more: change to another", file=sys.stderr)
             sys.exit(2)
         if runs_cells:
             signal.signal(signal.SIGTERM, _terminate)

@@ -250,6 +250,15 @@ def test_another_platform_is_one_sentence(platform: str, command: Command, monke
     refused(command("--list"), "runs on Linux and macOS", platform)
 
 
+def test_a_working_directory_that_is_gone_is_one_sentence(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    refused(command("--list"), "working directory")
+
+
 def test_two_commands_of_one_second_have_a_folder_each(tmp_path: Path) -> None:
     made = {new_folder(tmp_path, "scale") for _ in range(5)}
     assert len(made) == 5

@@ -143,10 +143,10 @@ def test_a_new_run_that_cannot_be_locked_leaves_nothing(
 def test_a_run_on_an_odd_machine(tmp_path: Path) -> None:
     """No home, no cache, no UTF-8, no standard input, 64 file descriptors, and blanks in the folder for scratch files.
 
-    And packages of the user's own are not taken for ours, neither by the command nor by a cell's process, which has the
-    same working directory.
+    And packages of the user's own are not taken for ours or for libraries, neither by the command nor by a cell's
+    process, which has the same working directory.
     """
-    for name in ("methods", "results", "reports"):
+    for name in ("methods", "results", "reports", "torch", "json", "random"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
     words = ["--methods", "backprop-cnn", "--seeds", "0", "--train-size", "20", "--epochs", "1", "--threads", "1"]
@@ -176,7 +176,7 @@ def test_a_cell_runs_where_there_is_no_folder_for_scratch_files(monkeypatch: pyt
 
 
 def test_a_report_is_built_beside_packages_of_the_users_own(tmp_path: Path) -> None:
-    for name in ("methods", "results"):
+    for name in ("methods", "results", "json"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
     ended = subprocess.run(
