@@ -16,8 +16,17 @@ from methods.core.registry import register
 from methods.networks.backbone import PAPER
 from methods.networks.block_stack import StackMethod, StackOptions
 
-INITIAL_MIX = 0.5
-"""Initial w_t: as much of the old as of the new. Not in the paper."""
+NOISE_LEFT = 2.0**-10
+"""How much of z_0 is in z_T at the start of training."""
+
+
+def initial_mix(num_blocks: int) -> float:
+    """Initial w_t, the same for all blocks: (1 - w)^T = `NOISE_LEFT`, so 0.5 for ten blocks. Not in the paper.
+
+    The optimiser moves w_t by at most the learning rate a step. From 0.5 for any T, a single block would keep half of
+    the noise that it starts from for most of a training.
+    """
+    return 1 - NOISE_LEFT ** (1 / num_blocks)
 
 
 @register("backprop")
@@ -34,7 +43,7 @@ class Backprop(StackMethod, EndToEnd):
 
     def __init__(self, shape: TaskShape, options: StackOptions) -> None:
         super().__init__(shape, options)
-        self.mix = nn.Parameter(torch.full((options.T,), math.atanh(INITIAL_MIX)))
+        self.mix = nn.Parameter(torch.full((options.T,), math.atanh(initial_mix(options.T))))
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of the whole stack's output."""

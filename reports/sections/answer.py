@@ -37,8 +37,8 @@ together: {{ marks }}. Better and worse mean that equality is ruled out; equival
 {{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time or
 {{ "%g" | format(100 * margins.memory) }}% of memory. Intervals are 95%, each by itself, so one behind ? may rule
 out equality.
-{%- if needed %} In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred, or
-no number of seeds would.{% endif %}
+{%- if needed %} In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred,
+or no number of seeds would.{% endif %}
 {%- if bases %} Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
 {% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
 on the machine hits both alike.

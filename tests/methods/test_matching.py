@@ -8,7 +8,7 @@ from torch import nn
 
 from methods.core.method import TaskShape
 from methods.networks.backbone import ImagePath
-from tests.methods.helpers import SHAPE, batch, build, plain_sgd, real_digits, snapshot, train
+from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, snapshot, train
 
 STACKED = ("noprop", "noprop-attached", "backprop", "backprop-checkpoint")
 VARIANTS: list[dict[str, str]] = [{}, {"embedding": "learned"}, {"decoder": "tanh"}, {"embedding": "learned", "T": "3"}]
@@ -70,6 +70,20 @@ def test_backprop_uses_every_block_and_learns_how_to_join_them() -> None:
     moved = zip(start, (method.mix, *method.net.blocks.parameters()), strict=True)
     assert all(bool((old != new).any()) for old, new in moved)
     assert bool((method.mix != start[0]).all())
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2, 10, 40])
+def test_backprop_starts_with_the_same_share_of_noise_at_any_depth(num_blocks: int) -> None:
+    mix = build("backprop", T=num_blocks).mix
+    torch.testing.assert_close((1 - mix.tanh()).prod(), torch.tensor(2.0**-10), rtol=1e-3, atol=0)
+
+
+def test_a_single_block_of_backprop_is_not_left_with_its_noise() -> None:
+    """It learns as an image classifier does: the noise that it starts from is not half of its output."""
+    x, y, test_x, test_y = real_digits()
+    method = build("backprop", T=1)
+    train(method, x, y, epochs=5)
+    assert accuracy(method, test_x, test_y) > 0.8
 
 
 def test_pooling_before_relu_is_the_same_function() -> None:
