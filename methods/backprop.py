@@ -16,17 +16,18 @@ from methods.core.registry import register
 from methods.networks.backbone import PAPER
 from methods.networks.block_stack import StackMethod, StackOptions
 
-NOISE_LEFT = 2.0**-10
-"""How much of z_0 is in z_T at the start of training."""
+LEAST_MIX = 0.5
+MOST_NOISE_LEFT = 2.0**-10
+"""How much of z_0 may be in z_T at the start of training: as much as ten blocks leave at `LEAST_MIX`."""
 
 
 def initial_mix(num_blocks: int) -> float:
-    """Initial w_t, the same for all blocks: (1 - w)^T = `NOISE_LEFT`, so 0.5 for ten blocks. Not in the paper.
+    """Initial w_t, the same for all blocks: 0.5, or as much more as it takes for (1 - w)^T <= `MOST_NOISE_LEFT`.
 
-    The optimiser moves w_t by at most the learning rate a step. From 0.5 for any T, a single block would keep half of
-    the noise that it starts from for most of a training.
+    Not in the paper. The optimiser moves w_t by at most the learning rate a step: from 0.5, a single block would keep
+    half of the noise that it starts from for most of a training.
     """
-    return 1 - NOISE_LEFT ** (1 / num_blocks)
+    return max(LEAST_MIX, 1 - MOST_NOISE_LEFT ** (1 / num_blocks))
 
 
 @register("backprop")
