@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from importlib import import_module, resources
 from typing import Any
 
-from reports.formats.markdown import FIGURE_FILES, MISSING, Markdown, code, codes, commands, ranges
+from reports.formats.markdown import FIGURE_FILES, MISSING, Markdown, code, codes, commands, listed, ranges
 from reports.formats.prose import prose
 from reports.statistics.estimates import BOOTSTRAP_FROM
 from reports.view import RunView, moment
+from results.schema import CellResult
 
 ANSWERS = ("answer",)
 """The first page, `report.md`, on a data set. Each file has `section(run: RunView, data: DatasetView) -> Markdown |
@@ -48,6 +49,7 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
     record = run.record
     seeds = sorted({cell.seed for cell in record.cells})
     commits = sorted({cell.environment.commit or cell.environment.package or "unknown" for cell in run.cells})
+    packages = _packages(run.cells)
     text = prose(
         (resources.files("reports") / "web" / frame).read_text(encoding="utf-8"),
         run=run,
@@ -63,7 +65,8 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
             f"Run: {code(record.run_id)}",
             f"Created: {moment(record.created_at)}",
             f"Code: commit {codes(commits)}",
-            "To reproduce it:",
+            *(f"Code of {code(method)}: package {listed(found)}" for method, found in packages.items()),
+            f"To reproduce it{', with that package installed' if packages else ''}:",
         ],
         command=commands([record.command]),
         bootstrap_from=BOOTSTRAP_FROM,
@@ -73,6 +76,15 @@ def _page(frame: str, run: RunView, of_dataset: Iterable[str], of_run: Iterable[
         run_sections=_sections(of_run),
     )
     return f"{text}\n"
+
+
+def _packages(cells: Iterable[CellResult]) -> dict[str, list[str]]:
+    """The packages of methods that are not of this project, by registered name; several if one changed meanwhile."""
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        if cell.method_package is not None:
+            found.setdefault(cell.method_name, {})[cell.method_package] = None
+    return {method: list(packages) for method, packages in found.items()}
 
 
 def _sections(names: Iterable[str]) -> list[Any]:

@@ -197,6 +197,10 @@ class CellResult(Record):
     credit: str | None = None
     """Credit assignment, in the method's own words; null: not recorded."""
 
+    method_package: str | None = None
+    """Where the method comes from another package: its name, version and the beginning of the SHA-256 over its files,
+    `my-method 0.1.0 (files 3f9a...)`. Null: it is of this project, or not recorded."""
+
     execution: str | None = None
     """Which of several ways to compute the same training was used (`in_turn`, `concurrent`, ...); null: it has one."""
 

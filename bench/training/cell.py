@@ -14,6 +14,7 @@ import methods
 from bench import datasets, meters
 from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, RowBuilder, StepEvent, WarningEvent
 from bench.errors import describe
+from bench.meters.package import package_of
 from bench.models import ModelCard, model_path, save_model
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
@@ -61,6 +62,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     """
     row = RowBuilder(job)
     cell, config = job.cell, job.cell.config
+    package = package_of(methods.get(cell.method_name))  # now, since its files may be changed while it trains
     device = torch.device(config.device)
     torch.set_num_threads(config.threads)
 
@@ -115,6 +117,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
         "stack_parameters": method.stack_parameter_count,
         "parameter_bytes": sum(p.nbytes for p in method.parameters()),
         "execution": method.execution,
+        "method_package": package,
     }
     own: list[dict[str, Any]] = [
         each.fields(data.test.y, record.num_classes, images // config.epochs)

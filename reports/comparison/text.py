@@ -64,8 +64,19 @@ def remarks(pairing: Pairing, checks: Sequence[Check]) -> Iterator[str]:
     if single := [check for check in checks if check.effect and check.effect.family is None]:
         yield f"one seed: {_whose(single, checks)}: nothing tells how much it varies, so the limit alone decides"
     yield from _unnoticed(checks)
+    yield from _other_code(pairing.pairs)
     if pairing.changes:
         yield f"also different: {'; '.join(pairing.changes)}"
+
+
+def _other_code(pairs: Iterable[Pair]) -> Iterator[str]:
+    """A line for each method from a package of somebody's own whose files are others in B, where both runs say."""
+    yield from dict.fromkeys(
+        f"other code: {a.method_name} is {a.method_package} in A and {b.method_package} in B"
+        for pair in pairs
+        for a, b in zip(pair.old, pair.new, strict=True)
+        if None not in (a.method_package, b.method_package) and a.method_package != b.method_package
+    )
 
 
 def _unnoticed(checks: Iterable[Check]) -> Iterator[str]:

@@ -184,6 +184,16 @@ def test_another_machine_leaves_time_and_resident_memory_out_and_says_so(check: 
     assert "4 checks judged, 4 not judged" in ended.out.splitlines()[-1]
 
 
+def test_other_code_of_somebody_s_own_method_is_said(check: Check) -> None:
+    old, new = (
+        [cell.model_copy(update={"method_package": package}) for cell in make_cells(("forward",))]
+        for package in ("mine 1.0 (files 3f9a)", "mine 1.0 (files 77aa)")
+    )
+    ended = check(old, new)
+    assert ended.code == 0
+    assert ended.out.count("\nother code: forward is mine 1.0 (files 3f9a) in A and mine 1.0 (files 77aa) in B\n") == 1
+
+
 def test_cells_side_by_side(check: Check) -> None:
     cells = make_cells()
     ended = check(cells, changed(cells, "noprop", train_seconds=3.0), jobs=2)

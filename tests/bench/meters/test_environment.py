@@ -1,11 +1,15 @@
 """The environment of a run: the commit that its code is, and whether it is just that."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import methods
 from bench.meters import environment
+from bench.meters.package import package_of
+from tests.bench.stubs import Recorder
 
 
 def test_a_new_file_of_code_makes_the_commit_dirty_and_a_new_result_does_not(
@@ -50,6 +54,30 @@ def test_the_commit_of_a_repository_that_has_this_package_in_its_venv_is_not_tak
     environment.describe_environment.cache_clear()
     assert environment.describe_environment("cpu").package == environment._package()
     environment.describe_environment.cache_clear()
+
+
+def test_of_a_plug_in_s_method_every_file_of_its_package_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "mine-1.0.dist-info"  # as an editable installation has it: the modules are listed nowhere else
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[noprop_bench.methods]\nmine = mine_rule\n")
+    (info / "top_level.txt").write_text("mine_rule\nmine_parts\n")
+    (tmp_path / "mine_rule.py").write_text("x = 1\n")
+    (tmp_path / "mine_parts").mkdir()
+    layer = tmp_path / "mine_parts" / "layer.py"
+    layer.write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = type("Rule", (Recorder,), {"__module__": "mine_rule"})
+    before = package_of(rule)
+    assert before is not None
+    assert re.fullmatch(r"mine 1\.0 \(files [0-9a-f]{12}\)", before)
+    layer.write_text("x = 2\n")
+    after = package_of(rule)
+    assert after != before
+    assert package_of(rule) == after
+    assert package_of(methods.get("backprop")) is None
 
 
 def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
