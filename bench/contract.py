@@ -154,16 +154,21 @@ def trains_alike_whatever_acts_at_inference_alone(name: str) -> None:
 
 
 def trains_every_parameter(name: str) -> None:
-    """Optimisers have each parameter once, a step moves it, and no gradient is left."""
+    """Optimisers have each trained parameter once, a step moves it, and no gradient is left."""
     method = small(name, make_optimizer=_adam_without_decay)  # with decay, one moves without a gradient too
     held = [id(p) for optimizer in method.optimizers() for group in optimizer.param_groups for p in group["params"]]
     assert len(set(held)) == len(held), "two optimisers have the same parameter"
-    assert set(held) == {id(p) for p in method.parameters()}, "optimizers() do not have just the method's parameters"
-    before = {key: value.clone() for key, value in method.named_parameters()}
+    strangers = len(set(held) - {id(p) for p in method.parameters()})
+    assert not strangers, f"optimizers() have {strangers} tensors that are no parameters of the method"
+    trained = {key: value for key, value in method.named_parameters() if value.requires_grad}
+    free = [key for key, value in trained.items() if id(value) not in held]
+    fixed = "what stays fixed: requires_grad_(False), or register_buffer"
+    assert not free, f"no optimiser has {', '.join(free)} ({fixed})"
+    before = {key: value.clone() for key, value in trained.items()}
     for step in range(2):  # in the first one, a parameter may sit where its gradient is zero
         method.train_step(*batch(32, seed=step))
-    unmoved = [key for key, value in method.named_parameters() if torch.equal(before[key], value)]
-    assert not unmoved, f"no step trains {', '.join(unmoved)}"
+    unmoved = [key for key, value in trained.items() if torch.equal(before[key], value)]
+    assert not unmoved, f"no step trains {', '.join(unmoved)} ({fixed})"
     left = [key for key, value in method.named_parameters() if value.grad is not None]
     assert not left, f"train_step leaves gradients in {', '.join(left)}: zero_grad() at its end"
 

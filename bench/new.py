@@ -65,7 +65,7 @@ class CLASS(Method):
         return self.linear(x.flatten(1))
 
     def optimizers(self) -> Iterator[Optimizer]:
-        """All optimisers; together they have every parameter once."""
+        """All optimisers; together they have every parameter once, but for those with requires_grad_(False)."""
         yield self.optimizer
 
     def stack(self) -> Iterable[nn.Module]:
@@ -137,7 +137,7 @@ def cli(kind: str, name: str, out: Path) -> None:
     print(*(folder / file for file in filled), sep="\n")
     look = f"bench.check {name}" if kind == "method" else f"bench.data {name}"
     flag = f"--methods {name},backprop" if kind == "method" else f"--datasets {name}"
-    print(f"then: pip install -e {folder}; python -m {look}; python -m bench.run {flag}")
+    print(f"then: python -m pip install -e {folder}; python -m {look}; python -m bench.run {flag}")
 
 
 main = exits(cli, "python -m bench.new")

@@ -123,7 +123,7 @@ def _sweep(
 def _search(trials: int, seed: int, timeout: float | None, out: Path, name: str | None, **given: Any) -> int:
     """The search and its winners; the exit code."""
     if importlib.util.find_spec("optuna") is None:
-        raise UserError("a search needs Optuna, which is not installed: pip install 'noprop-bench[tune]'")
+        raise UserError("a search needs Optuna, which is not installed: python -m pip install 'noprop-bench[tune]'")
     from bench.planning.method_spec import parse_methods
     from bench.planning.plan import make_plan
     from bench.planning.search import open_searches, space_of

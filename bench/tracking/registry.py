@@ -76,7 +76,7 @@ def get(name: str) -> Tracker:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:  # the latter: a mere folder of that name, as W&B leaves
         raise UserError(
-            f"--track {name} needs the package {package}, which is not installed: install it (pip install "
+            f"--track {name} needs the package {package}, which is not installed: install it (python -m pip install "
             f"'noprop-bench[{EXTRA}]' has what our own trackers need), or leave --track out"
         )
     return _trackers[name]()

@@ -205,7 +205,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def optimizers(self) -> Iterator[Optimizer]:
-        """The optimisers made in `set_up`; together they have every parameter once."""
+        """The optimisers made in `set_up`; together they have every trained parameter once.
+
+        What stays fixed is a parameter with `requires_grad_(False)`, which they may leave out, or a buffer
+        (`register_buffer`). Neither counts as trained.
+        """
 
     @abstractmethod
     def stack(self) -> Iterable[nn.Module]:
@@ -217,9 +221,13 @@ class Method(nn.Module, ABC):
     @property
     def parameter_count(self) -> int:
         """Numbers in all trained parameters."""
-        return sum(p.numel() for p in self.parameters())
+        return _count_trained(self)
 
     @property
     def stack_parameter_count(self) -> int:
         """Numbers in the trained parameters of `stack()`."""
-        return sum(p.numel() for module in self.stack() for p in module.parameters())
+        return sum(map(_count_trained, self.stack()))
+
+
+def _count_trained(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+NOT_FOUND = "is yours installed, with python -m pip install -e FOLDER?"
+"""Said where a name is not known: what people write themselves is found once it is installed."""
+
 
 def load_all(package: str, group: str, warning: Callable[[EntryPoint, BaseException], str]) -> None:
     """Import the package's modules (not its subpackages), then the group's entry points, which cannot take our names.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from methods.core.errors import MethodError, did_you_mean
-from methods.core.plugins import load_all
+from methods.core.plugins import NOT_FOUND, load_all
 
 if TYPE_CHECKING:
     from methods.core.method import Method
@@ -59,7 +59,7 @@ def get(name: str) -> type[Method]:
     canonical = _aliases.get(name, name)
     if canonical not in _methods:
         hint = did_you_mean(name, [*_methods, *_aliases])
-        raise MethodError(f"unknown method {name!r}{hint}: the methods are {', '.join(sorted(_methods))}")
+        raise MethodError(f"unknown method {name!r}{hint}: the methods are {', '.join(sorted(_methods))}; {NOT_FOUND}")
     return _methods[canonical]
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import methods
-from bench import check, datasets, new
+from bench import check, contract, datasets, new
 from bench.datasets import registry as dataset_registry
 from methods.core import registry as method_registry
+from methods.core.method import TaskShape
+from methods.core.options import Options
 from tests.bench.harness import PROJECT, Ended, call, refused
+from tests.checkout import python_blocks
 
 Call = Callable[..., Ended]
 
@@ -28,13 +33,13 @@ def write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], object]]:
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """Imports a module of a new package, as an entry point does; what it registers is forgotten afterwards."""
     methods.available()
     datasets.available()
     kept = [(held, dict(held)) for held in (method_registry._methods, dataset_registry._registered)]
 
-    def import_it(name: str) -> object:
+    def import_it(name: str) -> Any:
         monkeypatch.syspath_prepend(tmp_path / name)
         return importlib.import_module(name.replace("-", "_"))
 
@@ -45,17 +50,46 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[
 
 
 def test_a_new_method_keeps_the_contract(
-    write: Call, load: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    write: Call, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert write("method", "my-linear").code == 0
-    load("my-linear")
-    ended = call(check.main, "bench.check", ["my-linear"], monkeypatch, capsys)
+    written = write("method", "my-method")
+    assert written.code == 0
+    assert "python -m pip install -e my-method; " in written.out
+    assert written.out.endswith("python -m bench.run --methods my-method,backprop\n")
+    load("my-method")
+    ended = call(check.main, "bench.check", ["my-method"], monkeypatch, capsys)
     assert ended.code == 0, ended.out
-    assert ended.out.endswith("my-linear keeps the contract\n")
+    assert ended.out.endswith("my-method keeps the contract\n")
+    documented: dict[str, Any] = {}
+    exec(python_blocks(PROJECT / "methods" / "README.md")[2], documented)
+    (parametrized,) = documented["test_my_method"].pytestmark
+    for each in [*parametrized.args[1]][:-1]:  # without the last, which trains it again
+        documented["test_my_method"](each)
+
+
+def test_what_stays_fixed_asks_for_no_gradient(write: Call, load: Callable[[str], Any]) -> None:
+    write("method", "my-layers")
+    path = Path("my-layers/my_layers.py")
+    text = path.read_text().replace("make_optimizer(self.parameters())", "make_optimizer(self.linear.parameters())")
+    made = "        self.linear = nn.Linear("
+    path.write_text(text.replace(made, f"        self.fixed = nn.Linear(3, 5)\n{made}"))
+    module = load("my-layers")
+    with pytest.raises(AssertionError, match=r"no optimiser has fixed\.weight, fixed\.bias \(.*register_buffer\)"):
+        contract.trains_every_parameter("my-layers")
+    numbers = contract.small("my-layers").parameter_count
+
+    class Fixed(module.MyLayers):  # type: ignore[name-defined, misc]
+        def __init__(self, shape: TaskShape, options: Options) -> None:
+            super().__init__(shape, options)
+            self.fixed.requires_grad_(False)
+
+    method_registry._methods["my-layers"] = Fixed
+    contract.trains_every_parameter("my-layers")
+    assert contract.small("my-layers").parameter_count == numbers - 20
 
 
 def test_what_is_missing_is_said_in_plain_words(
-    write: Call, load: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    write: Call, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("method", "my-faulty")
     path = Path("my-faulty/my_faulty.py")
@@ -70,7 +104,7 @@ def test_what_is_missing_is_said_in_plain_words(
     assert "predict returns shape (16, 10); expected (16, 4)" in ended.out
 
 
-def test_a_new_data_set_works(write: Call, load: Callable[[str], object]) -> None:
+def test_a_new_data_set_works(write: Call, load: Callable[[str], Any]) -> None:
     assert write("dataset", "my-data").code == 0
     load("my-data")
     found = datasets.get("my-data")
@@ -86,7 +120,9 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
     write("method", "twice")
     refused(write("method", "twice"), "twice")
-    refused(call(check.main, "bench.check", ["nope"], monkeypatch, capsys), "'nope'")
+    refused(
+        call(check.main, "bench.check", ["nope"], monkeypatch, capsys), "'nope'", "python -m pip install -e FOLDER?"
+    )
 
 
 def test_the_readmes_example_is_what_is_written_and_goes_from_file_to_report(write: Call, tmp_path: Path) -> None:
@@ -108,4 +144,7 @@ def test_the_readmes_example_is_what_is_written_and_goes_from_file_to_report(wri
     )
     assert ended.returncode == 0, ended.stderr
     (report,) = tmp_path.glob("runs/*/report.md")
-    assert "my-method" in report.read_text()
+    text = " ".join(report.read_text().split())
+    assert re.search(r"Code of `my-method`: package my-method 0\.1\.0 \(files [0-9a-f]{12}\)", text)
+    assert "To reproduce it, with that package installed:" in text
+    assert "Code of `backprop" not in text

@@ -74,5 +74,5 @@ def import_extra(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise UserError(
-            f"--launcher {extra} needs {module}, which is not installed: pip install 'noprop-bench[{extra}]'"
+            f"--launcher {extra} needs {module}, which is not installed: python -m pip install 'noprop-bench[{extra}]'"
         ) from None
