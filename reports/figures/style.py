@@ -5,10 +5,12 @@ Figures are drawn without matplotlib's global state, so a report can be built fr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import textwrap
+import warnings
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,20 +149,30 @@ def add_legend(figure: Figure, styles: Styles, *, lines: bool = True) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
+@contextlib.contextmanager
+def _in_any_script() -> Iterator[None]:
+    """A class may have a name that no font here has: it is drawn as boxes, without a warning for each letter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as PNG without date or library version: the same figure is the same file.
 
     Not by `savefig`, which draws everything twice, the first time only for the layout.
     """
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    with _in_any_script():
+        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
 
 
 def save(figure: Figure, path: Path, frame: pd.DataFrame) -> None:
     """Write a figure as PNG and SVG, and the frame as CSV beside them; the same results give the same files."""
     save_png(figure, path)
     figure.set_layout_engine("none")  # the layout is done by now
-    FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
+    with _in_any_script():
+        FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})  # type: ignore[no-untyped-call]
     frame.to_csv(path.with_suffix(".csv"), index=False, float_format="%.8g", lineterminator="\n", encoding="utf-8")
 
 

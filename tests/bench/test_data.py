@@ -143,9 +143,10 @@ def test_colours_stay_where_they_are() -> None:
     assert mosaic(image, np.array([0]), [0], samples=1)[1, 1].tolist() == [10, 20, 30]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("classes", [2, 26, 130])
 def test_names_of_any_kind_and_number_are_drawn(classes: int, tmp_path: Path) -> None:
     images = np.zeros((classes, 1, 6, 40), dtype=np.uint8)
-    names = [f"$ {number} a_long name^ that goes on $" for number in range(classes)]
+    names = [f"$ {number} 日本 a_long name^ that goes on $" for number in range(classes)]
     draw_samples(images, np.arange(classes), names, tmp_path / "made.png", title="$x$")
     assert (tmp_path / "made.png").stat().st_size > 1000
