@@ -31,7 +31,7 @@ def cli(method: str) -> int:
     for title, check in CHECKS.items():
         try:
             check(method)
-        except Exception as error:  # whatever a method's code raises is what is wrong with it
+        except (Exception, SystemExit) as error:  # whatever a method's code raises is what is wrong with it
             failed += 1
             reason = str(error) if isinstance(error, AssertionError) and str(error) else describe(error)
             print(f"FAILED  {title}: {' '.join(reason.split())}", flush=True)

@@ -91,10 +91,11 @@ def options_survive_text(name: str) -> None:
 
 
 def trains_and_predicts(name: str) -> None:
-    """A step gives a finite loss and a prediction gives finite logits, in grey and in colour."""
+    """A step gives a finite loss, a prediction finite logits, in grey and in colour; both keep what they are given."""
     for shape in (GREY, COLOUR):
         method = small(name, shape=shape)
         x, y = batch(16, shape)
+        given = x.clone(), y.clone()
         method.train()
         loss = method.train_step(x, y)
         assert loss.shape == (), f"train_step returns shape {tuple(loss.shape)}; expected a scalar"
@@ -106,6 +107,8 @@ def trains_and_predicts(name: str) -> None:
         assert logits.shape == expected, f"predict returns shape {tuple(logits.shape)}; expected {expected}"
         assert bool(logits.isfinite().all()), "predict returns logits that are not finite"
         assert not logits.requires_grad, "predict returns logits with a graph: use torch.no_grad()"
+        kept = torch.equal(x, given[0]) and torch.equal(y, given[1])
+        assert kept, "train_step or predict changes the images or labels that it is given: work on a copy"
 
 
 def predicts_without_labels_and_side_effects(name: str) -> None:

@@ -21,7 +21,7 @@ from bench.training.build import MethodBuilder, load_data
 from bench.training.checkpoint import stop_and_read
 from bench.training.crowding import Crowding
 from bench.training.evaluation import Evaluations
-from bench.training.loop import DeviceData, batch_count, draw_order, first_batch, train_epoch
+from bench.training.loop import DeviceData, batch_count, check_loss, draw_order, first_batch, train_epoch
 from bench.training.past import Past
 from bench.training.probes import (
     probe_activation_bytes,
@@ -259,7 +259,7 @@ def warm_up(method: Method, data: DeviceData, config: CellConfig, ranks: Ranks) 
     learner.train()
     for _ in range(_WARM_UP_STEPS):
         x, y = first_batch(data, config.batch_size)
-        learner.train_step(x, y)
+        check_loss(learner.train_step(x, y))
     method.eval()
     method.predict(x, Generator(y.device).manual_seed(0))
 

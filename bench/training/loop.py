@@ -97,6 +97,18 @@ def first_batch(data: DeviceData, batch_size: int) -> tuple[Tensor, Tensor]:
     return data.images(x), y
 
 
+def check_loss(loss: Tensor) -> None:
+    """Check what a training step returned.
+
+    Raises:
+        TrainingError: it is no scalar, or it has a graph, which would be kept in memory for a whole epoch.
+    """
+    if not isinstance(loss, Tensor) or loss.shape != () or loss.requires_grad:
+        kind = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        graph = " with a graph" if getattr(loss, "requires_grad", False) else ""
+        raise TrainingError(f"train_step returned {kind}{graph}; expected the loss, a scalar tensor that is detached")
+
+
 def batch_count(images: int, batch_size: int) -> int:
     """Batches in an epoch."""
     return max(1, images // batch_size)
@@ -179,11 +191,23 @@ def evaluate(method: Method, data: DeviceData, part: Part, batch_size: int, seed
 
     The method's initial noise comes from its own generator, the same at every call. Batches have the training's size,
     so that training sets the peak of memory.
+
+    Raises:
+        TrainingError: predictions are not one number per image and class, or some are NaN.
     """
     method.eval()
     generator = Generator(part.y.device).manual_seed(seed)
+    right, broken = [], []
     with torch.no_grad():
-        right = [method.predict(x, generator).argmax(dim=1) == y for x, y in labelled_images(data, part, batch_size)]
+        for x, y in labelled_images(data, part, batch_size):
+            logits = method.predict(x, generator)
+            expected = (len(y), method.shape.num_classes)
+            if logits.shape != expected:  # would be compared with the labels in some other way
+                raise TrainingError(f"predict returned shape {tuple(logits.shape)}; expected {expected}")
+            right.append(logits.argmax(dim=1) == y)
+            broken.append(logits.isnan().any(dim=1))
+    if count := int(torch.cat(broken).sum()):
+        raise TrainingError(f"predictions of {count:,} of {len(part):,} images are NaN")
     return torch.cat(right).cpu()
 
 

@@ -94,14 +94,19 @@ def test_what_is_missing_is_said_in_plain_words(
     write("method", "my-faulty")
     path = Path("my-faulty/my_faulty.py")
     text = path.read_text().replace("        self.optimizer.zero_grad()  # gradients are not left behind\n", "")
-    path.write_text(text.replace("return self.linear(x.flatten(1))", "return torch.randn(len(x), 10)"))
+    text = text.replace(
+        "return self.linear(x.flatten(1))", "return torch.randn(len(x.zero_()), self.shape.num_classes)"
+    )
+    text = text.replace("def stack(self) -> Iterable[nn.Module]:", "def stack(self):\n        exit(0)")
+    path.write_text(text)
     load("my-faulty")
     ended = call(check.main, "bench.check", ["my-faulty"], monkeypatch, capsys)
     assert ended.code == 1
     assert "predict uses PyTorch's global random numbers, not its generator" in ended.out
     assert "train_step leaves gradients in linear.weight, linear.bias: zero_grad() at its end" in ended.out
     assert "it does not learn" in ended.out
-    assert "predict returns shape (16, 10); expected (16, 4)" in ended.out
+    assert "changes the images or labels that it is given" in ended.out
+    assert "FAILED  names its stack: SystemExit: 0" in ended.out
 
 
 def test_a_new_data_set_works(write: Call, load: Callable[[str], Any]) -> None:

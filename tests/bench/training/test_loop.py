@@ -19,6 +19,7 @@ from bench.training.loop import (
     accuracy,
     batch_count,
     batches,
+    check_loss,
     draw_order,
     evaluate,
     train_epoch,
@@ -175,6 +176,37 @@ class Noisy(Recorder):
     def predict(self, x: Tensor, generator: Generator) -> Tensor:
         assert not torch.is_grad_enabled()
         return torch.rand(len(x), 3, generator=generator)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "message"),
+    [
+        (torch.zeros(1, 3), r"returned shape \(1, 3\); expected \(4, 3\)"),  # one answer would count for all
+        (torch.zeros(4, 3, 1), r"shape \(4, 3, 1\)"),
+        (torch.zeros(4), r"shape \(4,\)"),
+        (torch.tensor([[0.0, 1.0, torch.nan]] * 4), "predictions of 4 of 4 images are NaN"),
+    ],
+)
+def test_predictions_that_are_none_are_no_accuracy(predicted: Tensor, message: str) -> None:
+    class Odd(Recorder):
+        def predict(self, x: Tensor, generator: Generator) -> Tensor:
+            return predicted
+
+    with pytest.raises(TrainingError, match=message):
+        evaluate(recorder(Odd), make_data(), make_part(4), 4, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (None, "returned a NoneType"),
+        (torch.zeros(2), r"returned shape \(2,\)"),
+        (torch.zeros((), requires_grad=True), r"shape \(\) with a graph; .* detached"),
+    ],
+)
+def test_a_loss_is_a_scalar_without_a_graph(loss: Tensor, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        check_loss(loss)
 
 
 def test_evaluation_is_the_same_each_time_and_leaves_training_s_randomness_alone() -> None:
