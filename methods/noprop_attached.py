@@ -21,7 +21,6 @@ class NoPropAttached(DenoisingStack, EndToEnd):
 
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
-    core = True
     credit = "gradients through the whole network"
     Options = NoPropOptions
     trained_on_own_task = False
