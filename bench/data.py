@@ -72,7 +72,7 @@ def _facts(dataset: Dataset, splits: Splits) -> str:
     from tabulate import tabulate
 
     from bench.training.augment import record_of
-    from reports.sections.data import VERIFIED, augmentation
+    from reports.sections.data import PUBLISHED, VERIFIED, augmentation, is_own
 
     record = splits.record
     rows = [
@@ -85,6 +85,7 @@ def _facts(dataset: Dataset, splits: Splits) -> str:
         ("classes", f"{record.num_classes:,}"),
         ("with --augment standard", augmentation(record_of("standard", record.shape, flip=dataset.flip))),
     ]
+    rows = [row for row in rows if row[0] not in PUBLISHED or not is_own(dataset.name)]
     return tabulate(rows, tablefmt="plain", disable_numparse=True)
 
 

@@ -6,6 +6,7 @@ only sorted: the same seed picks the same images under every version of NumPy an
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def hold_out(
-    labels: NDArray[np.int64], *, one_in: int, seed: int, purpose: str
+    labels: NDArray[np.int64], *, one_in: int | Fraction, seed: int, purpose: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw one image in `one_in` of every class (rounded, at least one), and return (drawn, rest).
 
     Args:
         labels: (N,), class numbers from 0.
-        one_in: 10 draws a tenth of every class.
+        one_in: 10 draws a tenth of every class, 5/2 two fifths.
         seed: 0 or more.
         purpose: Any text; draws with the same seed for different purposes are independent.
 
@@ -31,7 +32,8 @@ def hold_out(
 
     random = np.random.PCG64([seed, *purpose.encode()]).random_raw(len(labels))
     order = np.argsort(random, kind="stable")
-    quota = np.maximum(1, (np.bincount(labels) + one_in // 2) // one_in)
+    images, of = Fraction(one_in).denominator, Fraction(one_in).numerator
+    quota = np.maximum(1, (2 * images * np.bincount(labels) + of) // (2 * of))
     drawn = rank_in_class(labels[order]) < quota[labels[order]]
     return order[drawn], order[~drawn]
 

@@ -3,7 +3,8 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -18,6 +19,7 @@ from bench.runner.prepare import Run
 from bench.runner.progress import make_display
 from bench.runner.race import race_run
 from bench.runner.sweep import run_cells
+from bench.runner.time_taken import time_taken
 from bench.runner.torchrun.rank_info import command_start, find_rank_info
 from bench.tracking.tracking import Tracking
 from reports import build
@@ -40,6 +42,7 @@ def execute(run: Run) -> int:
         UserError, ResultsError: the launcher or the run's folder cannot be used.
     """
     folder, record = run.folder, run.record
+    start = time.monotonic()
     with _open_launcher(run) as launcher:
         if run.is_new:
             create_run(folder, record)
@@ -62,11 +65,15 @@ def execute(run: Run) -> int:
                     save_in=str(folder.resolve()) if record.save_models else None,
                     timeout_seconds=record.timeout_seconds,
                 )
+                trained = time.monotonic()
                 if record.race:
                     race_run(folder, record, run.data_dir)
+                in_race = time.monotonic() - trained if record.race else None
                 if not unfinished(folder, record, read_cells(folder)):
                     shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
-                return _report(run, ended)
+                return _report(
+                    run, ended, lambda: time_taken(time.monotonic() - start, ended, trained - start, in_race)
+                )
             except KeyboardInterrupt as stop:
                 kept = sum(cell.status == "ok" for cell in read_cells(folder))
                 print(
@@ -90,8 +97,8 @@ def _open_launcher(run: Run) -> AbstractContextManager[Launcher | None]:
     return launcher
 
 
-def _report(run: Run, ended: Sequence[CellResult]) -> int:
-    """Build the report, print its table and path, and name what went wrong; the exit code."""
+def _report(run: Run, ended: Sequence[CellResult], took: Callable[[], str]) -> int:
+    """Build the report, print its table, what `took` so long and its path, and name what went wrong; the exit code."""
     folder, record, rows = run.folder, run.record, read_cells(run.folder)
     if record.purpose == "calibration":
         write_calibration(folder, calibrate(record, rows))
@@ -101,6 +108,8 @@ def _report(run: Run, ended: Sequence[CellResult]) -> int:
         print(build.closing_text(view))
         if how := sharing(record, finished):
             print(f"note: {how}: times are not those of a cell that has a machine to itself, and not to be compared")
+        if ended:
+            print(took())
         print(report)
     else:
         print(f"no cell finished, so there is no report; what went wrong is in {folder}", file=sys.stderr)

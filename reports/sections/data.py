@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reports.formats.markdown import FINGERPRINT_DIGITS, Markdown, code, markdown_table
+from reports.formats.markdown import FINGERPRINT_DIGITS, MISSING, Markdown, code, markdown_table
 from reports.formats.prose import prose
 from reports.view import RunView
 from results.conditions import AugmentationRecord, DataRecord
@@ -28,6 +28,8 @@ ROWS: dict[str, Callable[[DataRecord], str]] = {
     "fingerprint": lambda record: code(record.fingerprint[:FINGERPRINT_DIGITS]),
     "augmentation": lambda record: augmentation(record.augmentation),
 }
+PUBLISHED = ("checksums", "of the published set")
+"""Rows that data of one's own have not."""
 TEXT = """
 ## Data
 
@@ -47,16 +49,26 @@ images were not changed.{% endif %}{% endif %}
 def section(run: RunView) -> Markdown:
     """A column for each form of each data set."""
     columns: dict[str, DataRecord] = {}
+    own: set[str] = set()
     for data in run.datasets:
         records = {cell.data.fingerprint: cell.data for cell in data.cells if cell.data is not None}
         for index, record in enumerate(records.values(), start=1):
-            columns[code(data.name) if len(records) == 1 else f"{code(data.name)}, form {index}"] = record
+            name = code(data.name) if len(records) == 1 else f"{code(data.name)}, form {index}"
+            columns[name] = record
+            own |= {name} if is_own(data.name) else set()
     augmented = any(record.augmentation for record in columns.values())
-    rows = [
-        [name, *map(value, columns.values())] for name, value in ROWS.items() if name != "augmentation" or augmented
-    ]
+    rows = []
+    for name, value in ROWS.items():
+        without = own if name in PUBLISHED else set()
+        if without != columns.keys() and (name != "augmentation" or augmented):
+            rows.append([name, *(MISSING if key in without else value(each) for key, each in columns.items())])
     table = markdown_table(["", *columns], rows, text_columns=1 + len(columns)) if columns else None
     return prose(TEXT, table=table, augmented=augmented)
+
+
+def is_own(dataset: str) -> bool:
+    """Whether a data set is somebody's own, named by where it is: nobody published it."""
+    return ":" in dataset
 
 
 def augmentation(record: AugmentationRecord | None) -> str:

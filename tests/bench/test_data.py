@@ -60,6 +60,7 @@ def test_a_folder_of_pictures(look: Look, tmp_path: Path) -> None:
     assert value(ended, "shape").startswith("3 x 9 x 6 ")
     assert value(ended, "training").split() == ["12", "4", "(class", "0)", "4", "(class", "0)"]
     assert value(ended, "with --augment standard") == "shifts of up to 1 × 0 pixels, half of them mirrored"
+    assert "published" not in ended.out
     assert (tmp_path / "new" / "mine.png").is_file()
 
 

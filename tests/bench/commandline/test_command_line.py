@@ -15,11 +15,13 @@ import pytest
 import methods
 from bench.commandline.exit_codes import Terminated
 from bench.commandline.params import new_folder
+from bench.runner.time_taken import time_taken
 from reports.formats.choice import Forms
 from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import PROJECT, refused
+from tests.factories import make_cell, make_failed_cell
 
 DOCUMENTED = [
     "--methods",
@@ -81,7 +83,20 @@ def test_all_well(command: Command, cells: FakeCells, tmp_path: Path) -> None:
     assert cells.started == planned
     assert [cell.key for cell in read_cells(run)] == planned
     assert ended.out.splitlines()[-1] == str(run / "report.md")
+    assert ended.out.splitlines()[-2].startswith("took ")
     assert [line.split("]")[0] for line in ended.lines] == [f"[{number}/6" for number in range(1, 7)]
+
+
+def test_the_last_line_but_one_says_where_the_time_went() -> None:
+    times = {"wall_seconds": 33.0, "train_seconds": 1.5, "eval_seconds": 0.4}
+    rows = [make_cell("noprop", **times), make_cell("noprop[sampler=mean]", **times, trained_with="noprop")]
+    rows += [make_cell("backprop", **times), make_failed_cell(wall_seconds=4.0)]
+    assert time_taken(113.0, rows, 70.3, 37.7) == (
+        "took 1.9 min: cells 1.2 min (training 3.0 s, evaluation 0.8 s, processes, data and probes 1.0 min, "
+        "failed 4.0 s), race 38 s, rest 5.0 s"
+    )
+    assert time_taken(40.0, rows, 36.0, None).startswith("took 40 s: cells 36 s (together training 3.0 s, ")
+    assert "race" not in time_taken(40.0, rows, 36.0, None)
 
 
 def test_run_is_named_after_what_is_in_it(command: Command, cells: FakeCells, tmp_path: Path) -> None:

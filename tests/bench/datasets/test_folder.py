@@ -59,6 +59,32 @@ def test_flips_only_if_asked(text: str, flip: bool, place: Path) -> None:
     assert get(f"folder:{place}{text}").flip is flip
 
 
+@pytest.mark.parametrize("train", ["", "train"])
+def test_a_test_part_is_drawn_from_plain_folders_of_classes(train: str, place: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    for number in range(40):
+        folder = plain / train / f"class {number % 4 // 3}"  # 30 and 10 pictures
+        folder.mkdir(parents=True, exist_ok=True)
+        save(folder / f"{number:02}.png", np.full((6, 9), number))
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "other.png").touch()  # no part of the data, since it lies beside PATH
+    dataset = get(f"folder:{plain}[test=0.2]")
+    assert dataset.name.endswith("[test=0.2]")
+    raw, again = dataset.load(None), get(dataset.name).load(None)
+    assert np.bincount(raw.y_train).tolist() == [24, 8]
+    assert np.bincount(raw.y_test).tolist() == [6, 2]
+    images = [int(image[0, 0, 0]) for image in (*raw.x_train, *raw.x_test)]
+    assert sorted(images) == list(range(40))
+    assert images != sorted(images)
+    assert np.array_equal(raw.x_test, again.x_test)
+    assert raw.source == "folders of pictures; 0.2 of each class drawn as the test part (seed 0)"
+    assert raw.passed_over == {}
+    with pytest.raises(
+        UserError, match=r"is missing; .* or write folder:PATH\[test=0\.2\] to have a fifth of each class"
+    ):
+        get(f"folder:{plain}")
+
+
 def save(path: Path, values: np.ndarray) -> None:
     Image.fromarray(values.astype(np.uint8)).save(path)
 
@@ -156,6 +182,8 @@ def test_what_cannot_be_used_is_named(change: Change, message: str, place: Path)
         ("size=0", "option size=0 is not accepted: size must be from 1 to 1024 pixels"),
         ("size=big", "size must be a whole number"),
         ("channels=2", r"channels must be 1 \(grey\) or 3 \(colour\)"),
+        ("test=20", "test must be a share from 0.01 to 0.9"),
+        ("test=0.2", "test is a test part, so test=0.2 is not accepted: leave one of them out"),
     ],
 )
 def test_options_that_are_not_accepted(options: str, message: str, place: Path) -> None:
