@@ -43,6 +43,10 @@ class _Scale(NamedTuple):
             return values
         return np.asarray(np.log(values) if self.kind == "log" else np.arcsinh(values / self.linear))
 
+    def reaches(self, value: float) -> bool:
+        """Whether the axis has a place for a value: a logarithmic one has none for 0 and infinity."""
+        return self.kind != "log" or 0 < value < math.inf
+
     def value(self, place: float) -> float:
         """The value at a length."""
         if self.kind == "log":
@@ -101,6 +105,10 @@ class Differences(Figure[DatasetView]):
         text += "Grey: no difference that counts. Filled: decided for all methods of the panel together; hollow: not."
         if _scale(frame[frame["question"] == ACCURACY]).kind == "asinh":
             text += " Points beyond the first few are on a logarithmic axis."
+        if not frame[frame["question"] != ACCURACY][VALUE].map(_Scale("log").reaches).all():
+            text += (
+                " A triangle on a panel's edge: no place on its logarithmic axis, 0 to the left, infinity to the right."
+            )
         if left_out:
             text += f" {plural(left_out, 'method')} left out, the least accurate of each family; the table has all."
         return Words(
@@ -131,7 +139,10 @@ def _marks(row: Row, data: DatasetView) -> Iterator[tuple[object, ...]]:
         (MEMORY, row.memory, found.memory.name, margins.memory),
     ):
         if judged:
-            low, high = (math.exp(min(max(end, -MAX_EXPONENT), MAX_EXPONENT)) for end in _ends(judged))
+            low, high = (
+                math.exp(min(max(end, -MAX_EXPONENT), MAX_EXPONENT) if math.isfinite(end) else end)
+                for end in _ends(judged)
+            )
             mark = (judged.ratio, low, high, judged.verdict.value, 1 / (1 + width), 1 + width)
             yield *who, question, *mark, data.reference, measure
 
@@ -183,17 +194,22 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, places: dict[str, int], styles:
         decided = verdict != Verdict.UNDECIDED
         marker = "D" if verdict == Verdict.EQUIVALENT else "o"
         face = color if decided else "white"
-        size = 6.0 if marker == "D" else 7.0
-        panel.plot(value, y, marker=marker, mfc=face, mec=color, mew=1.5, markersize=size, zorder=4)
+        look: dict[str, Any] = {"mfc": face, "mec": color, "mew": 1.5, "markersize": 6.0 if marker == "D" else 7.0}
+        if scale.reaches(value):
+            panel.plot(value, y, marker=marker, zorder=4, **look)
+        else:
+            edge, marker = (high, ">") if value > 0 else (low, "<")
+            panel.plot(edge, y, marker=marker, zorder=4, clip_on=False, **look)
 
 
 def _limits(rows: pd.DataFrame, scale: _Scale) -> tuple[float, float]:
     """The ends of the axis: all marks and the margin, and intervals as far as they do not press the marks together."""
-    marks = [*rows[VALUE], rows["margin_low"].iloc[0], rows["margin_high"].iloc[0]]
+    shown = rows[rows[VALUE].map(scale.reaches)]
+    marks = [*shown[VALUE], rows["margin_low"].iloc[0], rows["margin_high"].iloc[0]]
     at = scale.place(np.array(marks, dtype=float))
     width = at.max() - at.min()
     room = max(BEYOND * width, 2 * (at[-1] - at[-2]))
-    ends = scale.place(rows[[LOW, HIGH]].to_numpy(dtype=float))
+    ends = scale.place(shown[[LOW, HIGH]].to_numpy(dtype=float))
     low = max(min(at.min(), np.nanmin(ends, initial=np.inf)), at.min() - room)
     high = min(max(at.max(), np.nanmax(ends, initial=-np.inf)), at.max() + room)
     space = 0.06 * (high - low)

@@ -70,9 +70,13 @@ class _Sweep(Figure[ScaleRecord]):
         for method, line in rows.groupby("method", sort=False):
             style = styles[str(method)].line
             panel.errorbar(line["value"], line[self.column], yerr=line.get(IQR), linewidth=1.6, capsize=3, **style)
-        panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        panel.yaxis.set_minor_locator(NullLocator())
+        values = rows[self.column]
+        if (values > 0).all():  # a method may hold nothing, which a logarithmic axis does not reach
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.yaxis.set_minor_locator(NullLocator())
+        else:
+            panel.set_ylim(0, 1.08 * values.max() or 1.0)
         plain_numbers(panel.yaxis)
 
     def alt(self, frame: pd.DataFrame, what: str, numbers: str) -> str:
@@ -152,7 +156,8 @@ class StepActivations(_Sweep):
         said = ", ".join(f"{method} {number(mib)} MiB" for method, mib in most.items())
         return Words(
             self.alt(frame, "activation memory in MiB", f"Largest: {said}"),
-            "Activation memory at the peak of one training step, counted exactly; both axes are logarithmic.",
+            "Activation memory at the peak of one training step, counted exactly; both axes are logarithmic"
+            + (", but for that of memory where a method holds nothing." if (frame[MEMORY] == 0).any() else "."),
         )
 
 

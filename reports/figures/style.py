@@ -26,7 +26,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
 
 from reports.view import Family
 
@@ -183,14 +183,23 @@ def is_logarithmic(values: pd.Series, spread: float = LOG_SPREAD) -> bool:
 
 
 def scale_x(panel: Axes, values: pd.Series, ticks: int = 8) -> bool:
-    """A logarithmic x axis with plain numbers if the values are far apart (True), else one from zero."""
+    """A logarithmic x axis with plain numbers if the values are far apart (True), else one from zero.
+
+    The logarithmic one is linear below the least value above 0 where there are zeros, so that these are on it.
+    """
     most = float(values.max()) or 1.0
     logarithmic = is_logarithmic(values)
     if logarithmic:
         least = float(values[values > 0].min())
-        panel.set_xscale("log")
-        panel.set_xlim(least / 1.35, most * 1.35)
-        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if most / least < 100 else (1.0,)))
+        steps = (1.0, 2.0, 5.0) if most / least < 100 else (1.0,)
+        if (values == 0).any():
+            panel.set_xscale("symlog", linthresh=least, linscale=0.5)
+            panel.set_xlim(-0.25 * least, most * 1.35)
+            panel.xaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=least, subs=steps))
+        else:
+            panel.set_xscale("log")
+            panel.set_xlim(least / 1.35, most * 1.35)
+            panel.xaxis.set_major_locator(LogLocator(subs=steps))
         panel.xaxis.set_minor_locator(NullLocator())
     else:
         panel.set_xlim(0, most * 1.06)

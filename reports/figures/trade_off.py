@@ -83,6 +83,8 @@ class TradeOff(Figure[DatasetView]):
         costs = frame.groupby("cost_of", sort=False)
         logarithmic = [str(name) for name, rows in costs if style.is_logarithmic(_ends(rows))]
         text += f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
+        if any(style.is_logarithmic(_ends(rows)) and (rows["cost"] == 0).any() for _, rows in costs):
+            text += " Below the least cost that is not 0, the axis is linear."
         text += accuracy_words(*_extent(frame))
         methods = [
             f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2)}% in "

@@ -22,7 +22,7 @@ def points(effect: Effect) -> str:
 
 
 def ratio(effect: Effect) -> str:
-    """`1.08 (1.05 to 1.12)`, or `0.101` where nothing varies."""
+    """`1.08 (1.05 to 1.12)`, or `0.101` where nothing varies; `∞` where the reference has nothing."""
     text = number(math.exp(effect.value))
     if effect.alone is not None and effect.alone.low < effect.alone.high:
         low, high = (number(math.exp(min(end, _MAX_LOG))) for end in (effect.alone.low, effect.alone.high))

@@ -72,7 +72,9 @@ def html_page(report: Path, details: Path | None = None) -> str:
     if details is not None and details.is_file():
         _, more, folded = rendered(details)
         contents += more
-        body = Markup(str(body).replace(f'href="{details.name}"', 'href="#details"'))  # noqa: S704
+        body = Markup(  # noqa: S704
+            str(body).replace(f'href="{details.name}"', 'href="#details"').replace(f'href="{details.name}#', 'href="#')
+        )
     pages = Environment(loader=PackageLoader("reports", "web"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return pages.get_template("page.html").render(title=title, contents=contents, body=body, details=folded) + "\n"
 

@@ -27,6 +27,8 @@ MAX_COLUMN_DECIMALS = 6
 
 def number(value: float, significant: int = 3, *, decimals: int | None = None, signed: bool = False) -> str:
     """A number with at least `significant` digits (or just `decimals` decimals) and commas between thousands."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     places = _decimals(value, significant) if decimals is None else decimals
     sign = "+" if signed else ""
     return f"{value:{sign},.{places}f}".replace("-", "−")

@@ -2,65 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 
-from reports.formats.effects import points, ratio
+from reports.formats.effects import ratio
 from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
-from reports.overview.overview import CHECKPOINT, CNN, ENSEMBLE, Overview, chain, control, one_block
+from reports.overview.findings import (
+    Finding,
+    Pick,
+    against,
+    by_sampling,
+    by_verdict,
+    by_word,
+    costs,
+    gap,
+    names,
+    of_main,
+    runs_of,
+    standing,
+)
+from reports.overview.overview import (
+    CHECKPOINT,
+    CNN,
+    ENSEMBLE,
+    MIN_SEEDS,
+    Overview,
+    chain,
+    control,
+    least_seeds,
+    one_block,
+)
 from reports.overview.pooling import Pool
-from reports.statistics.effect import Basis, Effect, Verdict
-from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, depth_profile
+from reports.statistics.effect import Verdict
+from reports.statistics.measures import depth_profile
 from reports.statistics.questions import Row
 from reports.view import Family
-
-Pick = Callable[[Pool], str | None]
-MAX_NAMED = 4
-"""Comparisons with the same verdict that a sentence names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one comparison says to a question."""
-
-    pool: Pool
-    verdict: Verdict
-    text: Markdown
-    """A clause with the numbers and the runs."""
-    one_seed: bool = False
-    """Whether a difference in accuracy is that of a single seed."""
-
-    @property
-    def name(self) -> str:
-        """The comparison: `mnist (7 epochs)`."""
-        return f"{self.pool.name.removesuffix(')')}, one seed)" if self.one_seed else self.pool.name
 
 
 def headline(overview: Overview) -> Markdown:
     """The answer to the question under the question, and what NoProp is good for, from each data set's largest part."""
     if not any(chain(each) for each in overview.comparisons):
         return "**These runs cannot say**: none has a finished chain of NoProp beside `backprop`."
-    ensemble = _of_main(overview, against(overview, lambda each: control(each, ENSEMBLE)))
-    by = _by_verdict(ensemble)
+    ensemble = of_main(overview, against(overview, lambda each: control(each, ENSEMBLE)))
+    by = by_verdict(ensemble)
     if by[Verdict.BETTER]:
-        text = f"**Denoising beats an average of as many independent classifiers on {_names(by[Verdict.BETTER])}"
-        text += f", and loses to it on {_names(by[Verdict.WORSE])}.**" if by[Verdict.WORSE] else ".**"
+        text = f"**Denoising beats an average of as many independent classifiers on {names(by[Verdict.BETTER])}"
+        text += f", and loses to it on {names(by[Verdict.WORSE])}.**" if by[Verdict.WORSE] else ".**"
     elif by[Verdict.WORSE]:
         text = "**Nothing shows that denoising beats an average of as many independent classifiers, and on "
-        text += f"{_names(by[Verdict.WORSE])} it loses to it.**"
+        text += f"{names(by[Verdict.WORSE])} it loses to it.**"
     elif ensemble:
         text = "**Nothing shows that denoising beats an average of as many independent classifiers.**"
     else:
         text = "**What denoising adds is open**: no run has a chain of NoProp beside as many independent classifiers."
-    reached = _by_verdict(_of_main(overview, against(overview, lambda each: each.data.reference)))
+    text += "".join(f" It is {word} on {names(group)}." for word, group in by_word(_single(ensemble)).items())
+    reached = _reached(of_main(overview, against(overview, lambda each: each.data.reference)))
+    noisy = by_sampling(overview)
+    judged = ", by the mean where that was run, else by sampling," if noisy else ""
+    text += f" NoProp{judged} is {reached}." if reached else ""
+    text += f" Where both were run, by sampling it is {_reached(noisy)}." if noisy else ""
+    return f"{text} {_price_of_memory(overview)}".strip()
+
+
+def _reached(found: Sequence[Finding]) -> str:
+    """How NoProp stands to backprop: first what several seeds say, then who is ahead with one."""
     words = {
         Verdict.BETTER: "more accurate than backprop",
         Verdict.EQUIVALENT: "as accurate as backprop",
         Verdict.WORSE: "less accurate than backprop",
         Verdict.UNDECIDED: "not to be told from backprop in accuracy",
     }
-    said = [f"{words[verdict]} on {_names(group)}" for verdict, group in reached.items() if group]
-    return f"{text} NoProp is {listed(said)}. {_price_of_memory(overview)}".strip()
+    said = [f"{words[verdict]} on {names(group)}" for verdict, group in by_verdict(found).items() if group]
+    return listed([*said, *(f"{word} on {names(group)}" for word, group in by_word(_single(found)).items())])
+
+
+def _single(found: Sequence[Finding]) -> list[Finding]:
+    return [each for each in found if each.one_seed]
 
 
 def sentences(overview: Overview) -> list[Markdown]:
@@ -70,7 +87,11 @@ def sentences(overview: Overview) -> list[Markdown]:
         return _question(text, overview, against(overview, pick), needs)
 
     return [
-        question("Does NoProp reach backprop's accuracy?", lambda each: each.data.reference),
+        _question(
+            "Does NoProp reach backprop's accuracy?",
+            overview,
+            against(overview, lambda each: each.data.reference, both=True),
+        ),
         question(
             "Does denoising beat an average of as many independent classifiers?",
             lambda each: control(each, ENSEMBLE),
@@ -78,8 +99,8 @@ def sentences(overview: Overview) -> list[Markdown]:
         ),
         question("Does the chain beat one block, an ordinary classifier?", one_block, "`noprop[T=1]`"),
         question("Does the chain beat one plain CNN?", lambda each: control(each, CNN), code(CNN)),
-        _question("How long does a step of NoProp take?", overview, _costs(overview, "time"), "a race"),
-        _question("How much memory does NoProp need?", overview, _costs(overview, "memory")),
+        _question("How long does a step of NoProp take?", overview, costs(overview, "time"), "a race"),
+        _question("How much memory does NoProp need?", overview, costs(overview, "memory")),
         _checkpoint(overview),
         _best(overview),
         _other_rules(overview),
@@ -87,55 +108,14 @@ def sentences(overview: Overview) -> list[Markdown]:
     ]
 
 
-def against(overview: Overview, pick: Pick) -> list[Finding]:
-    """NoProp's chain against another method in accuracy, in every comparison that has both."""
-    found = []
-    for each in overview.comparisons:
-        ours, theirs = chain(each), pick(each)
-        if ours is None or theirs is None or ours == theirs or (judged := each.against(ours, theirs)) is None:
-            continue
-        means = {name: number(_mean(each, name), decimals=2) for name in (ours, theirs)}
-        text = f"{code(ours)} {means[ours]}%, {code(theirs)} {means[theirs]}%, {gap(judged.effect)} "
-        text += f"({_runs(overview, each, ours, theirs)})"
-        found.append(Finding(each, judged.verdict, text, judged.effect.seeds == 1))
-    return found
-
-
-def gap(effect: Effect) -> str:
-    """`+0.28 points (−0.62 to +1.18) with 5 seeds`."""
-    value, _, interval = points(effect).partition(" ")
-    if effect.seeds == 1 and not interval:
-        return f"{value} points with one seed and no interval"
-    note = ", interval over test images alone" if effect.basis is Basis.IMAGES else ""
-    return f"{value} points {interval} with {plural(effect.seeds, 'seed')}{note}".replace("  ", " ")
-
-
-def _costs(overview: Overview, cost: str) -> list[Finding]:
-    found = []
-    for each in overview.comparisons:
-        ours, reference = chain(each), str(each.data.reference)
-        if ours is None or ours == reference:
-            continue
-        row = each.found.of(ours)
-        if cost == "time" and row.time is not None:
-            text = f"{code(ours)} takes {ratio(row.time.effect)} times as long as {code(reference)} "
-            found.append(Finding(each, row.time.verdict, f"{text}({_raced_runs(overview, each)})"))
-        elif cost == "memory" and row.memory is not None:
-            held = [number(max(ACTIVATIONS.values(each.data.finished[m]).values())) for m in (ours, reference)]
-            text = f"{code(ours)} holds {ratio(row.memory.effect)} of the activations of {code(reference)}, "
-            text += f"{held[0]} of {held[1]} MiB ({_runs(overview, each, ours)})"
-            found.append(Finding(each, row.memory.verdict, text))
-    return found
-
-
 def _question(question: str, overview: Overview, found: Sequence[Finding], needs: str = "") -> Markdown:
     """A question, its answer with numbers on each data set's main comparisons, and the verdicts of the others."""
     if not found:
         return f"**{question}** It cannot be said: no comparison has a chain of NoProp{f' and {needs}' * bool(needs)}."
-    shown = _of_main(overview, found) or list(found)
-    clauses = [f"{each.verdict} on {each.pool.name}: {each.text}" for each in shown]
-    others = _by_verdict([each for each in found if each not in shown])
-    said = [f"{verdict} on {_names(group)}" for verdict, group in others.items() if group]
+    shown = of_main(overview, found) or list(found)
+    clauses = [f"{each.word} on {each.pool.name}: {each.text}" for each in shown]
+    others = by_word([each for each in found if each not in shown])
+    said = [f"{word} on {names(group)}" for word, group in others.items()]
     return _told(f"**{question}**", [*clauses, *([f"elsewhere {'; '.join(said)}"] if said else [])])
 
 
@@ -153,7 +133,7 @@ def _checkpoint(overview: Overview) -> Markdown:
     for each in [each for each in both if each in overview.main] or both:
         ours, theirs = str(chain(each)), str(control(each, CHECKPOINT))
         parts = [_price(each.found.of(name), name) for name in (theirs, ours)]
-        said.append(f"on {each.name}, {listed(parts)} ({_runs(overview, each, ours, theirs)})")
+        said.append(f"on {each.name}, {listed(parts)} ({runs_of(overview, each, ours, theirs)})")
     missing = f"It cannot be said: no comparison has a chain of NoProp and {code(CHECKPOINT)}."
     return _told(question, said, missing)
 
@@ -172,7 +152,7 @@ def _price_of_memory(overview: Overview) -> str:
         row = each.found.of(ours) if ours else None
         if row is None or row.memory is None or row.memory.verdict is not Verdict.BETTER:
             continue
-        text = f"On {each.name} it holds {ratio(row.memory.effect)} of the activations"
+        text = f"On {each.name}, NoProp holds {ratio(row.memory.effect)} of the activations"
         other = each.found.of(theirs).memory if theirs else None
         if theirs is None or other is None or other.ratio > row.memory.ratio * (1 + each.data.margins.memory):
             return f"{text} of {code(str(each.data.reference))}."
@@ -185,11 +165,14 @@ def _price_of_memory(overview: Overview) -> str:
 def _best(overview: Overview) -> Markdown:
     said = []
     for each in overview.main:
-        rows = each.found.rows
+        rows = _settled(each)
+        seeds = len(each.data.finished[rows[0].method])
+        accuracy = number(rows[0].test_accuracy or 0.0, decimals=2)
+        top = [code(row.method) for row in rows if number(row.test_accuracy or 0.0, decimals=2) == accuracy]
         better = [row.method for row in rows if row.accuracy and row.accuracy.verdict is Verdict.BETTER]
         shown = f"shown to be better than {code(str(each.data.reference))}: {codes(better) if better else 'none'}"
-        top = rows[0]
-        parts = [f"the most accurate is {code(top.method)} ({number(top.test_accuracy or 0.0, decimals=2)}%; {shown})"]
+        told = f"with {plural(seeds, 'seed')}; {shown}" if seeds > 1 else "with one seed, which shows nothing of others"
+        parts = [f"the most accurate {'is' if len(top) == 1 else 'are'} {listed(top)} ({accuracy}% {told})"]
         for cost, what in (("time", "fastest"), ("memory", "leanest")):
             costed = [row for row in rows if getattr(row, cost) is not None]
             least = min(costed, key=lambda row: getattr(row, cost).ratio, default=None)
@@ -199,28 +182,55 @@ def _best(overview: Overview) -> Markdown:
     return _told("**Which method is best?**", said)
 
 
+def _settled(each: Pool) -> list[Row]:
+    """The rows with at least half as many seeds as any: one seed more or less lucky is no best method."""
+    seeds = {row.method: len(each.data.finished[row.method]) for row in each.found.rows}
+    return [row for row in each.found.rows if 2 * seeds[row.method] >= max(seeds.values())]
+
+
 def _other_rules(overview: Overview) -> Markdown:
     question = "**Does another rule without backpropagation through the network do better?**"
     said = []
     for each in overview.main:
-        rows = [row for row in each.found.rows if each.data.families[row.method] is Family.OTHER and row.accuracy]
+        rows = [row for row in _settled(each) if each.data.families[row.method] is Family.OTHER and row.accuracy]
         if not rows or rows[0].accuracy is None:
             continue
         best, judged = rows[0], rows[0].accuracy
         text = f"on {each.name}, the most accurate of {len(rows)} is {code(best.method)} with "
         text += f"{number(best.test_accuracy or 0.0, decimals=2)}%, against {code(str(each.data.reference))} "
-        said.append(f"{text}{gap(judged.effect)}: {judged.verdict} ({_runs(overview, each, best.method)})")
+        word = standing(judged.verdict, judged.effect)
+        together = " when all methods are judged together" if judged.leaning and judged.effect.seeds > 1 else ""
+        said.append(f"{text}{gap(judged.effect)}: {word}{together} ({runs_of(overview, each, best.method)})")
     return _told(question, said, "It cannot be said: none has been run.")
 
 
 def _change(overview: Overview) -> Markdown:
     cells = [cell for each in overview.pools for cell in each.data.cells]
     cards = sum(not cell.config.device.startswith("cpu") for cell in cells)
-    parts = [f"A card: {plural(cards, 'row') if cards else 'no row'} of {len(cells):,} ran on one."]
+    pools = overview.comparisons
+    few = sum(least_seeds(each) < MIN_SEEDS for each in pools)
+    parts = [
+        f"More seeds: in {few} of {plural(len(pools), 'comparison')}, NoProp or the reference has fewer than five."
+    ]
+    stuck = {
+        each.name: _images(each)
+        for each in pools
+        if any(r.accuracy and r.accuracy.needs_images for r in each.found.rows)
+    }
+    if stuck:
+        said = listed([f"the {images:,} of {name}" for name, images in stuck.items()])
+        parts.append(f"More test images: with {said}, no number of seeds would decide every difference.")
+    else:
+        parts.append("More test images: where seeds are few, it is not known whether there are enough.")
+    parts.append(f"A card: {plural(cards, 'row') if cards else 'no row'} of {len(cells):,} ran on one.")
     shapes = [cell.data.shape[1:] for cell in cells if cell.data is not None]
     if shapes:
         parts.append(f"Larger images: the largest here are {' × '.join(map(str, max(shapes)))} pixels.")
     return f"**What would change it?** {' '.join(parts)} Deeper stacks: {_depth(overview)}."
+
+
+def _images(each: Pool) -> int:
+    return max((cell.data.n_test for cell in each.data.cells if cell.data is not None), default=0)
 
 
 def _depth(overview: Overview) -> str:
@@ -233,38 +243,9 @@ def _depth(overview: Overview) -> str:
         deepest = max(profiles[0].keys() & profiles[1].keys(), default=None)
         if deepest is not None:
             held, whole = (max(profile[deepest]) for profile in profiles)
+            share = number(held / whole if whole else math.inf if held else 1.0, 2)
             return (
-                f"at T = {deepest}, {code(ours)} holds {number(held / whole, 2)} of the activations of {code(theirs)} "
-                f"on {each.name} ({_runs(overview, each, ours)}), a gain that grows with T"
+                f"at T = {deepest}, {code(ours)} holds {share} of the activations of {code(theirs)} "
+                f"on {each.name} ({runs_of(overview, each, ours)}), a gain that grows with T"
             )
     return "no row counts what other depths hold"
-
-
-def _mean(each: Pool, method: str) -> float:
-    values = TEST_ACCURACY.values(each.data.finished[method]).values()
-    return sum(values) / len(values)
-
-
-def _runs(overview: Overview, each: Pool, *methods: str) -> Markdown:
-    return overview.links(run for method in methods for run in each.runs[method])
-
-
-def _raced_runs(overview: Overview, each: Pool) -> Markdown:
-    race = next(known for known in each.races if known.race is each.data.race)
-    return f"{overview.links(race.runs)}; {race.machine}"
-
-
-def _of_main(overview: Overview, found: Sequence[Finding]) -> list[Finding]:
-    return [each for each in found if each.pool in overview.main]
-
-
-def _by_verdict(found: Sequence[Finding]) -> dict[Verdict, list[Finding]]:
-    return {verdict: [each for each in found if each.verdict is verdict] for verdict in Verdict}
-
-
-def _names(found: Sequence[Finding]) -> str:
-    """`mnist (7 epochs) and digits (20 epochs)`; of many, the first and how many more."""
-    names = [each.name for each in found]
-    if len(names) > MAX_NAMED + 1:
-        names = [*names[:MAX_NAMED], f"{len(names) - MAX_NAMED} more"]
-    return listed(names)

@@ -64,6 +64,8 @@ class CostOfAccuracy(Figure[Overview]):
             panel.axvline(1, color=style.REFERENCE_COLOR, lw=1.0, zorder=1)
             panel.set_xscale("log")
             panel.set_yscale("asinh", linear_width=LINEAR)
+            ends = _cost_axis(panel, rows, str(cost))
+            rows = rows.assign(**{RATIO: rows[RATIO].clip(*ends)})
             for family, part in rows[~_is_marked(rows)].groupby("family", sort=False):
                 color = style.PALETTES[Family(str(family))][0]
                 inside = part[part[DIFFERENCE] >= low]
@@ -80,7 +82,6 @@ class CostOfAccuracy(Figure[Overview]):
                 right, up, side = next(sides)
                 at: dict[str, Any] = {"ha": side, "fontsize": 7.5, "color": color, "zorder": 5}
                 panel.annotate(str(place), (x, y), (right, up), textcoords="offset points", **at)
-            _cost_axis(panel, rows, str(cost))
         axes[0].set_ylabel("difference in test accuracy (points, better ↑)", fontsize="small")
         _accuracy_axis(axes[0], frame, low)
         figure = axes[0].figure
@@ -102,6 +103,8 @@ class CostOfAccuracy(Figure[Overview]):
             "Small triangles on the lower edge lie below it. Times are there where they were raced; intervals are in "
             "the table."
         )
+        if not frame[RATIO].between(0, math.inf, inclusive="neither").all():
+            text += " Marks on the left edge cost nothing; on the right edge, the reference does."
         return Words(f"Scatter plots of the difference in test accuracy against cost. {'; '.join(said)}.", text)
 
 
@@ -136,14 +139,17 @@ def _marks(place: int, each: Pool) -> Iterator[tuple[object, ...]]:
                 yield *who, cost, judged.ratio, *costs, row.accuracy.effect.value, *ends, row.accuracy.verdict.value
 
 
-def _cost_axis(panel: Axes, rows: pd.DataFrame, cost: str) -> None:
-    low, high = min(rows[RATIO].min(), 1.0), max(rows[RATIO].max(), 1.0)
+def _cost_axis(panel: Axes, rows: pd.DataFrame, cost: str) -> tuple[float, float]:
+    """Set the axis, and return its ends, on which lie ratios of 0 and of infinity: a logarithmic axis has no place."""
+    ratios = rows[RATIO][(rows[RATIO] > 0) & (rows[RATIO] < math.inf)]
+    low, high = min([*ratios, 1.0]), max([*ratios, 1.0])
     panel.set_xlim(low / 1.5, high * 1.5)
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0, 3.0)))
     panel.xaxis.set_minor_locator(NullLocator())
     style.plain_numbers(panel.xaxis)
     panel.set_xlabel(f"{COSTS[cost]} (ratio, ← better)", fontsize="small")
     panel.tick_params(labelsize="small")
+    return low / 1.5, high * 1.5
 
 
 def _accuracy_axis(panel: Axes, frame: pd.DataFrame, lowest: float) -> None:

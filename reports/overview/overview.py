@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from reports.formats.markdown import Markdown, code, listed
-from reports.overview.pooling import Pool, pool
+from reports.overview.pooling import DEFAULTS, Pool, is_old, pool
 from reports.overview.sources import Skipped, Source
 
 REPORT_FILE = "report.md"
 CHAIN = "noprop"
+MIN_SEEDS = 5
+"""Fewer are called few."""
 ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-cnn", "backprop-checkpoint"
 
 
@@ -77,12 +79,20 @@ def _presentations(each: Pool) -> int:
     return images * int(each.conditions.by_name["epochs"])
 
 
-def chain(each: Pool) -> str | None:
+def least_seeds(each: Pool) -> int:
+    """The fewer of the seeds of NoProp and of the reference."""
+    return min(len(each.data.finished[name]) for name in (chain(each), each.data.reference) if name)
+
+
+def chain(each: Pool, beside: str | None = None) -> str | None:
     """The method that stands for NoProp: its chain of blocks, by the mean where that was run, else by sampling.
 
-    Of several, the one whose depth, embedding and other options agree with those of the reference.
+    Of several, the one whose depth, embedding and other options agree with those of the reference, and of the method
+    that it is to stand beside in what had another default.
     """
-    reference = each.options_of(each.data.reference) if each.data.reference else {}
+    reference = dict(each.options_of(each.data.reference)) if each.data.reference else {}
+    if beside is not None:
+        reference |= {name: value for name, value in each.options_of(beside).items() if name in DEFAULTS}
 
     def order(method: str) -> tuple[int, bool, int, str]:
         options = each.options_of(method)
@@ -93,12 +103,21 @@ def chain(each: Pool) -> str | None:
     return min(chains, key=order, default=None)
 
 
+def sampled(each: Pool, method: str) -> str | None:
+    """The same chain as one by the mean, but by sampling; None where it was not run, or the method is that."""
+    options = {**each.options_of(method), "sampler": None}
+    others = [m for m in each.data.drawn if m != method and each.name_of(m) == CHAIN]
+    is_mean = each.options_of(method).get("sampler") == "mean"
+    return next((m for m in others if is_mean and {**each.options_of(m), "sampler": None} == options), None)
+
+
 def one_block(each: Pool) -> str | None:
     """NoProp with a single block: an ordinary classifier, without denoising."""
     blocks = [m for m in each.data.drawn if each.name_of(m) == CHAIN and each.options_of(m).get("T") == 1]
-    return min(blocks, key=len, default=None)
+    return min(blocks, key=lambda method: (is_old(each.options_of(method)), len(method)), default=None)
 
 
 def control(each: Pool, name: str) -> str | None:
-    """A method by its registered name; the one without options if there are several."""
-    return min((m for m in each.data.drawn if each.name_of(m) == name), key=len, default=None)
+    """A method by its registered name; of several, one with today's defaults, and without options."""
+    found = [method for method in each.data.drawn if each.name_of(method) == name]
+    return min(found, key=lambda method: (is_old(each.options_of(method)), len(method)), default=None)

@@ -22,6 +22,8 @@ from results.schema import CellResult, PlannedCell, RunRecord
 
 FALLBACK = "backprop-cnn"
 """What methods are compared with where `backprop` is missing."""
+DEFAULTS = {"features": "flatten"}
+"""Today's defaults of options that had another: where a data set has rows with both, these come first."""
 NO_RACE = "times come from races alone"
 
 
@@ -135,8 +137,17 @@ def _reference(data: DatasetView) -> str | None:
         depth = (published().training_of(name) or published().training[0]).options.get("T")
         labels = [method for method, cell in cells.items() if cell.method_name == name]
         if labels:
-            return min(labels, key=lambda m: (m != name, cells[m].config.options.get("T") != depth))
+            return min(labels, key=lambda m: _rank(m, name, cells[m].config.options, depth))
     return None
+
+
+def _rank(method: str, name: str, options: Mapping[str, Any], depth: object) -> tuple[bool, bool, bool]:
+    return is_old(options), method != name, options.get("T") != depth
+
+
+def is_old(options: Mapping[str, Any]) -> bool:
+    """Whether an option has a value that was the default once and is no longer."""
+    return any(options.get(name, value) != value for name, value in DEFAULTS.items())
 
 
 def _relabelled(cells: Iterable[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:

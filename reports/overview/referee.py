@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from reports.formats.effects import points
 from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural, ranges
-from reports.overview.answer import gap
-from reports.overview.overview import CHAIN, CHECKPOINT, CNN, ENSEMBLE, Overview, chain, control, one_block
+from reports.overview.findings import gap
+from reports.overview.overview import (
+    CHAIN,
+    CHECKPOINT,
+    CNN,
+    ENSEMBLE,
+    MIN_SEEDS,
+    Overview,
+    chain,
+    control,
+    least_seeds,
+    one_block,
+)
 from reports.overview.pooling import Pool
 from reports.statistics.measures import TRAIN_FLOPS
 from reports.view import REFERENCE
@@ -20,7 +31,6 @@ CONTROLS = {
     "noprop-attached": "NoProp with gradients between blocks",
 }
 PAPERS_DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-MIN_SEEDS = 5
 
 
 def answers(overview: Overview) -> list[Markdown]:
@@ -45,13 +55,9 @@ def answers(overview: Overview) -> list[Markdown]:
 def _seeds(overview: Overview) -> Markdown:
     said = [f"{each.name}: {ranges(sorted({cell.seed for cell in each.data.cells}))}" for each in overview.main]
     pools = overview.comparisons
-    few = sum(_least_seeds(each) < MIN_SEEDS for each in pools)
+    few = sum(least_seeds(each) < MIN_SEEDS for each in pools)
     text = f"**Which seeds?** {capital('; '.join(said))}."
     return f"{text} In {few} of {len(pools)} comparisons, NoProp or the reference has fewer than {MIN_SEEDS}."
-
-
-def _least_seeds(each: Pool) -> int:
-    return min(len(each.data.finished[name]) for name in (chain(each), each.data.reference) if name)
 
 
 def _tuned(overview: Overview) -> Markdown:

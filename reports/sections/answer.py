@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 
-from reports.formats.effects import inverse, points, ratio
 from reports.formats.markdown import Markdown, code, codes, listed, number, plural
 from reports.formats.prose import prose
+from reports.formats.verdicts import (
+    MAX_NAMED,
+    accuracy_in_words,
+    headline,
+    in_words,
+    is_open,
+    to_decide,
+    with_the_same_gains,
+)
 from reports.sections.memory import in_turn
-from reports.statistics.effect import Basis, Verdict
+from reports.sections.unmatched import fairness
+from reports.statistics.effect import Basis
 from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
-from reports.statistics.questions import Findings, Judged, Row, findings
+from reports.statistics.questions import Findings, Row, findings
 from reports.tables import MARKS, answer_table
 from reports.view import NOT_RUN, REFERENCE, DatasetView, Family, RunView
 
-MAX_NAMED = 4
-_FAST = 0.5
-"""Ratios of times below this are told as speeds."""
+MAX_JUDGED = 2
+"""Methods with a sentence of their own where there is no NoProp."""
+INFERENCE = frozenset({"sampler", "samples"})
+"""Options of a discrete NoProp that act at inference alone: where nothing else differs, it is one method."""
 TEXT = """
 ## {{ data.name }}: is training without backpropagation worth it?
 
@@ -28,6 +37,8 @@ TEXT = """
 {{ table }}
 
 {{ legend }}
+
+{{ fairness }}
 
 {{ figure }}
 """
@@ -63,6 +74,7 @@ def section(run: RunView, data: DatasetView) -> Markdown:
         sentences=answer(run, data),
         table=answer_table(data).markdown(found.grouped(data)),
         legend=_legend(found, data),
+        fairness=fairness(run, data),
         figure=data.figures.get("differences", ""),
     )
 
@@ -80,19 +92,26 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
         sentences.append(
             f"**This run cannot say**: no cell of `{REFERENCE}` has finished, so there is nothing to compare with."
         )
+    elif subject is None and data.rivals and Family.NOPROP not in data.families.values():
+        sentences += _rivals(data, found)
+    elif subject is None and Family.NOPROP not in data.families.values():
+        sentences.append(f"**This run cannot say**: no method besides {code(data.reference)} has finished.")
     elif subject is None:
         sentences.append("**This run cannot say**: no cell of a NoProp method has finished.")
     else:
         row = found.of(subject)
-        rivals = _rivals(row, data, found)
+        same = [] if is_open(row, data) else with_the_same_gains(row, data, found)
         chosen = f" Of {codes(alike)}, which share a training, it has the best validation accuracy." if alike else ""
-        sentences.append(f"**{_worth(row, rivals)}**: {in_words(row, data, found)}.{chosen}")
-        if rivals:
+        chosen += _other_inferences(row, data, found)
+        sentences.append(f"**{headline(row, same, data)}**: {in_words(row, data, found)}.{chosen}")
+        if same:
             unit = " per step" if found.raced else ""
             sentences.append(
-                f"With backpropagation, {in_words(rivals[0], data, found)}.{_others(rivals[1:], data.reference, unit)}"
+                f"With backpropagation, {in_words(same[0], data, found)}.{_others(same[1:], data.reference, unit)}"
             )
     sentences += _extremes(data, found)
+    images = max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0)
+    sentences += filter(None, [to_decide(found, images)])
     sentences += _what_happened(run, data)
     return sentences
 
@@ -109,109 +128,42 @@ def _subject(data: DatasetView) -> tuple[str | None, list[str]]:
     return max(alike, key=lambda m: statistics.fmean(VAL_ACCURACY.values(data.finished[m]).values())), alike
 
 
-def in_words(row: Row, data: DatasetView, found: Findings) -> str:
-    """A method against the reference: `noprop is as accurate as backprop (...), takes ... and needs ...`."""
-    parts = [_accuracy(row.accuracy, str(data.reference))]
-    if row.time is not None:
-        parts.append(_time(row.time, " per step" if found.raced else ""))
-    if row.memory is not None:
-        parts.append(f"needs {_share(row.memory)} {found.memory.name}")
-    return f"{code(row.method)} {listed(parts)}"
+def _other_inferences(row: Row, data: DatasetView, found: Findings) -> str:
+    """The accuracy of the same method with other inference, where the run has it: which form is judged matters."""
+    ours = data.finished[row.method][0]
+    alike = next((group for group in data.shared_trainings if row.method in group), [])
 
-
-def _accuracy(judged: Judged | None, reference: str) -> str:
-    if judged is None:
-        return f"shares no seed with {code(reference)}"
-    value, _, interval = points(judged.effect).partition(" ")
-    gap = f"{value} points, {interval.strip('()')}" if interval else f"{value} points"
-    if judged.verdict is Verdict.UNDECIDED:
-        seeds = plural(judged.effect.seeds, "seed")
-        more = f"; about {plural(judged.seeds_needed, 'seed')} in all would decide" if judged.seeds_needed else ""
-        if leaning := _leaning(judged):
-            note = f"undecided when all methods are judged together{more}"
-            return f"is probably {leaning} accurate than {code(reference)} ({gap}; {note})"
-        return f"cannot be told from {code(reference)} in accuracy by {seeds} ({gap}{more})"
-    words = {
-        Verdict.EQUIVALENT: "as accurate as",
-        Verdict.BETTER: "more accurate than",
-        Verdict.WORSE: "less accurate than",
-    }
-    return f"is {words[judged.verdict]} {code(reference)} ({gap})"
-
-
-def _leaning(judged: Judged) -> str:
-    """`more` or `less` where the interval by itself rules out equality, else nothing."""
-    alone = judged.effect.alone
-    return "" if alone is None or alone.low <= 0 <= alone.high else "more" if alone.low > 0 else "less"
-
-
-def _time(judged: Judged, unit: str) -> str:
-    is_fast = judged.verdict is Verdict.BETTER and judged.ratio < _FAST
-    times, _, interval = ratio(inverse(judged.effect) if is_fast else judged.effect).partition(" ")
-    notes = [interval.strip("()"), "undecided" if judged.verdict is Verdict.UNDECIDED else ""]
-    text = "takes as long" if judged.verdict is Verdict.EQUIVALENT else f"takes {times} times as long"
-    if is_fast:
-        text = f"is {times} times as fast"
-    text += unit
-    return f"{text} ({'; '.join(filter(None, notes))})" if any(notes) else text
-
-
-def _share(judged: Judged) -> str:
-    """`10% of its`, `as much`, `3.1 times its`."""
-    if judged.verdict is Verdict.EQUIVALENT:
-        return "as much"
-    if judged.ratio < 1:
-        return f"{number(100 * judged.ratio, 2)}% of its"
-    return f"{ratio(judged.effect)} times its"
-
-
-def _cases(row: Row) -> dict[str, Judged | None]:
-    return {"accuracy": row.accuracy, "time": row.time, "memory": row.memory}
-
-
-def _worth(row: Row, rivals: list[Row]) -> str:
-    """The headline: `for memory, not for time`."""
-    by_verdict = {
-        verdict: [name for name, judged in _cases(row).items() if judged is not None and judged.verdict is verdict]
-        for verdict in Verdict
-    }
-    better, worse, unsure = (by_verdict[each] for each in (Verdict.BETTER, Verdict.WORSE, Verdict.UNDECIDED))
-    leaning = _leaning(row.accuracy) if row.accuracy and "accuracy" in unsure else ""
-    if leaning:
-        unsure.remove("accuracy")
-    notes = [f"probably {leaning} accurate"] * bool(leaning) + [f"{listed(unsure)} undecided"] * bool(unsure)
-    if better and rivals:
-        aims = {"accuracy": "be more accurate", "time": "save time", "memory": "save memory"}
-        text = f"NoProp is not needed to {listed([aims[name] for name in better])}: backpropagation can do that as well"
-        text += f"; worse in {listed(worse)}" if worse else ""
-    elif better:
-        text = f"For {listed(better)}" + (f", not for {' or '.join(worse)}" if worse else "")
-    elif worse:
-        text = f"No: worse in {listed(worse)}"
-    elif leaning:
-        text, notes = f"Probably {leaning} accurate", notes[1:]
-    else:
-        return f"Undecided in {listed(unsure)}" if unsure else "No difference that counts"
-    return "; ".join([text, *notes])
-
-
-def _rivals(row: Row, data: DatasetView, found: Findings) -> list[Row]:
-    """Methods that use backpropagation and have each gain of this one too, not worse in accuracy; the fastest first."""
-    ours = _cases(row)
-    gains = {name: judged for name, judged in ours.items() if judged and judged.verdict is Verdict.BETTER}
-    limits = {"time": 1 + data.margins.time, "memory": 1 + data.margins.memory}
-
-    def has_them(other: Row) -> bool:
-        theirs = _cases(other)
-        if other.accuracy is None or other.accuracy.verdict is Verdict.WORSE:
+    def is_another(method: str) -> bool:
+        theirs = data.finished[method][0]
+        if method == row.method or theirs.method_name != ours.method_name:
             return False
-        if "accuracy" in gains and other.accuracy.verdict is not Verdict.BETTER:
-            return False
-        costs = {name: judged for name, judged in gains.items() if name in limits}
-        return all((cost := theirs[name]) and cost.ratio <= own.ratio * limits[name] for name, own in costs.items())
+        options = [{k: v for k, v in c.config.options.items() if k not in INFERENCE} for c in (ours, theirs)]
+        return method in alike or options[0] == options[1]
 
-    rivals = [each for each in found.rows if data.families[each.method] is Family.BACKPROP and has_them(each)]
-    return sorted(rivals, key=lambda each: each.time.ratio if each.time else math.inf) if gains else []
+    others = [each for each in found.rows if each.method != data.reference and is_another(each.method)]
+    if not others:
+        return ""
+    said = [f"{code(each.method)} {accuracy_in_words(each.accuracy, str(data.reference))}" for each in others]
+    options = [data.finished[each.method][0].config.options for each in others]
+    apart = [name for name, value in ours.config.options.items() if any(o.get(name) != value for o in options)]
+    form = [code(f"{name}={ours.config.options[name]}") for name in apart]
+    judged = f" This is inference with {listed(form)}; with" if form else " With"
+    return f"{judged} other inference, {listed(said[:MAX_JUDGED])}."
+
+
+def _rivals(data: DatasetView, found: Findings) -> list[str]:
+    """Other training rules against the reference, or else other uses of backpropagation; the most accurate first."""
+    rows = [row for row in found.rows if row.method != data.reference]
+    rules = [row for row in rows if data.families[row.method] is Family.OTHER] or rows
+    said = []
+    for row in rules[:MAX_JUDGED]:
+        is_rule = data.families[row.method] is Family.OTHER and not is_open(row, data)
+        same = with_the_same_gains(row, data, found) if is_rule else []
+        with_it = f" (such as {code(same[0].method)})" if same else ""
+        said.append(f"**{headline(row, same, data)}**{with_it}: {in_words(row, data, found)}.")
+    if more := len(rows) - len(said):
+        said[-1] += f" The table has {plural(more, 'more method')}."
+    return said
 
 
 def _others(rivals: list[Row], reference: str, unit: str) -> str:
@@ -233,16 +185,14 @@ def _extremes(data: DatasetView, found: Findings) -> list[str]:
         parts.append(f"most accurate {'is' if len(best) == 1 else 'are'} {listed(best[:MAX_NAMED])} ({highest}%)")
     steps = "time per step" if found.raced else "time"
     for name, pick, what in (("fastest", "time", steps), ("leanest", "memory", found.memory.name)):
-        rows = [row for row in found.rows if getattr(row, pick) is not None]
-        if rows:
-            first = min(rows, key=lambda row: getattr(row, pick).ratio)
-            value = getattr(first, pick).ratio
-            if value < 1:
-                parts.append(
-                    f"{name} is {code(first.method)} ({number(value)} times the {what} of {code(str(data.reference))})"
-                )
-            else:
-                parts.append(f"{name} is {code(str(data.reference))}")
+        ratios = {row.method: getattr(row, pick).ratio for row in found.rows if getattr(row, pick) is not None}
+        least = min(ratios.values(), default=None)
+        if least is not None and least < 1:
+            first = [code(method) for method, value in ratios.items() if value == least]
+            share = f"{number(least)} times the {what} of {code(str(data.reference))}" if least else f"no {what}"
+            parts.append(f"{name} {'is' if len(first) == 1 else 'are'} {listed(first[:MAX_NAMED])} ({share})")
+        elif least is not None:
+            parts.append(f"{name} is {code(str(data.reference))}")
     return [f"By their means, which are not tested against one another, {listed(parts)}."] if parts else []
 
 
@@ -285,7 +235,7 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         images=plural(max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0), "test image"),
         raced=found.raced,
         timed=any(row.time is not None for row in found.rows),
-        needed=any(judged and judged.seeds_needed for row in found.rows for judged in _cases(row).values()),
+        needed=any(each and each.seeds_needed for row in found.rows for each in (row.accuracy, row.time, row.memory)),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
         memory=found.memory.name,
         in_turn=in_turn(data),

@@ -81,7 +81,8 @@ for cells that run.json does not name.{% endif %}
 
 {% if run.sharing %}**{{ run.sharing | capital }}**: times, and images/s, depend on {% if placed %}the machine and on {%
 endif %}what else ran beside a cell. They are not those of a cell alone on one machine, so methods cannot be compared by
-them.
+them.{% if raced %} The race's ratios of times{% if raced | length < run.datasets | length %} ({{ raced | listed }})
+{%- endif %} are not affected: it timed the methods in turns.{% endif %}
 {%- elif disturbed %}**{{ disturbed | plural("cell") }} disturbed**: other processes or guests took more than {{
 disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
@@ -181,6 +182,7 @@ def _whole_run(run: RunView) -> Markdown:
         waiting=len(run.missing) - failed,
         retried=sum(cell.attempt > 1 for cell in cells),
         placed=placed(cells),
+        raced=[data.name for data in run.datasets if data.race is not None and data.race.methods],
         disturbed=sum(map(is_disturbed, cells)),
         disturbed_share=f"{DISTURBED_SHARE:.0%}",
         machines=len({(each.cpu, each.cores, each.gpu, each.platform) for each in environments}),

@@ -21,6 +21,22 @@ from reports.sections.configuration import SETTINGS
 from reports.sections.hyperparameters import how_found
 from reports.view import DatasetView, RunView
 
+MATCHED = {
+    "data": ("data (fingerprint)", "train_size", "split_seed"),
+    "epochs": ("epochs",),
+    "batches": ("batch_size",),
+    "optimiser": ("optimizer",),
+    "learning rate": ("lr",),
+}
+"""What a comparison that is fair has in common, and the mismatches that would say otherwise."""
+FAIRNESS = """
+All methods had the same {{ shared | listed }}{% if apart %}, but not the same {{ apart | listed }}{% endif %};
+{%- if tuned and plain %} a search tuned {{ tuned | codes }}, and nothing was tuned for the others
+{%- elif tuned %} a search tuned each of them
+{%- elif apart %} no search tuned any of them
+{%- else %} nothing was tuned for any of them{% endif %}; what differed is listed under
+[Unmatched](details.md#unmatched).
+"""
 TEXT = """
 ### Unmatched
 
@@ -44,6 +60,24 @@ class Mismatch:
 def section(run: RunView) -> Markdown:
     """What the methods did not share, as a table."""
     return prose(TEXT, table=unmatched_table(mismatches(run)))
+
+
+def fairness(run: RunView, data: DatasetView) -> Markdown:
+    """What the methods of a data set had in common and what was tuned, in short; empty where there is one alone."""
+    if len(data.drawn) < 2:
+        return ""
+    differing = {found.what for found in mismatches(run) if found.dataset == data.name}
+    if any(cell.data is None for cell in data.cells):
+        differing.add("data (fingerprint)")
+    shared = [name for name, whats in MATCHED.items() if differing.isdisjoint(whats)]
+    tuned = [method for method in data.drawn if any(cell.config.tuning for cell in data.finished[method])]
+    return prose(
+        FAIRNESS,
+        shared=shared or ["settings but those under Unmatched"],
+        apart=[name for name in MATCHED if name not in shared],
+        tuned=tuned,
+        plain=len(tuned) < len(data.drawn),
+    )
 
 
 def unmatched_table(found: Iterable[Mismatch]) -> Markdown:

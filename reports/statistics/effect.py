@@ -92,6 +92,15 @@ class Effect:
             return Verdict.UNDECIDED
         return Verdict.BETTER if (self.value > 0) == higher_is_better else Verdict.WORSE
 
+    def needs_images(self, margin: float, comparisons: int) -> bool:
+        """Whether the test images alone leave more than `seeds_to_decide` allows, however many seeds there are."""
+        from scipy import special  # slow to import, and `--help` need not wait for it
+
+        if self.seed_sd is None:
+            return False
+        quantile = -float(special.ndtri((1 - LEVEL) / 2 / comparisons))
+        return 2 * quantile * math.sqrt(self.fixed_variance) > margin
+
     def seeds_to_decide(self, margin: float, comparisons: int) -> int | None:
         """How many seeds in all make the family's interval so narrow that any outcome is decided.
 

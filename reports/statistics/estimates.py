@@ -70,10 +70,14 @@ def _estimate(data: tuple[float, ...], confidence: float) -> Estimate | None:
 
 
 def ratio_estimate(ratios: Iterable[float]) -> RatioEstimate | None:
-    """Geometric mean and interval of positive ratios, from their logarithms; None without values."""
-    logs = estimate(math.log(ratio) for ratio in ratios if ratio > 0)
+    """Geometric mean and interval of positive ratios, from their logarithms; None without values.
+
+    Where all ratios are 0, so is the mean, without an interval; a 0 among others is left out.
+    """
+    known = list(ratios)
+    logs = estimate(math.log(ratio) for ratio in known if ratio > 0)
     if logs is None:
-        return None
+        return RatioEstimate(0.0, None, None, len(known)) if known else None
     if logs.half_width is None:
         return RatioEstimate(math.exp(logs.mean), None, None, logs.n)
     # Beyond exp(700) there is no such number, and nobody reads it.

@@ -29,12 +29,22 @@ class Judged:
     """Percentage points of accuracy, or the logarithm of a ratio."""
     verdict: Verdict
     seeds_needed: int | None = None
-    """How many seeds in all would decide what is undecided; None: decided, or no number would."""
+    """How many seeds in all would decide what is undecided; None: decided, more than a hundred, or no number would."""
+    needs_images: bool = False
+    """Whether no number of seeds would decide what is undecided, since there are too few test images."""
 
     @property
     def ratio(self) -> float:
-        """Of a cost: method / reference."""
+        """Of a cost: method / reference; 0 or infinite where one of them has none."""
         return math.exp(self.effect.value)
+
+    @property
+    def leaning(self) -> str:
+        """Of an accuracy: `more` or `less` where undecided although its own interval rules out 0, else nothing."""
+        alone = self.effect.alone
+        if self.verdict is not Verdict.UNDECIDED or alone is None or alone.low <= 0 <= alone.high:
+            return ""
+        return "more" if alone.low > 0 else "less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +116,11 @@ def findings(data: DatasetView, memory: Measure | None = None) -> Findings:
 
 def _judge(effect: Effect, margin: float, comparisons: int = 1, *, higher_is_better: bool = False) -> Judged:
     verdict = effect.verdict(margin, higher_is_better=higher_is_better)
-    needed = effect.seeds_to_decide(margin, comparisons) if verdict is Verdict.UNDECIDED else None
-    return Judged(effect, verdict, needed)
+    if verdict is not Verdict.UNDECIDED:
+        return Judged(effect, verdict)
+    return Judged(
+        effect, verdict, effect.seeds_to_decide(margin, comparisons), effect.needs_images(margin, comparisons)
+    )
 
 
 def _accuracies(data: DatasetView, reference: str) -> dict[str, Judged]:
@@ -153,18 +166,23 @@ def _cells(data: DatasetView, measure: Measure) -> Costs:
 
 
 def _memory(data: DatasetView, measure: Measure) -> dict[str, Effect]:
-    """Ratios of memory: exact where it is counted, else from the cells."""
-    if not measure.exact:
-        return _cells(data, measure).effects
-    found: dict[str, Effect] = {}
-    theirs = _positive(data.finished[str(data.reference)], measure)
+    """Ratios of memory: exact where it is counted or there is none, else from the cells."""
+    found = {} if measure.exact else _cells(data, measure).effects
+    theirs = measure.values(data.finished[str(data.reference)])
     for method in data.rivals:
-        ours = _positive(data.finished[method], measure)
-        if ours and theirs:  # counted alike for every seed
-            value = math.log(max(ours.values()) / max(theirs.values()))
+        ours = measure.values(data.finished[method])
+        if ours and theirs and (measure.exact or not (any(ours.values()) and any(theirs.values()))):
+            value = _log_ratio(max(ours.values()), max(theirs.values()))  # counted alike for every seed
             at = Interval(value, value)
             found[method] = Effect(value, len(ours), Basis.COUNTED, at, at)
     return found
+
+
+def _log_ratio(ours: float, theirs: float) -> float:
+    """The logarithm of a ratio of what may be nothing: 0 where both are, and minus infinity where only ours is."""
+    if ours == theirs:
+        return 0.0
+    return math.log(ours / theirs) if ours and theirs else math.inf if ours else -math.inf
 
 
 def _positive(cells: list[CellResult], measure: Measure) -> dict[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from reports.figures.differences import Differences
+from reports.figures.memory import Memory
 from reports.figures.style import MAX_DRAWN, method_styles
+from reports.figures.trade_off import TradeOff
 from reports.statistics.questions import findings
 from reports.view import DatasetView, arrange
 from results.schema import CellResult
@@ -91,3 +94,18 @@ def test_gaps_of_a_hundred_points_and_intervals_without_end_are_drawn(tmp_path: 
     assert "logarithmic axis" in figure.caption
     with Image.open(tmp_path / figure.file) as image:
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 100
+
+
+def test_costs_of_nothing_and_of_infinitely_much_are_drawn_on_the_edges(tmp_path: Path) -> None:
+    held = {"noprop": 0, "dfa": 5 * MIB}
+    for reference in (50 * MIB, 0):
+        cells = [make_cell("backprop", activation_bytes=reference)]
+        cells += [make_cell(method, activation_bytes=held[method]) for method in held]
+        data, styles = view(cells), method_styles(view(cells).families, "backprop")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drawn = [each.write(data, tmp_path, styles) for each in (Differences(), TradeOff(), Memory())]
+        assert all(drawn)
+        assert drawn[0] is not None
+        assert "A triangle on a panel's edge" in drawn[0].caption
+        assert ("∞ times the activation memory" in drawn[0].alt) == (reference == 0)

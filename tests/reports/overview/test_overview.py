@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from methods.core import registry
 from reports.overview import main
 from reports.overview.answer import headline, sentences
-from reports.overview.overview import Overview
+from reports.overview.overview import CHAIN as CHAIN_NAME
+from reports.overview.overview import Overview, chain, control
 from reports.overview.page import PAGE_FILE, build_overview, overview_page
+from reports.overview.pooling import DEFAULTS
 from reports.overview.referee import answers
 from reports.overview.sources import read_sources
 from results.answers import pack
 from results.grid import GridPoint, GridRecord, write_grid
 from results.schema import CellResult
 from results.store import CELLS_FILE
-from tests.factories import make_cell, make_cells, make_data, make_run, write_run
+from tests.factories import make_cell, make_cells, make_config, make_data, make_run, write_run
 from tests.reports.overview.test_pooling import race, source
 
 REFERENCE = Path(__file__).resolve().parents[3] / "results" / "reference"
@@ -176,8 +180,62 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
 def test_one_seed_is_said_beside_its_verdict() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
     page = Overview([source("run", *cells)], [], Path())
-    assert "on mnist (5 epochs, one seed)" in headline(page)
-    assert "with 1 seed, interval over test images alone" in sentences(page)[0]
+    assert "It is ahead with one seed on mnist (5 epochs)." in headline(page)
+    assert "; one seed: over test images alone)" in sentences(page)[0]
+    unknown = [each.model_copy(update={"test_correct": None}) for each in cells]
+    alike = Overview([source("run", *unknown)], [], Path())
+    assert headline(alike).split(" On ")[0] == headline(page).split(" On ")[0]
+    assert "(one seed: no interval)" in sentences(alike)[0]
+    assert "with one seed, which shows nothing of others" in sentences(page)[7]
+
+
+def test_a_lucky_seed_is_not_the_best_method_where_others_have_five() -> None:
+    cells = sure_cells({"backprop": 0.95, CHAIN: 0.96}) + sure_cells({"noprop[T=2]": 0.99}, seeds=1)
+    said = sentences(Overview([source("run", *cells)], [], Path()))
+    assert f"the most accurate is `{CHAIN}` (96.00% with 5 seeds" in said[7]
+    assert "More seeds: in 0 of 1 comparison, NoProp or the reference has fewer than five." in said[9]
+
+
+def test_both_forms_of_inference_are_told_where_both_were_run() -> None:
+    cells = [
+        each.model_copy(update={"config": make_config(options={"T": 10, "sampler": sampler})})
+        for method, sampler in (("backprop", None), ("noprop", "ancestral"), (CHAIN, "mean"))
+        for each in sure_cells({method: {"backprop": 0.95, "noprop": 0.90, CHAIN: 0.97}[method]})
+    ]
+    page = Overview([source("run", *cells)], [], Path())
+    assert "Where both were run, by sampling it is less accurate than backprop on mnist (5 epochs)." in headline(page)
+    assert re.search(r"by sampling, `noprop` 90.00%, −5.00 points \(.*\) with 5 seeds: worse", sentences(page)[0])
+
+
+def test_a_method_without_activations_is_in_the_figure_and_the_leanest(tmp_path: Path) -> None:
+    cells = [each.model_copy(update={"activation_bytes_by_T": {"10": 0}}) for each in make_cells()]
+    cells += make_cells(["dfa"], activation_bytes=0)
+    run = write_run(tmp_path / "run", cells)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = build_overview([run], tmp_path / "out").read_text(encoding="utf-8")
+    assert "the leanest `dfa` (0 times)" in text
+    assert "Marks on the left edge cost nothing" in text
+
+
+def test_rows_with_today_s_default_come_first_and_are_compared_with_their_like() -> None:
+    cells = [
+        make_cell(f"{method}{label}", config=make_config(options={"T": depth, "features": features}))
+        for method, depth in (("backprop", 10), ("noprop", 10), (ENSEMBLE, 10))
+        for features, label in (("mean", ""), ("flatten", "[features=flatten]"))
+    ]
+    cells.append(make_cell("noprop[T=1]", config=make_config(options={"T": 1, "features": "mean"})))
+    page = Overview([source("run", *cells)], [], Path())
+    (each,) = page.comparisons
+    assert each.data.reference == "backprop[features=flatten]"
+    assert (chain(each), control(each, ENSEMBLE)) == ("noprop[features=flatten]", f"{ENSEMBLE}[features=flatten]")
+    assert "`noprop` " in sentences(page)[2]
+
+
+@pytest.mark.parametrize("name", [CHAIN_NAME, "backprop", "backprop-cnn"])
+def test_what_is_called_today_s_default_is_that_of_the_methods(name: str) -> None:
+    options = registry.get(name).Options()
+    assert {key: getattr(options, key) for key in DEFAULTS} == DEFAULTS
 
 
 def test_several_data_sets_are_told_one_by_one_and_rows_of_a_card_are_counted() -> None:

@@ -15,7 +15,18 @@ from reports.view import RunView, arrange
 from results.answers import pack
 from results.race import MethodRace
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_cells, make_data, make_failed_cell, make_machine, make_run, write_run
+from tests.factories import (
+    MIB,
+    make_cell,
+    make_cells,
+    make_config,
+    make_data,
+    make_failed_cell,
+    make_machine,
+    make_run,
+    make_tuning,
+    write_run,
+)
 from tests.results.test_race import make_race
 
 IMAGES = 2_000
@@ -114,13 +125,20 @@ def test_no_p_value_is_on_the_first_page() -> None:
     [
         (make_cells(["noprop"]), "**This run cannot say**: `backprop` was not in this run; add it with `--methods`."),
         ([make_failed_cell(), *make_cells(["noprop"])], "**This run cannot say**: no cell of `backprop` has finished"),
-        (make_cells(["backprop"]), "**This run cannot say**: no cell of a NoProp method has finished"),
+        (make_cells(["backprop"]), "**This run cannot say**: no method besides `backprop` has finished"),
+        (
+            [make_failed_cell("noprop"), *make_cells(["backprop", "dfa"])],
+            "**This run cannot say**: no cell of a NoProp method has finished",
+        ),
         ([make_failed_cell(), *make_cells(["noprop"])], "**Failed cells**: `backprop` (1 of 1)"),
         ([make_cell("backprop", seed=0), make_cell("noprop", seed=1)], "shares no seed with `backprop`"),
         (make_cells(test_accuracy=1.0), "`noprop`"),
         (make_cells(test_accuracy=0.0), "**At chance** (10.0%): `backprop`, `noprop`"),
     ],
-    ids=["no reference", "no result of it", "no rival", "reference failed", "no shared seed", "all right", "all wrong"],
+    ids=[
+        *("no reference", "no result of it", "no rival", "NoProp failed", "reference failed"),
+        *("no shared seed", "all right", "all wrong"),
+    ],
 )
 def test_a_run_that_carries_little_says_what_it_carries(cells: list[CellResult], says: str) -> None:
     assert says in report_page(arrange(make_run(cells), cells))
@@ -131,9 +149,100 @@ def test_two_hundred_methods_still_make_a_page() -> None:
     assert len(lines(arrange(make_run(cells), cells))) > 200
 
 
-def test_fifteen_methods_take_at_most_150_lines() -> None:
-    methods = {"backprop": BACKPROP} | {f"noprop[T={k}]": {"accuracy": 0.9 + 0.003 * k} for k in range(1, 15)}
-    assert len(lines(run_of(methods))) <= 150
+@pytest.mark.parametrize("name", ["noprop", "rule"])
+def test_fifteen_methods_take_at_most_150_lines_and_the_answer_12(name: str) -> None:
+    methods = {"backprop": BACKPROP} | {f"{name}[T={k}]": {"accuracy": 0.9 + 0.003 * k} for k in range(1, 15)}
+    page = lines(run_of(methods))
+    assert len(page) <= 150
+    assert next(place for place, line in enumerate(page) if line.startswith("|")) <= 12
+
+
+def test_a_method_that_holds_nothing_is_the_leanest_and_its_memory_is_judged() -> None:
+    view = run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.95, "mib": 5}, "rule": {"accuracy": 0.9, "mib": 0}})
+    assert row(view, "rule")[3] == "0 ✓"
+    assert "leanest is `rule` (no activation memory)" in report_page(view)
+    view = run_of({"backprop": {"accuracy": 0.95, "mib": 0}, "noprop": BACKPROP, "rule": {"accuracy": 0.9, "mib": 0}})
+    assert (row(view, "noprop")[3], row(view, "rule")[3]) == ("∞ ✗", "1.00 =")
+    assert "leanest is `backprop`" in report_page(view)
+
+
+def test_without_noprop_in_the_plan_other_rules_are_judged_in_the_same_words() -> None:
+    methods = {"backprop": BACKPROP, "backprop-cnn": BACKPROP, "rule": {"accuracy": 0.55, "seconds": 0.1}}
+    text = report_page(run_of(methods))
+    assert "**For time, not for accuracy**: `rule` is less accurate than `backprop` (−4" in text
+    assert "This run cannot say" not in text
+    assert "The table has 1 more method." in text
+    methods["backprop-cnn"] = {"accuracy": 0.95, "seconds": 0.05}
+    said = "**`rule` is not needed to save time: backpropagation can do that as well; worse in accuracy"
+    assert said in report_page(run_of(methods))
+
+
+@pytest.mark.parametrize(
+    ("noprop", "backprop"),
+    [((0.2, 0.9), (0.5, 0.6)), ((0.17, 0.175), (0.17, 0.175)), ((0.17, 0.19), (0.2, 0.23))],
+    ids=["wide interval", "both near chance", "near chance"],
+)
+def test_an_accuracy_of_which_nothing_is_known_is_no_recommendation(
+    noprop: tuple[float, float], backprop: tuple[float, float]
+) -> None:
+    pairs = {"noprop": (noprop, 5), "backprop": (backprop, 50)}
+    cells = [
+        make_cell(method, seed=seed, test_accuracy=accuracies[seed], activation_bytes=mib * MIB)
+        for method, (accuracies, mib) in pairs.items()
+        for seed in (0, 1)
+    ]
+    assert "- **Too short / too few seeds to say**: `noprop` " in report_page(arrange(make_run(cells), cells))
+
+
+@pytest.mark.parametrize(
+    ("images", "spread", "said"),
+    [
+        (100, 0.0, "more test images for `noprop`: with 100, no number of seeds would do."),
+        (100_000, 0.01, " seeds in all for `noprop`."),
+        (100_000, 0.1, "more than a hundred seeds for `noprop`."),
+    ],
+)
+def test_the_opening_says_what_would_decide(images: int, spread: float, said: str) -> None:
+    cells = []
+    for seed in range(3):
+        for method, shift in (("backprop", 0.0), ("noprop", spread * (seed - 1))):
+            known = np.random.default_rng([seed, len(method)]).random(images) < 0.8 + shift
+            answers = {"test_accuracy": float(known.mean()), "test_correct": pack(known)}
+            cells.append(make_cell(method, seed=seed, data=make_data(n_test=images), **answers))
+    text = report_page(arrange(make_run(cells), cells))
+    assert "- **To decide accuracy**, it takes " in text
+    assert said in text
+
+
+def test_one_seed_s_accuracy_says_that_it_is_over_test_images_alone() -> None:
+    text = report_page(run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.8}}, seeds=1))
+    assert "; one seed: over test images alone)" in text
+    assert "more than one seed" in report_page(run_of({"backprop": BACKPROP, "noprop": BACKPROP}, seeds=1))
+
+
+def test_the_page_says_what_the_methods_had_in_common_and_what_was_tuned() -> None:
+    same = report_page(run_of({"backprop": BACKPROP, "noprop": BACKPROP}))
+    assert "same data, epochs, batches, optimiser and learning rate; nothing was tuned for any of them; what" in same
+    assert "[Unmatched](details.md#unmatched)" in same
+    rate = {"config": make_config(lr=0.5)}
+    other = report_page(run_of({"backprop": BACKPROP, "noprop": {"accuracy": 0.95, **rate}}))
+    assert "batches and optimiser, but not the same learning rate; no search tuned any of them;" in other
+    tuned = {"config": make_config(tuning=make_tuning())}
+    some = report_page(run_of({"backprop": BACKPROP, "noprop[tuned]": {"accuracy": 0.95, **tuned}}))
+    assert "a search tuned `noprop[tuned]`, and nothing was tuned for the others;" in some
+
+
+def test_the_other_form_of_inference_is_judged_too_where_it_was_trained_apart() -> None:
+    forms = {"noprop": ("ancestral", 0.85), "noprop[sampler=mean]": ("mean", 0.97)}
+    methods: dict[str, dict[str, Any]] = {"backprop": BACKPROP, "noprop[T=1]": {"accuracy": 0.9}}
+    for method, (sampler, accuracy) in forms.items():
+        methods = {
+            method: {"accuracy": accuracy, "config": make_config(options={"T": 10, "sampler": sampler})}
+        } | methods
+    text = report_page(run_of(dict(sorted(methods.items()))))
+    assert "`noprop` is less accurate than `backprop`" in text
+    said = "This is inference with `sampler=ancestral`; with other inference, `noprop[sampler=mean]` is more accurate"
+    assert said in text
 
 
 def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() -> None:

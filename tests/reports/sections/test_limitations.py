@@ -9,6 +9,7 @@ import pytest
 
 from reports.sections.limitations import section
 from reports.view import arrange
+from results.race import MethodRace
 from results.schema import CellResult
 from tests.factories import (
     make_cell,
@@ -20,6 +21,7 @@ from tests.factories import (
     make_run,
     make_tuning,
 )
+from tests.results.test_race import make_race
 
 FULL = 100
 """Epochs as in the paper, so that nothing about epochs is said of mnist."""
@@ -43,6 +45,12 @@ def tuned(*methods: str) -> list[CellResult]:
         for seed in range(5):
             cells.append(make_cell(label, seed=seed, config=make_config(epochs=FULL, tuning=searched)))
     return cells
+
+
+def side_by_side(*, raced: bool) -> str:
+    timed = MethodRace(method="noprop", steps=1, reference_steps=1, seconds=[0.3] * 20, reference_seconds=[0.1] * 20)
+    cells = cells_with()
+    return section(arrange(make_run(cells, jobs=2), cells, race=make_race(methods=[timed]) if raced else None))
 
 
 GPU = {"config": make_config(epochs=FULL, device="cuda:0")}
@@ -151,6 +159,11 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         "Peak memory is that of the whole process",
         lambda: sentences(cells_with()),
         lambda: sentences(cells_with(peak_rss_bytes=None)),
+    ),
+    (
+        "The race's ratios of times are not affected",
+        lambda: side_by_side(raced=True),
+        lambda: side_by_side(raced=False),
     ),
     (
         "did not let the memory mark be reset",
