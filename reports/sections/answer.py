@@ -59,9 +59,8 @@ on the machine hits both alike.
 {%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
 Memory is {{ memory }}.{% endif %}
 {%- if in_turn %} {{ in_turn }}{% endif %}
-{% for methods in data.shared_trainings %}
-{{ methods | codes }} differ at inference alone and share one training per seed: its time and memory are measured once.
-{% endfor %}
+{%- for methods in data.shared_trainings %} {{ methods | codes }} differ at inference alone and share one training per
+seed: its time and memory are measured once.{% endfor %}
 """
 
 
@@ -101,7 +100,7 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
     else:
         row = found.of(subject)
         same = [] if is_open(row, data) else with_the_same_gains(row, data, found)
-        chosen = f" Of {codes(alike)}, which share a training, it has the best validation accuracy." if alike else ""
+        chosen = f" Of {_forms(alike)}, which share a training, it has the best validation accuracy." if alike else ""
         chosen += _other_inferences(row, data, found)
         sentences.append(f"**{headline(row, same, data)}**: {in_words(row, data, found)}.{chosen}")
         if same:
@@ -143,12 +142,18 @@ def _other_inferences(row: Row, data: DatasetView, found: Findings) -> str:
     others = [each for each in found.rows if each.method != data.reference and is_another(each.method)]
     if not others:
         return ""
+    if len(others) > MAX_JUDGED:  # the default says more than the first of many
+        others = [each for each in others if each.method == ours.method_name] or others[:1]
     said = [f"{code(each.method)} {accuracy_in_words(each.accuracy, str(data.reference))}" for each in others]
     options = [data.finished[each.method][0].config.options for each in others]
     apart = [name for name, value in ours.config.options.items() if any(o.get(name) != value for o in options)]
     form = [code(f"{name}={ours.config.options[name]}") for name in apart]
     judged = f" This is inference with {listed(form)}; with" if form else " With"
-    return f"{judged} other inference, {listed(said[:MAX_JUDGED])}."
+    return f"{judged} other inference, {listed(said)}."
+
+
+def _forms(alike: list[str]) -> str:
+    return codes(alike) if len(alike) < MAX_NAMED else f"{len(alike)} forms of inference"
 
 
 def _rivals(data: DatasetView, found: Findings) -> list[str]:
@@ -212,8 +217,10 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
     if rose := [method for method, each in outcomes.items() if each.loss_rose]:
         sentences.append(f"**Loss rose** in training: {codes(rose)}.")
     if rising := {method: each.rise for method, each in outcomes.items() if each.rise is not None}:
-        named = listed([f"{code(m)} (+{number(rise, decimals=1)} points)" for m, rise in rising.items()])
-        sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {named}.")
+        most = sorted(rising.items(), key=lambda item: -item[1])
+        named = [f"{code(m)} (+{number(rise, decimals=1)} points)" for m, rise in most]
+        some = [*named[: MAX_NAMED - 1], f"{len(named) - MAX_NAMED + 1} more"] if len(named) > MAX_NAMED else named
+        sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {listed(some)}.")
     return sentences
 
 

@@ -241,7 +241,7 @@ def test_the_other_form_of_inference_is_judged_too_where_it_was_trained_apart() 
         } | methods
     text = report_page(run_of(dict(sorted(methods.items()))))
     assert "`noprop` is less accurate than `backprop`" in text
-    said = "This is inference with `sampler=ancestral`; with other inference, `noprop[sampler=mean]` is more accurate"
+    said = "This is inference with `sampler=ancestral`; with other inference, `noprop[sampler=mean]` is probably more"
     assert said in text
 
 
@@ -255,6 +255,11 @@ def test_a_method_that_is_still_learning_is_named_and_one_that_is_done_is_not() 
     cells = [with_accuracy(each, 0.7 if each.method == "noprop" else 0.501) for each in cells]
     text = report_page(arrange(make_run(cells), cells))
     assert "by validation accuracy: `noprop` (+20.0 points)." in text
+    many = make_cells(["backprop", *(f"noprop[T={k}]" for k in range(1, 6))], epochs=10)
+    named = [f"`noprop[T={k}]` (+{5 * k}.0 points)" for k in (5, 4, 3)]
+    rise = {f"noprop[T={k}]": 0.05 * k for k in range(1, 6)}
+    many = [with_accuracy(each, 0.5 + rise.get(each.method, 0.0)) for each in many]
+    assert f"by validation accuracy: {', '.join(named)} and 2 more." in report_page(arrange(make_run(many), many))
 
 
 def test_chance_is_the_majority_class_s_share_not_one_of_k() -> None:
