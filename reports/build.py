@@ -110,7 +110,8 @@ def view_and_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) ->
     gc.disable()
     try:
         microbenchmarks = read_microbenchmarks(run / MICROBENCH_FILE)
-        view = arrange(read_run(run), read_cells(run), microbenchmarks, read_race(run))
+        record = read_run(run)
+        view = arrange(record, read_cells(run, record), microbenchmarks, read_race(run))
         if not view.cells:
             raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
         return view, _write(view, out or run, forms)

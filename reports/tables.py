@@ -23,7 +23,7 @@ from reports.formats.markdown import (
     times,
 )
 from reports.statistics.effect import Effect, Verdict
-from reports.statistics.estimates import BOOTSTRAP_FROM, RatioEstimate, estimate, ratio_estimate
+from reports.statistics.estimates import BOOTSTRAP_FROM, DIFFERENCES, RatioEstimate, estimate, ratio_estimate
 from reports.statistics.measures import (
     ACTIVATIONS,
     GPU_ALLOCATED,
@@ -117,7 +117,7 @@ def compared(data: DatasetView, columns: Sequence[Measure]) -> MethodTable | Non
     rows = []
     for method in _sorted(data, data.rivals, TEST_ACCURACY):
         shared = len(data.shared_seeds(method))
-        gap = estimate(paired(data, TEST_ACCURACY, method, data.reference))
+        gap = estimate(paired(data, TEST_ACCURACY, method, data.reference), limits=DIFFERENCES)
         difference = plus_minus(gap, decimals=2, signed=True, expected=shared)
         row = [method, str(shared), difference + (ONE_SEED if gap is not None and gap.n == 1 else "")]
         for measure in measures:
@@ -135,7 +135,7 @@ def _sorted(data: DatasetView, methods: Iterable[str], measure: Measure) -> list
     sign = -1 if measure.scale == PERCENT else 1  # an accuracy is best where it is highest
 
     def place(method: str) -> float:
-        mean = estimate(measure.values(data.finished[method]).values())
+        mean = measure.mean(data.finished[method])
         return math.inf if mean is None else sign * mean.mean
 
     return sorted(methods, key=place)
@@ -155,7 +155,7 @@ def _entries(cells: Sequence[CellResult], planned: int, measures: Iterable[Measu
         if measure.exact:
             row.append(exact(values, decimals=measure.decimals))
             continue
-        mean = estimate(values)
+        mean = measure.mean(cells)
         is_named = measure is TEST_ACCURACY and mean is not None and mean.n == 1
         row.append(plus_minus(mean, decimals=measure.decimals, expected=n) + (ONE_SEED if is_named else ""))
     return row
@@ -178,7 +178,8 @@ def latex_tables(run: RunView, names: Mapping[str, str]) -> str:
         seeds = sorted({cell.seed for cell in data.cells})
         over, label = f"{plural(len(seeds), 'seed')} ({ranges(seeds)})", f"tab:{names[data.name]}"
         caption = (
-            f"Results on {data.name} over {over}: means ± half of {interval}; none for a single seed. Accuracy after "
+            f"Results on {data.name} over {over}: means ± half of {interval}, or its ends where it "
+            "reaches what is impossible; none for a single seed. Accuracy after "
             f"the last epoch; time of the training loop only. {RSS_RISE.name.capitalize()}: peak resident memory minus "
             f"resident memory before the model was built. {ACTIVATIONS.name.capitalize()} is counted exactly. A dash: "
             "not measured."

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from reports.comparison.pairing import Group, Pair, Pairing
 from reports.comparison.regression import FAILURES, Check, Limits, Status
 from reports.formats.markdown import MISSING, exact, listed, number, plural, plus_minus, times
-from reports.statistics.estimates import Estimate, RatioEstimate, ratio_estimate
+from reports.statistics.estimates import DIFFERENCES, Estimate, RatioEstimate, ratio_estimate
 from reports.statistics.measures import TEST_ACCURACY, Measure
 
 POWER = 1.04
@@ -146,7 +146,7 @@ def _effect(check: Check) -> str:
     alone = None if check.status is Status.SAME else effect.alone
     if check.measure is TEST_ACCURACY:
         half = None if alone is None else alone.high - value
-        return f"{plus_minus(Estimate(value, half, half, n), decimals=2, signed=True)} points"
+        return f"{plus_minus(Estimate(value, half, half, n, DIFFERENCES), decimals=2, signed=True)} points"
     low, high = (None, None) if alone is None else (math.exp(min(end, 700.0)) for end in (alone.low, alone.high))
     return f"{times(RatioEstimate(math.exp(value), low, high, n), decimals=3)} times"
 

@@ -14,7 +14,6 @@ from reports.figures.figure import Figure, Words
 from reports.figures.style import Styles, plain_numbers
 from reports.formats.markdown import number
 from reports.grid_view import GridView
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
 
 ACCURACY, HALF = "test_accuracy_percent", "half_of_95_interval_points"
@@ -33,9 +32,7 @@ class AccuracyByDepth(Figure[GridView]):
         rows = []
         for method, by_depth in source.cells.items():
             for depth, cells in by_depth.items():
-                accuracy, seconds, memory = (
-                    estimate(each.values(cells).values()) for each in (TEST_ACCURACY, TRAIN_SECONDS, ACTIVATIONS)
-                )
+                accuracy, seconds, memory = (each.mean(cells) for each in (TEST_ACCURACY, TRAIN_SECONDS, ACTIVATIONS))
                 if accuracy and seconds and memory:
                     half = accuracy.half_width or 0.0
                     rows.append((method, int(depth), accuracy.n, accuracy.mean, half, seconds.mean, memory.mean))
@@ -49,8 +46,11 @@ class AccuracyByDepth(Figure[GridView]):
         for panel, (column, label) in zip(axes, labels.items(), strict=True):
             for place, (method, rows) in enumerate(frame.groupby("method", sort=False)):
                 apart = _APART ** (place - (len(styles) - 1) / 2) if column == ACCURACY else 1.0
-                x, bars = rows["T"] * apart, rows[HALF] if column == ACCURACY else None
-                panel.errorbar(x, rows[column], yerr=bars, linewidth=1.6, capsize=3, **styles[str(method)].line)
+                low, high, _ = _bounds(rows)
+                bars = (rows[ACCURACY] - low, high - rows[ACCURACY]) if column == ACCURACY else None
+                panel.errorbar(
+                    rows["T"] * apart, rows[column], yerr=bars, linewidth=1.6, capsize=3, **styles[str(method)].line
+                )
             panel.set(xscale="log", xlabel="number of blocks T", ylabel=label)
             panel.xaxis.set_major_locator(FixedLocator(sorted(frame["T"].unique())))
             panel.xaxis.set_minor_locator(NullLocator())

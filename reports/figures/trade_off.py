@@ -15,7 +15,6 @@ from reports.figures.figure import Figure, Words
 from reports.figures.seeds import MAX_DOTS, MEAN, spread_note
 from reports.figures.selection import shown
 from reports.formats.markdown import exact, plus_minus
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
 from reports.statistics.pareto import COSTS, mean_points, pareto_front, seed_points
 from reports.view import DatasetView
@@ -87,8 +86,8 @@ class TradeOff(Figure[DatasetView]):
             text += " Below the least cost that is not 0, the axis is linear."
         text += accuracy_words(*_extent(frame))
         methods = [
-            f"{method}: {plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2)}% in "
-            f"{plus_minus(estimate(TRAIN_SECONDS.values(cells).values()))} s with "
+            f"{method}: {plus_minus(TEST_ACCURACY.mean(cells), decimals=2)}% in "
+            f"{plus_minus(TRAIN_SECONDS.mean(cells))} s with "
             f"{exact(ACTIVATIONS.values(cells).values())} MiB of activation memory"
             for method in frame["method"].unique()
             if (cells := data.finished[method])

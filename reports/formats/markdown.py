@@ -39,6 +39,7 @@ def plus_minus(
 ) -> str:
     """`mean ± half width`, the mean alone for one seed, and a dash for none.
 
+    Where that would go beyond what is possible, the ends instead: `98.0 (95.1 to 100.0)`.
     An estimate from another number of values than `expected` says so: `12.3 ± 0.4 (n = 2)`.
     """
     if estimate is None:
@@ -48,7 +49,10 @@ def plus_minus(
         # An interval narrower than the last digit of its mean would read as ± 0.
         places = max(places, _decimals(estimate.half_width, 1))
     text = number(estimate.mean, decimals=places, signed=signed)
-    if estimate.half_width is not None:
+    if estimate.ends is not None and estimate.is_cut:
+        low, high = (number(end, decimals=places, signed=signed) for end in estimate.ends)
+        text += f" ({low} to {high})"
+    elif estimate.half_width is not None:
         text += f" ± {number(estimate.half_width, decimals=places)}"
     if expected is not None and estimate.n != expected:
         text += f" (n = {estimate.n})"

@@ -19,7 +19,6 @@ from reports.published.paper import (
     published,
     reproductions,
 )
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import TEST_ACCURACY
 from results.schema import CellResult
 
@@ -107,7 +106,7 @@ def _cells(each: Beside, overview: Overview) -> list[str]:
     if each.pool is None:
         return [*head, f"{MISSING} {_why_not(each, overview)}", MISSING, MISSING, MISSING, theirs, MISSING, *tail]
     cells = each.pool.data.finished[each.method]
-    ours = estimate(TEST_ACCURACY.values(cells).values())
+    ours = TEST_ACCURACY.mean(cells)
     gap = MISSING if ours is None else number(ours.mean - each.percent, decimals=2, signed=True)
     budget = each.pool.label.partition(", ")[2]
     return [*head, code(each.method), budget, plus_minus(ours, decimals=2), str(len(cells)), theirs, gap, *tail]

@@ -79,7 +79,8 @@ def _read(folder: Path) -> Source | Skipped:
     if (folder / GRID_FILE).exists():
         record, cells, race = _as_run(folder), read_cells(folder), None
     elif (folder / RUN_FILE).exists():
-        record, cells, race = read_run(folder), read_cells(folder), read_race(folder)
+        record, race = read_run(folder), read_race(folder)
+        cells = read_cells(folder, record)
     else:
         return Skipped(name, f"it has no {RUN_FILE}")
     if record.purpose == "calibration":

@@ -8,7 +8,6 @@ from reports.formats.prose import prose
 from reports.overview.overview import Overview
 from reports.overview.pooling import Pool, machine_of
 from reports.statistics.effect import Basis
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import TEST_ACCURACY
 from reports.statistics.race import race_effects
 from reports.tables import MARKS, marked
@@ -113,7 +112,7 @@ def alone_table(overview: Overview) -> Markdown:
             each.label,
             code(method),
             str(len(cells)),
-            plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2),
+            plus_minus(TEST_ACCURACY.mean(cells), decimals=2),
             overview.links(each.runs[method]),
         ]
         for each in overview.alone

@@ -52,7 +52,7 @@ def _table(data: DatasetView, measures: Sequence[Measure]) -> Markdown:
     rows = []
     for method in data.drawn:
         cells = data.finished[method]
-        means = [estimate(measure.values(cells).values()) for measure in measures]
+        means = [measure.mean(cells) for measure in measures]
         joules = [plus_minus(mean, expected=len(cells)) if mean else NOT_READABLE for mean in means]
         rows.append([code(method), str(len(cells)), *joules, *(_per_1000_images(cells, each) for each in measures)])
     headers = [measure.header for measure in measures]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reports.formats.markdown import MISSING, Markdown, code, codes, listed, markdown_table, plural, plus_minus
 from reports.formats.prose import prose
-from reports.statistics.estimates import estimate, paired_differences
+from reports.statistics.estimates import DIFFERENCES, estimate, paired_differences
 from reports.statistics.measures import TEST_ACCURACY, VAL_ACCURACY, paired
 from reports.view import DatasetView, RunView
 from results.conditions import TuningRecord, untuned
@@ -171,11 +171,10 @@ def _gain(data: DatasetView) -> Markdown:
         shared = {cell.seed for cell in data.finished[method]} & {cell.seed for cell in data.finished[plain]}
         row = [code(plain), str(len(shared))]
         for measure in (TEST_ACCURACY, VAL_ACCURACY):
-            before, after = (
-                measure.values(cell for cell in data.finished[name] if cell.seed in shared) for name in (plain, method)
-            )
-            gap = estimate(paired_differences(after, before))
-            row += [plus_minus(estimate(each.values()), decimals=2) for each in (before, after)]
+            both = [[cell for cell in data.finished[name] if cell.seed in shared] for name in (plain, method)]
+            before, after = map(measure.values, both)
+            gap = estimate(paired_differences(after, before), limits=DIFFERENCES)
+            row += [plus_minus(measure.mean(cells), decimals=2) for cells in both]
             row.append(plus_minus(gap, decimals=2, signed=True, expected=len(shared)))
         rows.append(row)
     if not rows:
@@ -196,7 +195,9 @@ def _tuned_against_tuned(data: DatasetView) -> Markdown:
     rows = []
     for method in rivals:
         gaps = paired(data, TEST_ACCURACY, method, reference)
-        rows.append([code(method), str(len(gaps)), plus_minus(estimate(gaps), decimals=2, signed=True)])
+        rows.append(
+            [code(method), str(len(gaps)), plus_minus(estimate(gaps, limits=DIFFERENCES), decimals=2, signed=True)]
+        )
     title = f"Tuned against tuned on {data.name}: test accuracy minus that of {code(reference)} on the same seeds:"
     return f"{title}\n\n{markdown_table(['method', 'seeds', 'test accuracy, points'], rows)}"
 

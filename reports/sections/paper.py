@@ -9,7 +9,7 @@ from typing import Any
 from reports.formats.markdown import MISSING, ONE_SEED, Markdown, code, codes, markdown_table, number, plus_minus, span
 from reports.formats.prose import prose
 from reports.published.paper import EMBEDDINGS, Entry, paper_dataset, published, table_1_entry
-from reports.statistics.estimates import Estimate, estimate
+from reports.statistics.estimates import Estimate
 from reports.statistics.measures import GPU_MEMORY, TEST_ACCURACY
 from reports.view import DatasetView, RunView
 from results.schema import CellResult
@@ -50,7 +50,7 @@ class Comparison:
     @property
     def ours(self) -> Estimate | None:
         """Test accuracy in percent over the cells' seeds."""
-        return estimate(TEST_ACCURACY.values(self.cells).values())
+        return TEST_ACCURACY.mean(self.cells)
 
 
 def section(run: RunView, data: DatasetView) -> Markdown | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from reports.formats.markdown import Markdown, code, exact, markdown_table, plus_minus
 from reports.formats.prose import prose
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import MIB, TRAIN_SECONDS, Measure
 from reports.view import DatasetView, RunView
 
@@ -40,7 +39,7 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
     for method in data.drawn:
         cells = data.finished[method]
         sizes = ", ".join(map(str, sorted({cell.world_size for cell in cells})))
-        seconds = plus_minus(estimate(TRAIN_SECONDS.values(cells).values()), expected=len(cells))
+        seconds = plus_minus(TRAIN_SECONDS.mean(cells), expected=len(cells))
         exchanged = (exact(measure.values(cells).values()) for measure in EXCHANGED)
         rows.append([code(method), str(len(cells)), sizes, seconds, *exchanged])
     headers = ["method", "seeds", "ranks", *(measure.header for measure in (TRAIN_SECONDS, *EXCHANGED))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from reports.formats.markdown import MISSING, Markdown, code, markdown_table, number, plus_minus, span
 from reports.formats.prose import prose
 from reports.published.paper import paper_dataset, source_figure
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import TEST_ACCURACY
 from reports.view import DatasetView, RunView
 
@@ -32,7 +31,7 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
         if figure is None or name is None:
             continue
         theirs = (figure.percent if figure.method == cells[0].method_name else figure.backprop).get(name)
-        ours = estimate(TEST_ACCURACY.values(cells).values())
+        ours = TEST_ACCURACY.mean(cells)
         gap = None if ours is None or theirs is None else ours.mean - theirs
         rows.append(
             [

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.statistics.estimates import Estimate, estimate, paired_differences
+from reports.statistics.estimates import DIFFERENCES, Estimate, estimate, paired_differences
 from reports.statistics.measures import VAL_ACCURACY
 from results.schema import CellResult
 
@@ -37,5 +37,5 @@ def best_rate(cells: Mapping[float, Sequence[CellResult]], default: float | None
     by_rate = {rate: VAL_ACCURACY.values(found) for rate, found in cells.items()}
     means = {rate: statistics.fmean(found.values()) for rate, found in by_rate.items() if len(found) == most}
     best = max(means, key=lambda rate: (means[rate], rate == default))
-    gain = estimate(paired_differences(by_rate[best], by_rate.get(default, {}) if default else {}))
+    gain = estimate(paired_differences(by_rate[best], by_rate.get(default, {}) if default else {}), limits=DIFFERENCES)
     return BestRate(best, means[best], gain, best in (min(cells), max(cells)))

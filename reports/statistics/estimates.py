@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +21,9 @@ CONFIDENCE = 0.95
 BOOTSTRAP_FROM = 10
 """From this number of values on, intervals are bootstrapped."""
 _RESAMPLES = 1999
+ANY = (-math.inf, math.inf)
+DIFFERENCES = (-100.0, 100.0)
+"""Limits of a difference between two accuracies, in points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,21 @@ class Estimate:
     half_width: float | None
     """Half the width of the confidence interval: `mean ± half_width`."""
     n: int
+    limits: tuple[float, float] = ANY
+    """Between which the true mean lies whatever the data say."""
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Of the interval, within the limits; None for a single seed."""
+        if self.half_width is None:
+            return None
+        return max(self.mean - self.half_width, self.limits[0]), min(self.mean + self.half_width, self.limits[1])
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the interval would go beyond the limits, so that it is not `mean ± half_width`."""
+        low, high = self.limits
+        return self.half_width is not None and (self.mean - self.half_width < low or self.mean + self.half_width > high)
 
     def overlaps(self, other: Estimate) -> bool:
         """Whether the two intervals share a point; False if either has no interval."""
@@ -51,9 +69,18 @@ class RatioEstimate:
     n: int
 
 
-def estimate(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate | None:
-    """Mean, sample standard deviation (n - 1) and interval of independent values; None without values."""
-    return _estimate(tuple(values), confidence)
+def estimate(
+    values: Iterable[float], confidence: float = CONFIDENCE, *, limits: tuple[float, float] = ANY
+) -> Estimate | None:
+    """Mean, sample standard deviation (n - 1) and interval of independent values; None without values.
+
+    Args:
+        values: The values.
+        confidence: Of the interval.
+        limits: Between which the true mean is known to lie.
+    """
+    found = _estimate(tuple(values), confidence)
+    return found if found is None or limits == ANY else replace(found, limits=limits)
 
 
 @lru_cache(maxsize=4096)  # a report needs the same mean in several tables, sentences and figures

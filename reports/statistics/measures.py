@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reports.statistics.estimates import paired_differences, paired_ratios
+from reports.statistics.estimates import Estimate, estimate, paired_differences, paired_ratios
 from reports.view import DatasetView
 from results.schema import CellResult
 
@@ -36,6 +37,11 @@ class Measure:
         """The shown values by seed; cells without one are left out."""
         values = {cell.seed: getattr(cell, self.field) for cell in cells}
         return {seed: float(value) / self.scale for seed, value in values.items() if value is not None}
+
+    def mean(self, cells: Iterable[CellResult]) -> Estimate | None:
+        """Over seeds, with its interval: of an accuracy from 0 to 100, of anything else not below 0."""
+        limits = (0.0, 100.0) if self.scale == PERCENT else (0.0, math.inf)
+        return estimate(self.values(cells).values(), limits=limits)
 
 
 PERCENT = 0.01

@@ -11,7 +11,6 @@ from reports.formats.prose import prose
 from reports.grid_view import GridView
 from reports.statistics.accuracy import accuracy_effects, answers_of
 from reports.statistics.effect import Effect, Verdict
-from reports.statistics.estimates import estimate
 from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
 from reports.sweeps.grid import build_grid_report, lost_words
 from reports.view import REFERENCE
@@ -96,9 +95,9 @@ def _table(view: GridView) -> Markdown:
             code(method),
             f"{depth:g}",
             str(len(cells)),
-            plus_minus(estimate(TEST_ACCURACY.values(cells).values()), decimals=2),
+            plus_minus(TEST_ACCURACY.mean(cells), decimals=2),
             points(gaps[depth][method]) if method in gaps[depth] else MISSING,
-            plus_minus(estimate(TRAIN_SECONDS.values(cells).values())),
+            plus_minus(TRAIN_SECONDS.mean(cells)),
             exact(ACTIVATIONS.values(cells).values()),
             number(cells[0].parameters / 1e6) if cells and cells[0].parameters else MISSING,
         ]

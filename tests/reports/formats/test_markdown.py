@@ -7,7 +7,9 @@ import math
 import pytest
 
 from reports.formats.markdown import alike, code, exact, markdown_table, number, plus_minus
-from reports.statistics.estimates import Estimate
+from reports.statistics.estimates import DIFFERENCES, Estimate
+from reports.statistics.measures import TEST_ACCURACY, TRAIN_SECONDS
+from tests.factories import make_cell
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,16 @@ def test_one_seed_is_a_bare_number() -> None:
 def test_differences_carry_their_sign() -> None:
     assert plus_minus(Estimate(-0.5, 0.1, 0.25, 3), decimals=2, signed=True) == "−0.50 ± 0.25"
     assert plus_minus(Estimate(0.5, 0.1, 0.25, 3), decimals=2, signed=True) == "+0.50 ± 0.25"
+
+
+def test_what_is_impossible_is_in_no_interval() -> None:
+    cells = [
+        make_cell(seed=seed, test_accuracy=value, train_seconds=2.0 + seed) for seed, value in enumerate((0.0, 1 / 3))
+    ]
+    assert plus_minus(TEST_ACCURACY.mean(cells), decimals=2) == "16.67 (0.00 to 100.00)"
+    assert plus_minus(TRAIN_SECONDS.mean(cells), decimals=1) == "2.5 (0.0 to 8.9)"
+    assert plus_minus(Estimate(-60.0, 9.0, 80.0, 2, DIFFERENCES), decimals=0, signed=True) == "−60 (−100 to +20)"
+    assert plus_minus(Estimate(60.0, 9.0, 40.0, 2, DIFFERENCES), decimals=0, signed=True) == "+60 ± 40"
 
 
 def test_fewer_values_than_seeds_are_said() -> None:
