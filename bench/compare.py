@@ -83,7 +83,8 @@ def _read(folder: Path) -> RunView:
     from reports.view import arrange
     from results.store import read_cells, read_run
 
-    return arrange(read_run(folder), read_cells(folder))
+    record = read_run(folder)
+    return arrange(record, read_cells(folder, record))
 
 
 main = exits(cli, "python -m bench.compare")

@@ -205,13 +205,17 @@ def replace_file(path: Path, content: bytes) -> None:
         raise ResultsError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def read_cells(folder: Path) -> list[CellResult]:
+def read_cells(folder: Path, run: RunRecord | None = None) -> list[CellResult]:
     """Read every finished cell, in the order in which they ended; an empty list if none has.
 
     If a cell was run again (a failure, then a success on resume), its last line counts.
 
+    Args:
+        folder: Of a run, or of cells that differ in one setting.
+        run: What its `run.json` says.
+
     Raises:
-        ResultsError: a line is cut short, was changed, is not ours, or is of another version.
+        ResultsError: a line is cut short, was changed, is not ours, is of another version, or of another run.
     """
     path = folder / CELLS_FILE
     latest: dict[tuple[str, str, int], CellResult] = {}
@@ -230,6 +234,12 @@ def read_cells(folder: Path) -> list[CellResult]:
         return []
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from None
+    for row in latest.values():
+        if run is not None and row.run_id != run.run_id:
+            raise ResultsError(
+                f"{path} has rows of the run {row.run_id}, and {folder / RUN_FILE} is that of {run.run_id}: put the "
+                "files back that belong together"
+            )
     return list(latest.values())
 
 

@@ -72,7 +72,8 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
         if print_config:
             raise UserError("--print-config is not accepted with --resume, which keeps what the run's run.json says")
         folder = find_run(resume, out)
-        record, rows = read_run(folder), read_cells(folder)
+        record = read_run(folder)
+        rows = read_cells(folder, record)
         placement = resume_placement(record, launcher, options, jobs)
         winners = find_winners(config, dict.fromkeys(cell.dataset for cell in record.cells))
         by_user = _by_user(flags)

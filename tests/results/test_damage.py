@@ -44,6 +44,14 @@ def test_every_changed_byte_is_noticed() -> None:
             decode(bytes(changed))
 
 
+def test_rows_of_another_run_are_refused(run: Path) -> None:
+    record = read_run(run)
+    assert read_cells(run, record) == [make_cell()]
+    other = record.model_copy(update={"run_id": "another"})
+    with pytest.raises(ResultsError, match=f"rows of the run {record.run_id}, and .* is that of another"):
+        read_cells(run, other)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_lines_of_earlier_versions_have_no_checksum_and_are_read(run: Path, version: int) -> None:
     older = make_cell("noprop", schema_version=version)
