@@ -33,7 +33,12 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
         items = split_list(value)
         if not all(items):
             self.fail(f"{value!r} has an empty item; separate items with commas, such as a,b,c.", param, ctx)
-        return tuple(self.item.convert(item, param, ctx) for item in items)
+        return tuple(self._one(item, value, param, ctx) for item in items)
+
+    def _one(self, item: str, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if re.fullmatch(r"\d+(-|–|\.\.|:)\d+", item) and isinstance(self.item, click.types.IntParamType):
+            self.fail(f"{value!r} has a range; write each number, such as 0,1,2.", param, ctx)
+        return self.item.convert(item, param, ctx)
 
 
 class DatasetList(CommaList):

@@ -115,7 +115,12 @@ def _parse_item(item: str) -> list[tuple[type[Method], dict[str, str], bool]]:
     if not name or "[" in name or "]" in name:
         raise UserError(f"cannot read the method {item!r}: write NAME or NAME[OPTION=VALUE,...]")
     own, tuned = parse_settings(part for part in parts if part != TUNED), TUNED in parts
-    if name in ("all", CORE) and not own:
+    if name in ("all", CORE) and own:
+        flags = " ".join(f"--set {key}={value}" for key, value in own.items())
+        raise UserError(
+            f"{item!r} is not accepted: brackets go behind one method; for all that have the option: {flags}"
+        )
+    if name in ("all", CORE):
         return [(cls, {}, tuned) for cls in methods.available().values() if cls.core or name == "all"]
     try:
         return [(methods.get(name), own, tuned)]
