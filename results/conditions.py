@@ -179,6 +179,10 @@ class DataRecord(Record):
     """Files in the folders of the data that were not used, by what they are: `((".heic files", 3),)`."""
     test_duplicates: Count | None = None
     """Test images that are in the training or validation part too, pixel for pixel. Null: not counted."""
+    val_duplicates: Count = 0
+    """Images of the data's own validation part that are in the training part too, pixel for pixel."""
+    several_frames: Count = 0
+    """Pictures that are animated or have several pages, of which only the first is used."""
     blank: Count = 0
     """Of `n_train_available`, images that have one colour throughout."""
     smallest_class: Count | None = None

@@ -18,7 +18,11 @@ _BLACK = 1 / 255
 
 def data_warnings(record: DataRecord) -> list[str]:
     """Sentences without a full stop, without the data set's name; none where the data are as they should be."""
-    return [sentence for sentence in (_passed_over(record), _duplicates(record), *_values(record)) if sentence]
+    return [
+        sentence
+        for sentence in (_passed_over(record), _frames(record), *_duplicates(record), *_values(record))
+        if sentence
+    ]
 
 
 def _passed_over(record: DataRecord) -> str:
@@ -29,14 +33,24 @@ def _passed_over(record: DataRecord) -> str:
     return f"{total:,} {'file' if total == 1 else 'files'} in its folders passed over ({kinds})"
 
 
-def _duplicates(record: DataRecord) -> str:
-    if not record.test_duplicates:
+def _frames(record: DataRecord) -> str:
+    if not record.several_frames:
         return ""
-    share = record.test_duplicates / record.n_test
-    return (
-        f"{record.test_duplicates:,} of {record.n_test:,} test images ({share:.1%}) in the training or validation part "
-        "too, pixel for pixel: test accuracy may be too high by that share"
+    pictures = "picture is" if record.several_frames == 1 else "pictures are"
+    return f"{record.several_frames:,} {pictures} animated or of several pages: only the first is read"
+
+
+def _duplicates(record: DataRecord) -> list[str]:
+    parts = (
+        ("test", record.test_duplicates, record.n_test, "training or validation"),
+        ("validation", record.val_duplicates, record.n_val, "training"),
     )
+    return [
+        f"{count:,} of {total:,} {part} images ({count / total:.1%}) in the {where} part too, pixel for pixel: {part} "
+        "accuracy may be too high by that share"
+        for part, count, total, where in parts
+        if count
+    ]
 
 
 def _values(record: DataRecord) -> list[str]:

@@ -137,7 +137,7 @@ def _read(place: Path, parts: Sequence[Path], class_names: Sequence[str], option
     import numpy as np
 
     from bench.datasets.formats.decoded import read_pictures
-    from bench.datasets.formats.image_file import read_picture, stretched
+    from bench.datasets.formats.image_file import has_several_frames, read_picture, stretched
 
     passed_over = Counter[str]()
     listed = []
@@ -179,6 +179,7 @@ def _read(place: Path, parts: Sequence[Path], class_names: Sequence[str], option
         x_val=x_val,
         y_val=y_val,
         passed_over=dict(passed_over),
+        several_frames=sum(has_several_frames(path) for found in listed for path, _ in found),
     )
 
 

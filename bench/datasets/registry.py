@@ -64,6 +64,8 @@ class RawData:
     """(L,)."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """How many files were not used, by what they are: `{".heic files": 3}`."""
+    several_frames: int = 0
+    """Pictures with several frames or pages, of which the first is the image."""
 
     def __post_init__(self) -> None:
         parts = [("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)]

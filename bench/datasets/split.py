@@ -79,7 +79,7 @@ def make_splits(
     if split_seed < 0:
         raise UserError(f"split seed {split_seed} cannot be used; expected 0 or more")
     _check_classes(raw, num_classes)
-    duplicates = _check_images(raw, allow_duplicates)
+    duplicates, val_duplicates = _check_images(raw, allow_duplicates)
     if raw.y_val is None:
         held, rest = hold_out(raw.y_train, one_in=_ONE_IN, seed=split_seed, purpose="validation")
     else:
@@ -116,6 +116,8 @@ def make_splits(
         std=std,
         passed_over=tuple(sorted(raw.passed_over.items())),
         test_duplicates=duplicates,
+        val_duplicates=val_duplicates,
+        several_frames=raw.several_frames,
         blank=_count_blank(raw.x_train, rest),
         smallest_class=int(np.bincount(raw.y_train[rest], minlength=num_classes).min()),
         majority_share=int(np.bincount(raw.y_test).max()) / len(raw.y_test),
@@ -162,8 +164,8 @@ def _check_classes(raw: RawData, num_classes: int) -> None:
             raise UserError(f"class {counts.argmin()} has {counts.min()} {part} image(s); expected at least {least}")
 
 
-def _check_images(raw: RawData, allow_duplicates: bool) -> int:
-    """Check that a part has more than one image, and count the test images that are training images, too.
+def _check_images(raw: RawData, allow_duplicates: bool) -> tuple[int, int]:
+    """Check that a part has more than one image, and count the test and validation images that are training images.
 
     Equal means pixel for pixel, whatever the label.
     """
@@ -179,7 +181,8 @@ def _check_images(raw: RawData, allow_duplicates: bool) -> int:
             if (images == value).all():
                 why = f"each pixel is {value}: {_CONSTANT if value <= 1 else 'pictures of one colour'}"
             raise UserError(f"all {len(images)} images of the {part} part are equal ({why}): nothing can be learnt")
-    known = {*digests["training"], *digests.get("validation", ())}
+    training = set(digests["training"])
+    known = training.union(digests.get("validation", ()))
     duplicates = sum(digest in known for digest in digests["test"])
     share = duplicates / len(raw.x_test)
     if share > MAX_DUPLICATE_SHARE and not allow_duplicates:
@@ -188,7 +191,7 @@ def _check_images(raw: RawData, allow_duplicates: bool) -> int:
             "part, too, pixel for pixel, so test accuracy would be that of learning by heart; remove them, or allow it "
             "with --duplicates"
         )
-    return duplicates
+    return duplicates, sum(digest in training for digest in digests.get("validation", ()))
 
 
 def _count_blank(images: NDArray[np.uint8], indices: NDArray[np.int64]) -> int:

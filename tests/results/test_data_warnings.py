@@ -12,6 +12,8 @@ from tests.factories import make_data
             "4 files in its folders passed over (.heic files: 3, hid",
         ),
         ({"test_duplicates": 5, "n_test": 50}, "5 of 50 test images (10.0%) in the training or validation part"),
+        ({"val_duplicates": 5, "n_val": 50}, "5 of 50 validation images (10.0%) in the training part too"),
+        ({"several_frames": 1}, "1 picture is animated or of several pages: only the first is read"),
         ({"majority_share": 0.95}, "95.0% of the test images are of one class"),
         ({"majority_share": 0.3}, "30.0% of the test images are of one class"),
         ({"smallest_class": 1}, "its smallest class has 1 training image, too few"),

@@ -17,6 +17,8 @@ MODES = {1: "L", 3: "RGB"}
 """Pillow's names of grey and colour, by channels."""
 _GREY = ("1", "L", "LA")
 """Its names of pictures without colour."""
+_MANY = frozenset({".gif", ".webp", ".png", ".apng", ".tif", ".tiff"})
+"""What the names of pictures with several frames end in."""
 
 
 class UnreadableError(UserError):
@@ -56,6 +58,20 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
     if deep:
         raise UnreadableError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
     return picture
+
+
+def has_several_frames(path: Path) -> bool:
+    """Whether it is an animation or has several pages; the preview that a camera puts into a photograph is none."""
+    from PIL import Image
+
+    if path.suffix.lower() not in _MANY:
+        return False
+    try:
+        with warnings.catch_warnings(), Image.open(path) as opened:
+            warnings.simplefilter("ignore")
+            return bool(getattr(opened, "is_animated", False))
+    except Exception:  # as in `read_picture`, which says what is wrong with it
+        return False
 
 
 def _is_deep(opened: Image) -> bool:

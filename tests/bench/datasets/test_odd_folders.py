@@ -61,6 +61,15 @@ def test_what_cannot_be_read_is_counted_by_kind(place: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tiff"])
+def test_pictures_of_several_frames_are_counted_and_the_first_is_read(suffix: str, place: Path) -> None:
+    frames = [Image.fromarray(np.full((6, 9), value, np.uint8)) for value in (255, 0, 128)]
+    frames[0].save(place / "train" / "class 0" / f"new{suffix}", save_all=True, append_images=frames[1:])
+    raw = get(f"folder:{place}[channels=1]").load(None)
+    assert raw.several_frames == 1
+    assert (raw.x_train == 255).all(axis=(1, 2, 3)).any()
+
+
 @pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".gif", ".GIF", ".pbm", ".tga", ".dib", ".apng", ".jp2"])
 def test_pictures_of_many_formats_are_read(suffix: str, place: Path) -> None:
     kind = {".jfif": "JPEG", ".jpe": "JPEG", ".apng": "PNG", ".pbm": "PPM"}.get(suffix)
