@@ -8,6 +8,7 @@ Exit codes: 0 success; 2 something given cannot be used, and nothing was written
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ def cli(method: str, dataset: str, steps: int, data_dir: Path | None, out: Path,
 
     Prints the slowest operations, and writes the whole table (table.txt) and a trace (trace.json) for ui.perfetto.dev.
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # before torch: its profiler complains where there is no GPU
+
     from bench import datasets
     from bench.meters.environment import available_cores
     from bench.planning.plan import plan_one_method
