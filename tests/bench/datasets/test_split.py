@@ -258,7 +258,8 @@ def test_test_images_in_the_training_part_are_counted_and_many_refused() -> None
     assert split(raw).record.test_duplicates == 0
     one = dataclasses.replace(raw, x_test=np.concatenate([raw.x_train[:1], raw.x_test[1:]]))
     assert split(one).record.test_duplicates == 1
-    own = dataclasses.replace(one, x_val=np.concatenate([raw.x_train[:2], 255 - raw.x_test[2:4]]), y_val=raw.y_train[:4])
+    x_val = np.concatenate([raw.x_train[:2], 255 - raw.x_test[2:4]])
+    own = dataclasses.replace(one, x_val=x_val, y_val=raw.y_train[:4])
     assert (split(raw).record.val_duplicates, split(own).record.val_duplicates) == (0, 2)
     many = dataclasses.replace(raw, x_test=raw.x_train[:12])
     with pytest.raises(UserError, match=r"12 of 12 test images \(100%\).*--duplicates"):
