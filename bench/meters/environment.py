@@ -23,7 +23,7 @@ from results.schema import Environment
 _PROJECT = Path(__file__).resolve().parents[2]
 _FOLDERS = ("bench", "methods", "reports", "results")
 _CODE = (".py", ".jinja", ".toml")
-_MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+_MISLEADING = {f"GIT_{name}" for name in ("DIR", "WORK_TREE", "INDEX_FILE", "COMMON_DIR", "OBJECT_DIRECTORY", "CONFIG")}
 """Variables that git sets for what it starts, such as hooks: they name another repository."""
 
 

@@ -27,6 +27,17 @@ def test_a_new_file_of_code_makes_the_commit_dirty_and_a_new_result_does_not(
     clean = environment._commit()
     assert clean is not None
     assert len(clean) == 12
+    for name in (
+        "DIR",
+        "WORK_TREE",
+        "INDEX_FILE",
+        "COMMON_DIR",
+        "OBJECT_DIRECTORY",
+    ):  # as in a hook of another repository
+        monkeypatch.setenv(f"GIT_{name}", str(tmp_path / "elsewhere"))
+    assert environment._commit() == clean
+    for name in ("DIR", "WORK_TREE", "INDEX_FILE", "COMMON_DIR", "OBJECT_DIRECTORY"):
+        monkeypatch.delenv(f"GIT_{name}")
     (tmp_path / "rows.jsonl").write_text("{}\n")
     assert environment._commit() == clean
     (tmp_path / "method.py").write_text("x = 2\n")
