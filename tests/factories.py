@@ -69,7 +69,7 @@ def make_config(**overrides: Any) -> CellConfig:
         "split_seed": 0,
         "device": "cpu",
         "threads": 2,
-        "options": {"T": 10, "features": "mean"},
+        "options": {"T": 10, "features": "flatten"},
     }
     return CellConfig(**(values | overrides))
 
@@ -218,7 +218,7 @@ def make_cell(
         "stack_parameters": profile.stack_parameters,
         "epoch_definition": "one pass over the training images in batches; every block is updated once a batch",
         "epochs": records,
-        "config": make_config(epochs=epochs, options={"T": depth, "features": "mean"}),
+        "config": make_config(epochs=epochs, options={"T": depth, "features": "flatten"}),
         "data": make_data(),
         "environment": make_environment(),
     }

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from reports.formats.markdown import first_free, plural
 from reports.overview.conditions import Conditions, conditions_of, label_of, step_of
@@ -20,10 +20,15 @@ from results.conditions import Environment
 from results.race import DatasetRace, MethodRace
 from results.schema import CellResult, PlannedCell, RunRecord
 
+_Cell = TypeVar("_Cell", PlannedCell, CellResult)
+
 FALLBACK = "backprop-cnn"
 """What methods are compared with where `backprop` is missing."""
 DEFAULTS = {"features": "flatten"}
 """Today's defaults of options that had another: where a data set has rows with both, these come first."""
+_ONE_POSITION = 16
+"""Images with shorter sides than that, halved three times, end as one position: there all values of `features` are the
+same function."""
 NO_RACE = "times come from races alone"
 
 
@@ -89,7 +94,7 @@ class Pool:
 
 def pool(sources: Iterable[Source]) -> list[Pool]:
     """Pool the cells of all runs, small images first, and the longest training of a data set before shorter ones."""
-    sources = list(sources)
+    sources = [_as_today(source) for source in sources]
     by_conditions: dict[Conditions, list[tuple[Source, CellResult]]] = {}
     pairs = [(source, cell) for source in sources for cell in source.cells]
     for source, cell in _relabelled(pairs):
@@ -150,16 +155,33 @@ def is_old(options: Mapping[str, Any]) -> bool:
     return any(options.get(name, value) != value for name, value in DEFAULTS.items())
 
 
+def _as_today(source: Source) -> Source:
+    """A run with today's default of an option that acts on nothing on its images, where its label does not name it."""
+    small = {cell.dataset for cell in source.cells if cell.data and max(cell.data.shape[1:]) < _ONE_POSITION}
+
+    def renamed(cell: _Cell) -> _Cell:
+        options = cell.config.options
+        if cell.dataset not in small or "features=" in cell.method or "features" not in options:
+            return cell
+        config = cell.config.model_copy(update={"options": options | {"features": DEFAULTS["features"]}})
+        return cell.model_copy(update={"config": config})
+
+    record = source.record.model_copy(update={"cells": [renamed(cell) for cell in source.record.cells]})
+    return dataclasses.replace(source, record=record, cells=[renamed(cell) for cell in source.cells])
+
+
 def _relabelled(cells: Iterable[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:
     """Cells, oldest first, with every option in their labels that differs from the newest cell's of the plain method.
 
+    Of an option with another default than once, what differs from today's is named.
     What a search found is a method's own on each data set, so tuned cells are left as they are.
     """
     ordered = sorted(cells, key=lambda pair: parse_utc(pair[1].started_at))
     newest = {cell.method: cell.config.options for _, cell in ordered if cell.config.tuning is None}
     for source, cell in ordered:
         name, bracket, rest = cell.method.partition("[")
-        options, now = cell.config.options, newest.get(name) or newest.get(cell.method, {})
+        options = cell.config.options
+        now = {**(newest.get(name) or newest.get(cell.method, {})), **DEFAULTS}
         said = {part.partition("=")[0] for part in rest.removesuffix("]").split(",")}
         old = {key: options[key] for key in options if key in now and options[key] != now[key] and key not in said}
         if cell.config.tuning is not None or not old:

@@ -198,7 +198,7 @@ def test_a_lucky_seed_is_not_the_best_method_where_others_have_five() -> None:
 
 def test_both_forms_of_inference_are_told_where_both_were_run() -> None:
     cells = [
-        each.model_copy(update={"config": make_config(options={"T": 10, "sampler": sampler})})
+        each.model_copy(update={"config": make_config(options={"T": 10, "features": "flatten", "sampler": sampler})})
         for method, sampler in (("backprop", None), ("noprop", "ancestral"), (CHAIN, "mean"))
         for each in sure_cells({method: {"backprop": 0.95, "noprop": 0.90, CHAIN: 0.97}[method]})
     ]
@@ -229,7 +229,7 @@ def test_rows_with_today_s_default_come_first_and_are_compared_with_their_like()
     (each,) = page.comparisons
     assert each.data.reference == "backprop[features=flatten]"
     assert (chain(each), control(each, ENSEMBLE)) == ("noprop[features=flatten]", f"{ENSEMBLE}[features=flatten]")
-    assert "`noprop` " in sentences(page)[2]
+    assert "`noprop[features=mean]` " in sentences(page)[2]
 
 
 @pytest.mark.parametrize("name", [CHAIN_NAME, "backprop", "backprop-cnn"])

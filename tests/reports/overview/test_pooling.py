@@ -12,7 +12,7 @@ from results.race import DatasetRace, MethodRace, RaceRecord
 from results.schema import CellResult
 from tests.factories import RUN_ID, make_cell, make_config, make_data, make_environment, make_run, make_tuning
 
-OPTIONS = {"T": 10, "features": "mean"}
+OPTIONS = {"T": 10, "features": "flatten"}
 
 
 def source(name: str, *cells: CellResult, race: RaceRecord | None = None, created: str = "2026-03-01") -> Source:
@@ -78,19 +78,32 @@ def test_of_the_same_method_and_seed_the_newest_counts_and_that_is_counted() -> 
 
 
 def test_older_rows_with_other_options_are_a_row_of_their_own() -> None:
-    old = cell("noprop", started="2026-01-01", config={"options": {"T": 10, "features": "flatten"}})
+    old = cell("noprop", started="2026-01-01", config={"options": {"T": 10, "features": "mean"}})
     new = cell("noprop", started="2026-02-01")
     found = only(source("old", old), source("new", new, cell()))
-    assert set(found.data.drawn) == {"noprop[features=flatten]", "noprop", "backprop"}
+    assert set(found.data.drawn) == {"noprop[features=mean]", "noprop", "backprop"}
     assert found.replaced == 0
 
 
+def test_rows_from_before_a_default_changed_are_named_by_it_and_not_those_of_today() -> None:
+    """Whichever of them the newest run has."""
+    old = cell("noprop", started="2026-02-01", config={"options": {"T": 10, "features": "mean"}})
+    new = cell("noprop", started="2026-01-01")
+    assert set(only(source("old", old), source("new", new)).data.drawn) == {"noprop[features=mean]", "noprop"}
+
+
+def test_an_option_that_acts_on_nothing_on_small_images_does_not_set_rows_apart() -> None:
+    """8x8 images end as one position, so their mean is that position."""
+    data = make_data(shape=(1, 8, 8))
+    old = cell("noprop", 0, started="2026-01-01", data=data, config={"options": {"T": 10, "features": "mean"}})
+    new = cell("noprop", 1, started="2026-02-01", data=data)
+    assert only(source("old", old), source("new", new)).data.drawn == ["noprop"]
+
+
 def test_options_are_named_wherever_they_differ_from_those_of_the_newest_plain_row() -> None:
-    variant = cell(
-        "noprop[T=2]", started="2026-01-01", config={"options": {"T": 2, "features": "flatten"}, "epochs": 9}
-    )
+    variant = cell("noprop[T=2]", started="2026-01-01", config={"options": {"T": 2, "features": "mean"}, "epochs": 9})
     found = {each.label: each.data.drawn for each in pool([source("old", variant), source("new", cell("noprop"))])}
-    assert found == {"mnist, 9 epochs": ["noprop[features=flatten,T=2]"], "mnist, 5 epochs": ["noprop"]}
+    assert found == {"mnist, 9 epochs": ["noprop[features=mean,T=2]"], "mnist, 5 epochs": ["noprop"]}
 
 
 def test_an_option_that_older_rows_lack_does_not_set_them_apart() -> None:
