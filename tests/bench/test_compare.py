@@ -25,7 +25,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def compared(old: list[CellResult], new: list[CellResult], *options: object, **record: Any) -> Ended:
         for name, cells in (("old", old), ("new", new)):
-            rows = [cell for cell in cells if cell.error != "not run"]
+            rows = [cell.model_copy(update={"run_id": name}) for cell in cells if cell.error != "not run"]
             write_run(tmp_path / name, rows, make_run(cells, run_id=name, **(record if name == "new" else {})))
         return run(tmp_path / "old", tmp_path / "new", *options)
 

@@ -60,7 +60,7 @@ def test_a_result(run: Run) -> None:
 def test_gets_its_job_its_threads_and_nothing_else(run: Run, tmp_path: Path) -> None:
     run("read job; echo $OMP_NUM_THREADS $MKL_NUM_THREADS $@ > told; echo $job > job; cat $result")
     told = (tmp_path / "told").read_text().split()
-    assert told[:3] == ["2", "2", "-c"]
+    assert told[:3] == ["2", "2", "-P"]
     assert told[-1] == "bench.runner.worker"
     assert Job.model_validate_json((tmp_path / "job").read_text()) == JOB
 
