@@ -9,15 +9,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.children import protocol
 from bench.children.processes import python
-from bench.children.protocol import Job
-from bench.runner import isolation, sweep
+from bench.children.protocol import Job, RowBuilder
+from bench.commandline import params
+from bench.runner import folders, grid, isolation, sweep
 from bench.runner.folders import run_lock
+from reports.page import report_page
+from reports.view import arrange
 from results.schema import CellResult
 from results.store import CELLS_FILE, read_cells, read_run
 from tests.bench.conftest import Command
@@ -41,6 +47,37 @@ def moody(cells: FakeCells, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     monkeypatch.setattr(sweep, "run_in_process", run)
     return failures
+
+
+class Backwards(datetime):
+    """A clock that is set back by an hour whenever it is read."""
+
+    hours = count()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime(2026, 3, 1, 12, tzinfo=tz) - timedelta(hours=next(cls.hours))
+
+
+def test_a_clock_set_back_during_a_run_changes_no_duration_and_loses_no_row(
+    command: Command, cells: FakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(job: Job, on_event: Callable[[Any], None]) -> CellResult:
+        row = RowBuilder(job).failed("error", "no")
+        clocks = {"started_at": row.started_at, "wall_seconds": row.wall_seconds}
+        return row if job.cell.seed == 2 else cells(job, on_event).model_copy(update=clocks)
+
+    monkeypatch.setattr(sweep, "run_in_process", run)
+    for module in (protocol, folders, grid, params):
+        monkeypatch.setattr(module, "datetime", Backwards)
+    assert command("--out", tmp_path, "--methods", "backprop,noprop", "--seeds", "0,1,2").code == 1
+    (made,) = tmp_path.iterdir()
+    assert command("--resume", made).code == 1
+    rows = read_cells(made)
+    assert len(rows) == 6
+    assert sorted(row.started_at for row in rows)[-1] < read_run(made).created_at
+    assert all(0 <= row.wall_seconds < 60 for row in rows)
+    assert "cannot be told" in report_page(arrange(read_run(made), rows))
 
 
 def test_a_cell_that_failed_is_tried_again_before_the_next_and_its_row_says_so(
