@@ -110,7 +110,8 @@ def test_augmentation_is_in_the_row_and_in_the_report_and_makes_a_difference(
 
     def report_of(row: CellResult) -> str:
         cell = row.model_copy(update={"model_file": None})
-        return whole(build_report(write_run(tmp_path / row.config.augment, [cell], make_run([cell]))))
+        run = write_run(tmp_path / row.config.augment, [cell], make_run([cell], run_id=cell.run_id))
+        return whole(build_report(run))
 
     with_it, without = report_of(ours), report_of(plain)
     assert re.search(r"^\| augmentation +\| shifts of up to 1 × 1 pixels +\|$", with_it, re.MULTILINE)
