@@ -115,6 +115,11 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
 
 
+def few(texts: Sequence[str], most: int) -> str:
+    """As `listed`; of more than `most`, the first and how many more."""
+    return listed([*texts[: most - 1], f"{len(texts) - most + 1} more"] if len(texts) > most else texts)
+
+
 def capital(clause: str) -> str:
     """A clause as the beginning of a sentence."""
     return clause[:1].upper() + clause[1:]

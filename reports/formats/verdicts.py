@@ -6,7 +6,7 @@ import math
 import statistics
 
 from reports.formats.effects import inverse, points, ratio
-from reports.formats.markdown import Markdown, code, codes, listed, number, plural
+from reports.formats.markdown import Markdown, code, few, listed, number, plural
 from reports.statistics.effect import Basis, Verdict
 from reports.statistics.outcome import floor
 from reports.statistics.questions import Findings, Judged, Row
@@ -157,9 +157,7 @@ def to_decide(found: Findings, images: int) -> Markdown:
 
 def _named(methods: list[str]) -> Markdown:
     """Some of the methods, and how many more."""
-    if len(methods) <= MAX_NAMED:
-        return listed([code(method) for method in methods])
-    return f"{codes(methods[: MAX_NAMED - 1])} and {len(methods) - MAX_NAMED + 1} more"
+    return few([code(method) for method in methods], MAX_NAMED)
 
 
 def _time(judged: Judged, unit: str) -> str:

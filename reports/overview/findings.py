@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.formats.effects import points, ratio
-from reports.formats.markdown import Markdown, code, listed, number, plural
+from reports.formats.markdown import Markdown, code, few, number, plural
 from reports.formats.verdicts import ONE_SEED
 from reports.overview.overview import Overview, chain, sampled
 from reports.overview.pooling import Pool
@@ -143,10 +143,7 @@ def by_word(found: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 def names(found: Sequence[Finding]) -> str:
     """`mnist (7 epochs) and digits (20 epochs)`; of many, the first and how many more."""
-    known = [each.pool.name for each in found]
-    if len(known) > MAX_NAMED + 1:
-        known = [*known[:MAX_NAMED], f"{len(known) - MAX_NAMED} more"]
-    return listed(known)
+    return few([each.pool.name for each in found], MAX_NAMED + 1)
 
 
 def _raced_runs(overview: Overview, each: Pool) -> Markdown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 
-from reports.formats.markdown import Markdown, code, codes, listed, number, plural
+from reports.formats.markdown import Markdown, code, codes, few, listed, number, plural
 from reports.formats.prose import prose
 from reports.formats.verdicts import (
     MAX_NAMED,
@@ -187,7 +187,7 @@ def _extremes(data: DatasetView, found: Findings) -> list[str]:
     if len(known) > 1:
         highest = next(iter(known.values()))
         best = [code(method) for method, accuracy in known.items() if accuracy == highest]
-        parts.append(f"most accurate {'is' if len(best) == 1 else 'are'} {listed(best[:MAX_NAMED])} ({highest}%)")
+        parts.append(f"most accurate {'is' if len(best) == 1 else 'are'} {few(best, MAX_NAMED)} ({highest}%)")
     steps = "time per step" if found.raced else "time"
     for name, pick, what in (("fastest", "time", steps), ("leanest", "memory", found.memory.name)):
         ratios = {row.method: getattr(row, pick).ratio for row in found.rows if getattr(row, pick) is not None}
@@ -195,7 +195,7 @@ def _extremes(data: DatasetView, found: Findings) -> list[str]:
         if least is not None and least < 1:
             first = [code(method) for method, value in ratios.items() if value == least]
             share = f"{number(least)} times the {what} of {code(str(data.reference))}" if least else f"no {what}"
-            parts.append(f"{name} {'is' if len(first) == 1 else 'are'} {listed(first[:MAX_NAMED])} ({share})")
+            parts.append(f"{name} {'is' if len(first) == 1 else 'are'} {few(first, MAX_NAMED)} ({share})")
         elif least is not None:
             parts.append(f"{name} is {code(str(data.reference))}")
     return [f"By their means, which are not tested against one another, {listed(parts)}."] if parts else []
@@ -219,8 +219,7 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
     if rising := {method: each.rise for method, each in outcomes.items() if each.rise is not None}:
         most = sorted(rising.items(), key=lambda item: -item[1])
         named = [f"{code(m)} (+{number(rise, decimals=1)} points)" for m, rise in most]
-        some = [*named[: MAX_NAMED - 1], f"{len(named) - MAX_NAMED + 1} more"] if len(named) > MAX_NAMED else named
-        sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {listed(some)}.")
+        sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {few(named, MAX_NAMED)}.")
     return sentences
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from reports.formats.markdown import alike, code, exact, markdown_table, number, plus_minus
+from reports.formats.markdown import alike, code, exact, few, markdown_table, number, plus_minus
 from reports.statistics.estimates import DIFFERENCES, Estimate
 from reports.statistics.measures import TEST_ACCURACY, TRAIN_SECONDS
 from tests.factories import make_cell
@@ -76,3 +76,8 @@ def test_a_pipe_or_a_line_break_in_a_cell_does_not_break_the_table() -> None:
 
 def test_code_spans_cannot_be_closed_from_inside() -> None:
     assert code("a `b`\nc") == "`a 'b' c`"
+
+
+def test_of_many_the_first_are_named_and_the_others_counted() -> None:
+    assert few(["a", "b", "c"], 3) == "a, b and c"
+    assert few(["a", "b", "c", "d", "e"], 3) == "a, b and 3 more"
