@@ -1,7 +1,7 @@
 """The optimisers that a cell's configuration may name, without PyTorch's compiler.
 
-PyTorch marks some calls of its optimisers as not to be compiled, and the first of them imports the compiler for that:
-a quarter of the time that the shortest cell on digits takes, for nothing, since no method is compiled.
+PyTorch marks some calls of its optimisers as not to be compiled, and the first of them imports the compiler for that.
+The import is slow, every cell has a process of its own, and no method is compiled.
 """
 
 import inspect
