@@ -1,4 +1,4 @@
-"""`python -m bench.race`: time training steps of methods in turns with backprop's, by themselves or for a run.
+"""`python -m bench.race`: time training steps of methods in turns with the reference's, by themselves or for a run.
 
 Exit codes: 0 success; 1 a method failed and is left out; 2 something given cannot be used; 130 stopped by Ctrl-C.
 """
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
 
-    Both are held ready in processes of their own. With RUN, a run's folder, its methods are timed, perhaps again, and
-    its report is built with the result.
+    Where backprop is missing, backprop-cnn takes its place. Both are held ready in processes of their own. With RUN, a
+    run's folder, its methods are timed, perhaps again, and its report is built with the result.
     """
     from bench import datasets
 

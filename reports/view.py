@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +18,8 @@ from results.store import ResultsError
 
 REFERENCE = "backprop"
 """The method that the others are compared with."""
+FALLBACK = "backprop-cnn"
+"""What they are compared with where a run has no `backprop`: its network is the one that most other rules train."""
 
 
 class Family(StrEnum):
@@ -45,7 +47,7 @@ class DatasetView:
     finished: dict[str, list[CellResult]]
     """Cells with status `ok`, by method, in order of seed."""
     reference: str | None
-    """The method that the others are compared with; None without a finished cell of backprop."""
+    """The method that the others are compared with; None if no cell of it has finished."""
     calibration: CalibrationRecord | None = None
     """How much a method differs from itself where all these cells ran; None where that is not known."""
     credits: dict[str, str] = field(default_factory=dict)
@@ -178,7 +180,7 @@ def arrange(
                 name,
                 planned[name],
                 methods,
-                reference := _reference(methods, record),
+                reference := _reference(name, methods, record),
                 _calibration(methods, record),
                 {method: credit[method] for method in methods if method in credit},
                 shared,
@@ -209,14 +211,21 @@ def family_of(method: str, credit: str) -> Family:
     return Family.NOPROP if method.startswith("noprop") else Family.OTHER
 
 
-def choose_reference(names: Mapping[str, str]) -> str | None:
-    """The label of the method that the others are compared with: backprop, the one without options if there are two.
+def reference_name(names: Collection[str]) -> str:
+    """The registered name of the method that the others are compared with, by the names that were planned."""
+    return FALLBACK if FALLBACK in names and REFERENCE not in names else REFERENCE
+
+
+def choose_reference(names: Mapping[str, str], name: str | None = None) -> str | None:
+    """The label of the method that the others are compared with, the one without options if there are two.
 
     Args:
         names: Registered names by label.
+        name: the registered name of that method; by default `reference_name`'s.
     """
-    candidates = [label for label, name in names.items() if name == REFERENCE]
-    return REFERENCE if REFERENCE in candidates else next(iter(candidates), None)
+    name = name or reference_name(names.values())
+    candidates = [label for label, registered in names.items() if registered == name]
+    return name if name in candidates else next(iter(candidates), None)
 
 
 def parse_utc(text: str) -> datetime:
@@ -258,10 +267,13 @@ def _race(race: RaceRecord | None, dataset: str, reference: str | None) -> Datas
     return found if found and found.reference == reference else None
 
 
-def _reference(methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:
+def _reference(dataset: str, methods: dict[str, list[CellResult]], record: RunRecord) -> str | None:
+    """By the plan, so that it is the same method before and after its cells have finished."""
     if record.purpose == "calibration":
         return next((label for label, cells in methods.items() if cells), None)
-    return choose_reference({label: cells[0].method_name for label, cells in methods.items() if cells})
+    finished = {label: cells[0].method_name for label, cells in methods.items() if cells}
+    planned = {cell.method_name for cell in record.cells if cell.dataset == dataset}
+    return choose_reference(finished, reference_name(planned | set(finished.values())))
 
 
 def _credits(cells: Iterable[PlannedCell | CellResult], results: Iterable[CellResult]) -> dict[str, str]:

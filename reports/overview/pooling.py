@@ -15,15 +15,13 @@ from reports.overview.sources import Source
 from reports.published.paper import published
 from reports.statistics.measures import ACTIVATIONS
 from reports.statistics.questions import Findings, Judged, findings
-from reports.view import REFERENCE, DatasetView, arrange, parse_utc
+from reports.view import FALLBACK, REFERENCE, DatasetView, arrange, parse_utc
 from results.conditions import Environment
 from results.race import DatasetRace, MethodRace
 from results.schema import CellResult, PlannedCell, RunRecord
 
 _Cell = TypeVar("_Cell", PlannedCell, CellResult)
 
-FALLBACK = "backprop-cnn"
-"""What methods are compared with where `backprop` is missing."""
 DEFAULTS = {"features": "flatten"}
 """Today's defaults of options that had another: where a data set has rows with both, these come first."""
 _ONE_POSITION = 16

@@ -1,4 +1,4 @@
-"""Every method compared with backprop, seed by seed: differences in accuracy, ratios of everything else."""
+"""Every method compared with the reference, seed by seed: differences in accuracy, ratios of everything else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from reports.statistics import measures as m
 from reports.statistics.estimates import estimate, ratio_estimate
 from reports.statistics.noise import MIN_PAIRS, noise_bound
 from reports.tables import compared, noise_mark
-from reports.view import REFERENCE, DatasetView, RunView
+from reports.view import DatasetView, RunView, reference_name
 
 RATIOS = (m.TRAIN_SECONDS, m.PEAK_RSS, m.RSS_RISE, m.ACTIVATIONS, m.TRAIN_FLOPS, m.GPU_ALLOCATED)
 TEXT = """
-### Compared with backprop, seed by seed
+### Compared with {{ default | code }}, seed by seed
 
-{% if not data.reference %}`{{ default }}` has no finished cell on {{ data.name }}, so there is nothing to compare with.
+{% if not data.reference %}{{ default | code }} has no finished cell on {{ data.name }}, so there is nothing to
+compare with.
 {% elif not table %}`{{ data.reference }}` is the only method with finished cells, so there is nothing to compare.
 {% else %}{{ table }}
 
@@ -44,7 +45,7 @@ def section(run: RunView, data: DatasetView) -> Markdown:
     bounds = {measure: noise_bound(known, measure.field, seeds) for measure in RATIOS}
     return prose(
         TEXT,
-        default=REFERENCE,
+        default=data.reference or reference_name(run.names_on(data.name)),
         data=data,
         table=table and table.markdown(),
         example=_example(data) if table else "",

@@ -74,7 +74,7 @@ def test_each_data_set_has_its_section_and_sections_are_in_order(report: Path) -
         "Memory and size",
         "Work",
         "Spread over seeds",
-        "Compared with backprop, seed by seed",
+        "Compared with `backprop`, seed by seed",
         "Accuracy against cost",
         "Reaching a validation accuracy",
         "Figures",

@@ -133,7 +133,7 @@ def test_ctrl_c_in_the_race_keeps_the_cells_and_says_how_to_go_on(
 
 
 NONE = {
-    "was not in this run; add it with --methods": ("--methods", "noprop[T=1],backprop-cnn", "--seeds", "0"),
+    "was not in this run; add it with --methods": ("--methods", "noprop[T=1],dfa", "--seeds", "0"),
     "no other method than backprop has finished": ("--methods", "backprop", "--seeds", "0"),
 }
 

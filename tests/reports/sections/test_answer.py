@@ -114,6 +114,12 @@ def test_rows_without_answers_give_intervals_over_seeds_and_say_so() -> None:
     )
 
 
+def test_without_backprop_the_plain_cnn_is_what_rules_are_compared_with() -> None:
+    text = report_page(run_of({"backprop-cnn": BACKPROP, "dfa": {"accuracy": 0.8}}))
+    assert "This run cannot say" not in text
+    assert "`dfa` is less accurate than `backprop-cnn`" in text
+
+
 def test_no_p_value_is_on_the_first_page() -> None:
     text = report_page(run_of({"backprop": BACKPROP, "noprop": BACKPROP, "noprop-ct": {"accuracy": 0.4}}))
     assert "p =" not in text
@@ -125,6 +131,14 @@ def test_no_p_value_is_on_the_first_page() -> None:
     [
         (make_cells(["noprop"]), "**This run cannot say**: `backprop` was not in this run; add it with `--methods`."),
         ([make_failed_cell(), *make_cells(["noprop"])], "**This run cannot say**: no cell of `backprop` has finished"),
+        (
+            [make_failed_cell("backprop-cnn"), *make_cells(["dfa"])],
+            "**This run cannot say**: no cell of `backprop-cnn` has finished",
+        ),
+        (
+            [make_failed_cell(), *make_cells(["backprop-cnn", "dfa"])],
+            "**This run cannot say**: no cell of `backprop` has finished",
+        ),
         (make_cells(["backprop"]), "**This run cannot say**: no method besides `backprop` has finished"),
         (
             [make_failed_cell("noprop"), *make_cells(["backprop", "dfa"])],
@@ -136,7 +150,8 @@ def test_no_p_value_is_on_the_first_page() -> None:
         (make_cells(test_accuracy=0.0), "**At chance** (10.0%): `backprop`, `noprop`"),
     ],
     ids=[
-        *("no reference", "no result of it", "no rival", "NoProp failed", "reference failed"),
+        *("no reference", "no result of it", "no result of the fallback", "no fallback for a failed one"),
+        *("no rival", "NoProp failed", "reference failed"),
         *("no shared seed", "all right", "all wrong"),
     ],
 )
