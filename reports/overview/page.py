@@ -11,6 +11,7 @@ from reports.formats.markdown import FIGURE_FILES, FIGURES_FOLDER, Markdown, fig
 from reports.formats.prose import prose
 from reports.overview.answer import headline, sentences
 from reports.overview.beside_paper import beside_paper
+from reports.overview.cores import more_cores
 from reports.overview.figure import CostOfAccuracy
 from reports.overview.overview import Overview
 from reports.overview.referee import answers
@@ -47,6 +48,10 @@ with an option's former and present default (`features`), the present comes firs
 {{ figure }}
 
 {{ figure_files }}
+
+{% if cores %}### More cores
+
+{{ cores }}{% endif %}
 
 {% if alone %}### Without a reference
 
@@ -90,6 +95,7 @@ def overview_page(overview: Overview, picture: Markdown = "") -> Markdown:
         table=table(overview) if overview.comparisons else "No two methods were trained under the same conditions.",
         figure=picture,
         figure_files=FIGURE_FILES if picture else "",
+        cores=more_cores(overview),
         alone=alone_table(overview),
         beside_paper=beside_paper(overview),
         answers="\n".join(f"{place}. {answer}" for place, answer in enumerate(answers(overview), 1)),
