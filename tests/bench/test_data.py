@@ -77,6 +77,67 @@ def test_what_is_odd_is_said_and_does_not_stop_a_look(look: Look, tmp_path: Path
     assert "- its smallest class has 4 training images, too few to learn it from" in ended.out
 
 
+def add_checkpoint(one: Path, other: Path) -> None:
+    (one / ".ipynb_checkpoints").mkdir()
+    shutil.copy(next(one.glob("*.png")), one / ".ipynb_checkpoints" / "0-checkpoint.png")
+
+
+def save_as_others_do(one: Path, other: Path) -> None:
+    """Two pictures of the class."""
+    for path, suffix, kind in zip(sorted(one.glob("*.png")), (".jfif", ".gif"), ("JPEG", "GIF"), strict=False):
+        with Image.open(path) as picture:
+            picture.save(path.with_suffix(suffix), kind)
+        path.unlink()
+
+
+def add_thumbnail(one: Path, other: Path) -> None:
+    (one / "thumbs").mkdir()
+    first, second = sorted(one.glob("*.png"))[:2]
+    shutil.copy(second, one / "thumbs" / first.name)
+
+
+def copy_into_test_part(one: Path, other: Path) -> None:
+    shutil.copy(next(one.glob("*.png")), one.parents[1] / "test" / one.name / "copy.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (add_checkpoint, "hidden or system files: 1"),
+        (lambda one, other: (one / "._0.png").write_bytes(b"\0\5\26\7AppleDouble"), "hidden or system files: 1"),
+        (save_as_others_do, ""),
+        (lambda one, other: (one / "new.heic").touch(), ".heic files: 1"),
+        (lambda one, other: (one / "myself").symlink_to(one), ""),
+        (lambda one, other: (one / "other").symlink_to(other), "links to files that count elsewhere: "),
+        (add_thumbnail, "thumbnails of other files: 1"),
+        (copy_into_test_part, "1 of 5 test images (20.0%) in the training or validation part too"),
+    ],
+)
+def test_each_picture_counts_once_and_what_is_odd_is_said(
+    change: Callable[[Path, Path], None], said: str, look: Look, tmp_path: Path
+) -> None:
+    place = tmp_path / "work" / "mine"
+    files.write_folders(place, files.arrays((1, 6, 9), num_classes=2))
+    change(place / "train" / "class 0", place / "train" / "class 1")
+    ended = look("folder:mine[channels=1]")
+    assert ended.code == 0, ended.err
+    assert value(ended, "training").split()[0] == "8", "of ten, one of each class is held out for validation"
+    assert said in ended.out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x_train", "y_train", "x_test", "y_test"), ("train_images", "train_labels", "test_images", "test_labels")],
+)
+def test_archives_as_keras_and_medmnist_write_them_are_read(names: list[str], look: Look, tmp_path: Path) -> None:
+    x_train, y_train, x_test, y_test = files.colour(num_classes=3)
+    arrays = zip(names, (x_train, y_train[:, None], x_test, y_test[:, None]), strict=True)
+    np.savez(tmp_path / "work" / "mine.npz", **dict(arrays))
+    ended = look("npz:mine.npz")
+    assert ended.code == 0, ended.err
+    assert value(ended, "classes") == "3"
+
+
 def test_a_path_has_a_picture_with_a_plain_name(look: Look, tmp_path: Path) -> None:
     files.write_cifar_archive(tmp_path / "work", files.colour(num_classes=3), "mine.npz")
     ended = look("npz:mine.npz")

@@ -210,6 +210,13 @@ def test_one_seed_has_no_interval_in_any_table(tmp_path: Path) -> None:
     assert "One seed per method" in text
 
 
+def test_no_interval_of_an_accuracy_goes_beyond_0_or_100(tmp_path: Path) -> None:
+    cells = [make_cell(seed=seed, test_accuracy=(1 + seed) / 3) for seed in range(2)]
+    text = whole(build_report(write_run(tmp_path / "run", cells)))
+    assert "| 50.00 (0.00 to 100.00) |" in text
+    assert "± 211" not in text
+
+
 def test_rows_that_say_how_credit_reaches_the_weights_get_groups(tmp_path: Path) -> None:
     cells = [make_cell(credit="whole", epochs=1), make_cell("noprop", credit="inside", epochs=1)]
     text = whole(build_report(write_run(tmp_path / "run", cells)))

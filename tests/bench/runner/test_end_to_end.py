@@ -1,4 +1,4 @@
-"""The real thing: the command in a process, cells in theirs. Two runs, started together, serve all tests here."""
+"""The real thing: the command in a process, cells in theirs. Two runs, started together, serve most tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.models import load_model
@@ -185,3 +186,32 @@ def test_what_methods_print_is_not_taken_for_ours(rogues: Done) -> None:
 def test_no_process_is_left(both: dict[str, Done], plugin: Plugin) -> None:
     """Grandchildren neither."""
     assert plugin.processes() == []
+
+
+def own_data(folder: Path) -> str:
+    """Two classes that anybody can tell apart; and noise, 95% of which is of one class."""
+    rng = np.random.default_rng(0)
+    for name, share, gap in (("easy", 0.5, 150), ("lopsided", 0.95, 0)):
+        arrays = {}
+        for part, count in (("train", 200), ("test", 100)):
+            labels = (np.arange(count) >= share * count).astype(np.int64)
+            noise = rng.integers(0, 100, (count, 1, 8, 8), dtype=np.uint8)
+            images = noise + gap * labels[:, None, None, None].astype(np.uint8)
+            arrays |= {f"x_{part}": images, f"y_{part}": labels}
+        np.savez(folder / name, **arrays)
+    return f"npz:{folder / 'easy.npz'},npz:{folder / 'lopsided.npz'}"
+
+
+def test_chance_is_what_naming_the_most_frequent_class_gets(plugin: Plugin, tmp_path: Path) -> None:
+    words = ("--methods", "backprop-cnn", "--seeds", "0", "--lr", "0.01", *SMALL, "--epochs", "2")
+    ended = plugin.run("--datasets", own_data(tmp_path), *words, "--out", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    (folder,) = (tmp_path / "out").iterdir()
+    accuracies = {Path(row.dataset).stem: row.test_accuracy for row in read_cells(folder)}
+    assert accuracies == {"easy": 1.0, "lopsided": 0.95}
+    text = "\n".join(path.read_text() for path in folder.glob("*.md"))
+    assert re.findall(r"At chance.*|.*of guessing.*", text) == [
+        "At chance** (95.0%): `backprop-cnn` learned nothing that the test shows; a longer training may."
+    ]
+    assert "95.0% of the test images are of one class" in text
+    assert "balanced accuracy, %" in text
