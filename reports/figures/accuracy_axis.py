@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from reports.figures.style import plain_numbers
+from reports.statistics.outcome import unequal
+from results.schema import CellResult
 
 CROP_SPAN, CROP_MARGIN = 30.0, 10.0
 """Points of accuracy."""
+FLOOR = "most_frequent_class_percent"
 MIN_ERROR = 0.3
 """Percent, added to every error on the logarithmic axis of errors, so that an error of 0 has a place."""
 NEAR_PERCENT, ERROR_SPREAD = 90.0, 3.0
@@ -43,6 +49,26 @@ def scale_accuracies(panel: Axes, lows: np.ndarray, highs: np.ndarray, bests: np
         plain_numbers(panel.yaxis)
     else:
         panel.set_ylim(*accuracy_limits(lows, highs, bests)[:2])
+
+
+def with_floor(frame: pd.DataFrame, cells: Iterable[CellResult]) -> pd.DataFrame:
+    """Where classes are unequal, a column with the test accuracy of always naming the most frequent one, in percent."""
+    known = unequal(cells)
+    return frame.assign(**{FLOOR: 100 * (known.majority_share or 0.0)}) if known else frame
+
+
+def draw_floor(panel: Axes, frame: pd.DataFrame) -> None:
+    """A dotted line there; the axis is stretched down to it."""
+    if FLOOR in frame:
+        at = float(frame[FLOOR].iloc[0])
+        panel.axhline(at, color="0.35", lw=1.2, ls=":", zorder=1.4)
+        low, high = panel.get_ylim()
+        panel.set_ylim(min(low, at - 0.02 * (high - at)), max(high, at + 0.5))
+
+
+def floor_words(frame: pd.DataFrame) -> str:
+    """What the caption says of it, with a space before it; "" if there is none."""
+    return f" Dotted: always naming the most frequent class ({frame[FLOOR].iloc[0]:.1f}%)." if FLOOR in frame else ""
 
 
 def accuracy_words(lows: np.ndarray, highs: np.ndarray, bests: np.ndarray) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures import style
-from reports.figures.accuracy_axis import accuracy_words, scale_accuracies
+from reports.figures.accuracy_axis import accuracy_words, draw_floor, floor_words, scale_accuracies, with_floor
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import BAND, MAX_DOTS, MEAN, most_seeds, over_seeds, with_few_seeds
 from reports.figures.selection import highlighted, shown
@@ -47,7 +47,8 @@ class AccuracyByEpoch(Figure[DatasetView]):
         for part in ("validation", "test"):
             means = over_seeds(rows, ["method", "epoch"], part, [ACCURACY, LEAST, MOST]).assign(seed=MEAN)
             parts.append(pd.concat([means, few.rename(columns={part: ACCURACY})]).assign(accuracy_of=part))
-        return pd.concat(parts)[["method", "accuracy_of", "seed", "epoch", ACCURACY, LEAST, MOST]]
+        columns = ["method", "accuracy_of", "seed", "epoch", ACCURACY, LEAST, MOST]
+        return with_floor(pd.concat(parts)[columns], data.cells)
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
         return 1, 2, style.HEIGHT_INCHES
@@ -62,6 +63,7 @@ class AccuracyByEpoch(Figure[DatasetView]):
             style.whole_ticks(panel.xaxis)
         axes[0].set(ylabel="accuracy (%)")
         scale_accuracies(axes[0], *_extent(frame))
+        draw_floor(axes[1], frame)
 
     def words(self, frame: pd.DataFrame, data: DatasetView) -> Words:
         is_one = most_seeds(data) == 1
@@ -73,7 +75,8 @@ class AccuracyByEpoch(Figure[DatasetView]):
             f"after the last epoch: {', '.join(f'{method} {accuracy:.2f}%' for method, accuracy in last.items())}.",
             "Validation and test accuracy after each evaluated epoch. "
             + ("One seed per method, so there is no band." if is_one else BAND + dots)
-            + accuracy_words(*_extent(frame)),
+            + accuracy_words(*_extent(frame))
+            + floor_words(frame),
         )
 
 

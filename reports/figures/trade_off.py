@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures import style
-from reports.figures.accuracy_axis import accuracy_words, scale_accuracies
+from reports.figures.accuracy_axis import accuracy_words, draw_floor, floor_words, scale_accuracies, with_floor
 from reports.figures.figure import Figure, Words
 from reports.figures.seeds import MAX_DOTS, MEAN, spread_note
 from reports.figures.selection import shown
@@ -43,7 +43,7 @@ class TradeOff(Figure[DatasetView]):
                 if 1 < len(x) <= MAX_DOTS:
                     rows += [(*who, seed, 1, a, None, None, b, None, None, is_on) for seed, (a, b) in points.items()]
         costs = ["cost_of", "cost_unit", "method", "seed", "seeds", "cost", COST_LEAST, COST_MOST]
-        return pd.DataFrame(rows, columns=[*costs, ACCURACY, LEAST, MOST, ON_FRONT])
+        return with_floor(pd.DataFrame(rows, columns=[*costs, ACCURACY, LEAST, MOST, ON_FRONT]), data.cells)
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
         return 1, frame["cost_of"].nunique(), style.HEIGHT_INCHES
@@ -51,6 +51,8 @@ class TradeOff(Figure[DatasetView]):
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: style.Styles) -> None:
         scale_accuracies(axes[0], *_extent(frame))
         axes[0].set_ylabel("test accuracy (%)")
+        for panel in axes:
+            draw_floor(panel, frame)
         for panel, ((name, unit), rows) in zip(axes, frame.groupby(["cost_of", "cost_unit"], sort=False), strict=True):
             means, seeds = rows[rows["seed"] == MEAN], rows[rows["seed"] != MEAN]
             colors = [styles[method].color for method in means["method"]]
@@ -84,7 +86,7 @@ class TradeOff(Figure[DatasetView]):
         text += f" Logarithmic axis: {', '.join(logarithmic)}." if logarithmic else ""
         if any(style.is_logarithmic(_ends(rows)) and (rows["cost"] == 0).any() for _, rows in costs):
             text += " Below the least cost that is not 0, the axis is linear."
-        text += accuracy_words(*_extent(frame))
+        text += accuracy_words(*_extent(frame)) + floor_words(frame)
         methods = [
             f"{method}: {plus_minus(TEST_ACCURACY.mean(cells), decimals=2)}% in "
             f"{plus_minus(TRAIN_SECONDS.mean(cells))} s with "

@@ -6,13 +6,12 @@ from reports.formats.markdown import Markdown, code
 from reports.formats.prose import prose
 from reports.statistics import measures as m
 from reports.statistics.noise import DISTURBED_SHARE, disturbance, is_disturbed
+from reports.statistics.outcome import unequal
 from reports.tables import summary
 from reports.view import DatasetView, RunView
 from results.conditions import DataRecord
 
 MAX_NAMED = 5
-UNEQUAL = 1.25
-"""Times its even share that the most frequent class has of the test images: from here on, classes are unequal."""
 TEXT = """
 ### Accuracy and time
 
@@ -61,5 +60,4 @@ def measures_of(data: DatasetView) -> list[m.Measure]:
 
 def _unequal(data: DatasetView) -> DataRecord | None:
     """The data, where their classes are unequal and balanced accuracy was recorded."""
-    records = [cell.data for cell in data.cells if cell.data and cell.test_balanced_accuracy is not None]
-    return next((each for each in records if (each.majority_share or 0.0) * each.num_classes >= UNEQUAL), None)
+    return unequal(cell for cell in data.cells if cell.test_balanced_accuracy is not None)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.view import DatasetView
+from results.conditions import DataRecord
 from results.schema import CellResult
 
+UNEQUAL = 1.25
+"""Times its even share that the most frequent class has of the test images: from here on, classes are unequal."""
 _LEVEL = 0.95
 _LAST_PART = 0.2
 """Part of the epochs over which a method that is done no longer rises."""
@@ -42,6 +45,12 @@ def floor(cells: Sequence[CellResult]) -> float | None:
     if not records:
         return None
     return records[0].majority_share if records[0].majority_share is not None else 1 / records[0].num_classes
+
+
+def unequal(cells: Iterable[CellResult]) -> DataRecord | None:
+    """The cells' data, where the most frequent class has far more than its even share of the test images."""
+    records = [cell.data for cell in cells if cell.data is not None]
+    return next((each for each in records if (each.majority_share or 0.0) * each.num_classes >= UNEQUAL), None)
 
 
 def at_chance(cells: Sequence[CellResult]) -> bool:

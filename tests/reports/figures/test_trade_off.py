@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -13,7 +14,7 @@ from reports.figures.style import method_styles
 from reports.figures.trade_off import TradeOff
 from reports.view import arrange
 from results.schema import CellResult
-from tests.factories import MIB, make_cell, make_cells, make_run
+from tests.factories import MIB, make_cell, make_cells, make_data, make_run
 
 SHARING = "cells ran 2 at a time"
 
@@ -60,3 +61,17 @@ def test_cells_without_accuracy_or_without_any_cost_have_no_figure(tmp_path: Pat
     assert drawn([make_cell().model_copy(update={"test_accuracy": None})], tmp_path) is None
     free = {"train_seconds": None, "activation_bytes": None}
     assert drawn([make_cell().model_copy(update=free)], tmp_path) is None
+
+
+def test_where_one_class_is_most_of_the_images_naming_it_is_drawn(tmp_path: Path) -> None:
+    cells = [
+        make_cell(name, test_accuracy=accuracy, data=make_data(num_classes=2, majority_share=0.95))
+        for name, accuracy in {"backprop": 0.97, "noprop": 0.952}.items()
+    ]
+    figure = drawn(cells, tmp_path)
+    assert figure is not None
+    assert "Dotted: always naming the most frequent class (95.0%)." in figure.caption
+    assert set(pd.read_csv((tmp_path / figure.file).with_suffix(".csv"))["most_frequent_class_percent"]) == {95.0}
+    even = drawn(make_cells(), tmp_path)
+    assert even is not None
+    assert "most frequent" not in even.caption
