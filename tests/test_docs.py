@@ -194,9 +194,7 @@ def test_the_table_of_the_readme_is_the_reports() -> None:
         cut = [[entry.strip() for entry in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
         return {entries[0].split(":")[0]: entries[1:] for entries in cut if len(entries) == 5}
 
-    ours, report = rows("README.md"), rows("results/reference/digits-standard/report.md")
-    assert len(ours) >= 10
-    assert ours == {method: report[method] for method in ours}
+    assert rows("README.md") == rows("results/reference/mnist-3-epochs/report.md") != {}
 
 
 def test_the_two_commands_are_there() -> None:

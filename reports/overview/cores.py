@@ -11,15 +11,17 @@ from reports.formats.markdown import Markdown, code, markdown_table, number
 from reports.formats.prose import prose
 from reports.overview.overview import CHAIN, Overview
 from reports.overview.pooling import MachineRace, Pool
+from reports.statistics.race import race_effect
 
 CORES = (4, 8, 16)
 HEADERS = ["data set", "step of", "1 core", "2 cores", *(f"{cores} cores, simulated" for cores in CORES)]
 TEXT = """
 Milliseconds per training step, and NoProp's time to backprop's in bold. Times on one and two cores are measured, by
-races ({{ links }}). The others are a **simulation** from them: `noprop` trains its T blocks as many at a time as there
-are cores, each slowed as two were beside each other; `backprop` uses its threads by
-[Amdahl's law](https://en.wikipedia.org/wiki/Amdahl%27s_law), with the share that the second thread made faster. Neither
-knows where memory becomes too slow for more cores, and beyond T cores `noprop` leaves the rest idle.
+races ({{ links }}); backprop's is NoProp's divided by the race's ratio. The others are a **simulation** from them:
+`noprop` trains its T blocks as many at a time as there are cores, each slowed as two were beside each other; `backprop`
+uses its threads by [Amdahl's law](https://en.wikipedia.org/wiki/Amdahl%27s_law), with the share that the second thread
+made faster. Neither knows where memory becomes too slow for more cores, and beyond T cores `noprop` leaves the rest
+idle.
 
 {{ table }}
 """
@@ -91,10 +93,9 @@ def _measured(each: Pool) -> Iterator[Measured]:
         for label in _chains(each) if len(races) == 2 else ():
             timed = [known for race in races for known in race.race.methods if known.method == label]
             if len(timed) == 2:
-                chain, whole = (
-                    Step(*(statistics.median(seconds) for seconds in of_two))
-                    for of_two in zip(*((one.seconds, one.reference_seconds) for one in timed), strict=True)
-                )
+                chain = Step(*(statistics.median(known.seconds) for known in timed))
+                ratios = [math.exp(race_effect(known, 1).value) for known in timed]
+                whole = Step(chain.one / ratios[0], chain.two / ratios[1])
                 amp = ", bfloat16" if each.conditions.by_name["amp"] else ""
                 runs = tuple(run for race in races for run in race.runs)
                 blocks = int(each.options_of(label)["T"])

@@ -137,7 +137,8 @@ def by_verdict(found: Sequence[Finding]) -> dict[Verdict, list[Finding]]:
 def by_word(found: Sequence[Finding]) -> dict[str, list[Finding]]:
     """The findings by verdict, the better first, then those of one seed by who is ahead."""
     order = [verdict.value for verdict in Verdict]
-    words = sorted({each.word for each in found}, key=lambda word: order.index(word) if word in order else len(order))
+    said = dict.fromkeys(each.word for each in found)
+    words = sorted(said, key=lambda word: order.index(word) if word in order else len(order))
     return {word: [each for each in found if each.word == word] for word in words}
 
 

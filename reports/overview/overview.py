@@ -16,6 +16,8 @@ REPORT_FILE = "report.md"
 CHAIN = "noprop"
 MIN_SEEDS = 5
 """Fewer are called few."""
+SEVERAL = 3
+"""With fewer seeds, a longer training does not stand beside a shorter one that has them."""
 ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-cnn", "backprop-checkpoint"
 
 
@@ -45,12 +47,15 @@ class Overview:
 
     @cached_property
     def main(self) -> list[Pool]:
-        """Of each data set the comparison with most seeds of NoProp and, if that is another, the longest training."""
+        """Of each data set the comparison with most seeds of NoProp, and a longer one if that has several, too."""
         found: list[Pool] = []
         for name in dict.fromkeys(each.data.name for each in self.comparisons):
             of_data = [each for each in self.comparisons if each.data.name == name]
             best = max(of_data, key=_weight)
-            longest = max((each for each in of_data if chain(each)), key=_presentations, default=best)
+            enough = min(SEVERAL, _seeds(best))
+            longest = max(
+                (each for each in of_data if _seeds(each) >= max(1, enough)), key=_presentations, default=best
+            )
             found += [best] if _presentations(longest) <= _presentations(best) else [longest, best]
         return found
 
@@ -68,9 +73,13 @@ class Overview:
 
 
 def _weight(each: Pool) -> tuple[bool, int, int, int]:
+    return each.conditions.search is None, _seeds(each), _presentations(each), len(each.data.cells)
+
+
+def _seeds(each: Pool) -> int:
+    """That NoProp shares with the reference."""
     known = chain(each)
-    seeds = len(each.data.shared_seeds(known)) if known else 0
-    return each.conditions.search is None, seeds, _presentations(each), len(each.data.cells)
+    return len(each.data.shared_seeds(known)) if known else 0
 
 
 def _presentations(each: Pool) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reports.overview.overview import Overview
 from reports.overview.pooling import Pool, pool
 from reports.overview.sources import Source
@@ -171,3 +173,15 @@ def test_the_largest_comparison_of_a_data_set_with_noprop_is_the_main_one() -> N
     rivals = [cell(m, config={"epochs": 9}) for m in ("backprop", "local-loss", "dfa")]
     page = Overview([source("run", cell(), cell("noprop")), source("rivals", *rivals)], [], Path())
     assert [each.label for each in page.main] == ["mnist, 5 epochs"]
+
+
+@pytest.mark.parametrize(("short", "long", "main"), [(5, 1, [3]), (5, 2, [3]), (5, 3, [9, 3]), (2, 2, [9])], ids=str)
+def test_a_longer_training_stands_beside_one_with_more_seeds_if_it_has_several(
+    short: int, long: int, main: list[int]
+) -> None:
+    runs = [
+        source(name, *(cell(m, seed, config={"epochs": epochs}) for m in ("backprop", "noprop") for seed in range(n)))
+        for name, epochs, n in (("short", 3, short), ("long", 9, long))
+    ]
+    page = Overview(runs, [], Path())
+    assert [each.label for each in page.main] == [f"mnist, {epochs} epochs" for epochs in main]
