@@ -245,7 +245,8 @@ def _depth(overview: Overview) -> str:
             held, whole = (max(profile[deepest]) for profile in profiles)
             share = number(held / whole if whole else math.inf if held else 1.0, 2)
             return (
-                f"at T = {deepest}, {code(ours)} holds {share} of the activations of {code(theirs)} "
-                f"on {each.name} ({runs_of(overview, each, ours)}), a gain that grows with T"
+                f"at T = {deepest}, counted without training, {code(ours)} holds {share} of the activations of "
+                f"{code(theirs)} on {each.name} ({runs_of(overview, each, ours)}), a gain that grows with T; what "
+                "depth does to accuracy is told below"
             )
     return "no row counts what other depths hold"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reports.formats.effects import points
 from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural, ranges
 from reports.overview.findings import gap
 from reports.overview.overview import (
@@ -36,9 +35,7 @@ PAPERS_DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 def answers(overview: Overview) -> list[Markdown]:
     """The ten answers."""
     return [
-        "**Is it fair?** In a comparison all methods have the same data, split, epochs, batches, optimiser and "
-        "precision, and those on the stack the same blocks; what counts as no difference was declared beforehand. The "
-        "`details.md` of a run lists what is not matched.",
+        _fair(overview),
         _seeds(overview),
         _tuned(overview),
         _compute(overview),
@@ -47,9 +44,26 @@ def answers(overview: Overview) -> list[Markdown]:
         _data(overview),
         _card(overview),
         _depth(overview),
-        "**Can I repeat it?** The report of each run has its command and commit; seeds fix everything but times. "
+        "**Can I repeat it?** The report of each run has its command and commit; with the same versions and threads on "
+        "the same kind of machine, seeds fix everything but times. "
         "`make overview` makes this page from the rows, and a test compares the two.",
     ]
+
+
+def _fair(overview: Overview) -> Markdown:
+    text = (
+        "**Is it fair?** In a comparison all methods have the same data, split, epochs, batches, optimiser and "
+        "precision, and those on the stack the same blocks; what counts as no difference was declared beforehand. The "
+        "`details.md` of a run lists what is not matched"
+    )
+    said = []
+    for each in overview.main:
+        named = [chain(each), each.data.reference, one_block(each), control(each, ENSEMBLE), control(each, CNN)]
+        sizes = {name: each.data.finished[name][0].parameters for name in named if name is not None}
+        counted = [f"{number(size / 1e6)} ({code(name)})" for name, size in sizes.items() if size]
+        if len(counted) > 2:
+            said.append(f"{listed(counted)} on {each.name}")
+    return f"{text}, above all the size: millions of parameters are {'; '.join(said)}." if said else f"{text}."
 
 
 def _seeds(overview: Overview) -> Markdown:
@@ -72,8 +86,8 @@ def _tuned(overview: Overview) -> Markdown:
             text += f"{code(theirs)}: {gap(judged.effect)}, {judged.verdict} ({overview.links(each.all_runs)})"
             said.append(text)
     if not said:
-        return "**Tuned?** No: all rows are at default settings, with the paper's learning rate and weight decay."
-    return f"**Tuned?** {capital('; '.join(said))}. All other rows are at default settings."
+        return "**Tuned?** No: all rows are untuned, with the paper's learning rate and weight decay."
+    return f"**Tuned?** {capital('; '.join(said))}. All other rows are untuned."
 
 
 def _compute(overview: Overview) -> Markdown:
@@ -86,7 +100,7 @@ def _compute(overview: Overview) -> Markdown:
         if all(counts):
             said.append(f"{number(counts[0] / counts[1])} on {each.name}")
     operations = (
-        f"operations of a step are counted, and NoProp's to the reference's are as {listed(said)}"
+        f"operations of a step are counted, and NoProp needs as many times the reference's: {listed(said)}"
         if said
         else "no row counts operations"
     )
@@ -98,7 +112,10 @@ def _memory(overview: Overview) -> Markdown:
     for each in overview.main:
         ratios = [row.memory.ratio for row in each.found.rows if row.memory is not None]
         said.append(f"{sum(ratio < 1 for ratio in ratios)} of {plural(len(ratios), 'method')} on {each.name}")
-    return f"**The same memory?** No, memory is a result: fewer activations than the reference have {listed(said)}."
+    return (
+        f"**The same memory?** No, memory is a result: {listed(said)} hold fewer activations than the reference. "
+        "Parameters, gradients and the optimiser's state come on top; a run's report has the peak of the process."
+    )
 
 
 def _controls(overview: Overview) -> Markdown:
@@ -138,23 +155,29 @@ def _depth(overview: Overview) -> Markdown:
     """NoProp against backpropagation at each depth that both were trained with."""
     said = []
     for each in overview.comparisons:
-        ours, theirs = _by_depth(each, CHAIN), _by_depth(each, REFERENCE)
-        shared = sorted(ours.keys() & theirs.keys())
-        gaps = {depth: each.against(ours[depth], theirs[depth]) for depth in shared}
-        known = [f"{points(judged.effect)} at T = {depth}" for depth, judged in gaps.items() if judged is not None]
+        theirs = next(iter(_by_depth(each, REFERENCE).values()), {})
+        by_form = _by_depth(each, CHAIN)
+        shared = {form: sorted(ours.keys() & theirs.keys()) for form, ours in by_form.items()}
+        form = max(shared, key=lambda form: (len(shared[form]), form == "mean"), default=None)
+        gaps = {depth: each.against(by_form[form][depth], theirs[depth]) for depth in shared.get(form, ())}
+        known = [f"{gap(judged.effect)} at T = {depth}" for depth, judged in gaps.items() if judged is not None]
         if len(known) > 1:
-            said.append(f"on {each.name}, NoProp is {listed(known)} points from backprop of the same depth")
+            how = "by the mean" if form == "mean" else "by sampling"
+            said.append(f"on {each.name}, NoProp with inference {how} is, from backprop of its depth, {listed(known)}")
     if said:
         return f"**Depth?** {capital('; '.join(said))}."
-    depths = sorted({depth for each in overview.comparisons for depth in _by_depth(each, CHAIN)})
+    depths = sorted({d for each in overview.comparisons for form in _by_depth(each, CHAIN).values() for d in form})
     return f"**Depth?** NoProp was trained with T = {listed([str(depth) for depth in depths])} alone."
 
 
-def _by_depth(each: Pool, name: str) -> dict[int, str]:
-    """The labels of a method by its depth; of several with the same depth, by the mean where that was run."""
-    found = [m for m in each.data.drawn if each.name_of(m) == name and "T" in each.options_of(m)]
-    found.sort(key=lambda m: (each.options_of(m).get("sampler") == "mean", -len(m)))
-    return {int(each.options_of(method)["T"]): method for method in found}
+def _by_depth(each: Pool, name: str) -> dict[object, dict[int, str]]:
+    """The labels of a method by form of inference and depth; of several of the same, the shortest."""
+    found: dict[object, dict[int, str]] = {}
+    for method in sorted(each.data.drawn, key=len, reverse=True):
+        options = each.options_of(method)
+        if each.name_of(method) == name and "T" in options:
+            found.setdefault(options.get("sampler"), {})[int(options["T"])] = method
+    return found
 
 
 def _cells(overview: Overview) -> list[CellResult]:

@@ -157,7 +157,22 @@ def test_a_sweep_over_depths_is_evidence_and_one_judged_on_validation_images_is_
     assert [(each.name, each.why.split(":")[0]) for each in page.skipped] == [("rates", "no test accuracy")]
     (only,) = page.comparisons
     assert only.data.reference == "backprop[T=10]"
-    assert re.search(r"NoProp is .* at T = 2 and .* at T = 10 points from backprop of the same depth", answers(page)[8])
+    said = answers(page)[8]
+    assert re.search(r"NoProp with inference by sampling is, from backprop of its depth, .* T = 2 and .* T = 10", said)
+
+
+def test_depths_are_compared_with_one_form_of_inference() -> None:
+    accuracies = {f"backprop[T={depth}]": 0.9 for depth in (2, 10, 20)}
+    accuracies |= {"noprop[T=2]": 0.91, "noprop[T=10]": 0.92, "noprop[T=10,sampler=mean]": 0.99, "noprop[T=20]": 0.93}
+    cells = []
+    for each in sure_cells(accuracies):
+        options: dict[str, object] = {"T": int(re.findall(r"T=(\d+)", each.method)[0]), "features": "flatten"}
+        if each.method.startswith("noprop"):
+            options["sampler"] = "mean" if "mean" in each.method else "ancestral"
+        cells.append(each.model_copy(update={"config": make_config(options=options)}))
+    said = answers(Overview([source("run", *cells)], [], Path()))[8]
+    found = re.findall(r"([+−][\d.]+) points \([^)]*\) with 5 seeds at T = (\d+)", said)
+    assert found == [("+1.00", "2"), ("+2.00", "10"), ("+3.00", "20")]
 
 
 def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
