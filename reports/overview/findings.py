@@ -78,10 +78,11 @@ def _finding(overview: Overview, each: Pool, ours: str, theirs: str, both: bool)
 
 
 def standing(verdict: Verdict, effect: Effect) -> str:
-    """The verdict on an accuracy; of a single seed, which says nothing of others, who is ahead."""
+    """The verdict on an accuracy; of one seed, which says nothing of others, who is ahead by more than chance."""
     if effect.seeds > 1:
         return verdict.value
-    return f"{'level' if effect.value == 0 else 'ahead' if effect.value > 0 else 'behind'} with one seed"
+    is_level = effect.value == 0 or (effect.alone is not None and effect.alone.low <= 0 <= effect.alone.high)
+    return f"{'level' if is_level else 'ahead' if effect.value > 0 else 'behind'} with one seed"
 
 
 def gap(effect: Effect) -> str:

@@ -19,8 +19,9 @@ TEXT = """
 Difference, time and memory are against the method named as reference. {{ marks }}; equivalent is within
 {{ margins | join(" or ") }} points, {{ "%g" | format(100 * margin.time) }}% of time and
 {{ "%g" | format(100 * margin.memory) }}% of memory. Intervals are 95%, each by itself; the marks of a column within a
-data set at a budget hold together with 95%. Intervals of accuracy cover new seeds and new test images where the rows
-say which images were right{% if basis %}; seeds alone: {{ basis | listed }}{% endif %}
+data set at a budget hold together with 95%; a difference of one seed has none. Intervals of accuracy cover new seeds
+and new test images where the rows say which images were right
+{%- if basis %}; seeds alone: {{ basis | listed }}{% endif %}
 {%- if images %}; test images alone: {{ images | listed }}{% endif %}
 {%- if single %}; one seed, and so no interval: {{ single | listed }}{% endif %}. Behind ?: about how many seeds in all
 would decide, where that is fewer than a hundred. Memory is what a training step holds for the backward pass, counted
@@ -72,8 +73,9 @@ def _rows(each: Pool) -> list[list[str]]:
         if row.method == each.data.reference:
             rows.append([*head, "0 (reference)", "1" if each.races else MISSING, "1"])
             continue
-        judged = ((row.accuracy, points), (row.time, ratio), (row.memory, ratio))
-        rows.append([*head, *(marked(found, form) for found, form in judged)])
+        alone = row.accuracy is not None and row.accuracy.effect.seeds == 1  # says nothing of others: no verdict
+        difference = points(row.accuracy.effect) if alone and row.accuracy else marked(row.accuracy, points)
+        rows.append([*head, difference, *(marked(found, ratio) for found in (row.time, row.memory))])
     return rows
 
 
