@@ -63,7 +63,7 @@ def draw_floor(panel: Axes, frame: pd.DataFrame) -> None:
         at = float(frame[FLOOR].iloc[0])
         panel.axhline(at, color="0.35", lw=1.2, ls=":", zorder=1.4)
         low, high = panel.get_ylim()
-        panel.set_ylim(min(low, at - 0.02 * (high - at)), max(high, at + 0.5))
+        panel.set_ylim(min(low, at - 0.02 * (high - at)), max(high, at))
 
 
 def floor_words(frame: pd.DataFrame) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import matplotlib.figure
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from reports.figures.accuracy_axis import FLOOR, draw_floor, scale_accuracies
 from reports.figures.figure import FigureFile
 from reports.figures.style import method_styles
 from reports.figures.trade_off import TradeOff
@@ -75,3 +78,10 @@ def test_where_one_class_is_most_of_the_images_naming_it_is_drawn(tmp_path: Path
     even = drawn(make_cells(), tmp_path)
     assert even is not None
     assert "most frequent" not in even.caption
+
+
+def test_an_axis_of_errors_ends_at_100_even_where_one_class_is_nearly_all() -> None:
+    panel = matplotlib.figure.Figure().subplots()
+    scale_accuracies(panel, np.array([60.0]), np.array([99.0]), np.array([99.0]))
+    draw_floor(panel, pd.DataFrame({FLOOR: [99.9]}))
+    assert panel.get_ylim()[1] == 99.9
