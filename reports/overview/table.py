@@ -73,9 +73,10 @@ def _rows(each: Pool) -> list[list[str]]:
         if row.method == each.data.reference:
             rows.append([*head, "0 (reference)", "1" if each.races else MISSING, "1"])
             continue
-        alone = row.accuracy is not None and row.accuracy.effect.seeds == 1  # says nothing of others: no verdict
-        difference = points(row.accuracy.effect) if alone and row.accuracy else marked(row.accuracy, points)
-        rows.append([*head, difference, *(marked(found, ratio) for found in (row.time, row.memory))])
+        judged = row.accuracy
+        one_seed = judged is not None and judged.effect.seeds == 1  # says nothing of others: no verdict
+        difference = points(judged.effect) if judged and one_seed else marked(judged, points)
+        rows.append([*head, difference, marked(row.time, ratio), marked(row.memory, ratio)])
     return rows
 
 
