@@ -23,6 +23,7 @@ from bench.runner.launchers.base import Launcher, import_extra, parse_options
 from bench.runner.launchers.node import Preempted, run_on_node
 from methods.core.options import Options
 from results.schema import CellResult, LauncherName, name_of
+from results.store import read_cells
 
 if TYPE_CHECKING:
     from bench.runner.prepare import Run
@@ -77,6 +78,7 @@ class SlurmLauncher(Launcher):
                 "--launcher slurm needs Slurm's sbatch and srun, and they are not on the PATH here: start it on a "
                 "machine from which jobs are submitted, or try it out with --launcher-set cluster=local"
             )
+        self._run = run
         self._folder = run.folder.resolve() / ("slurm-local" if self._is_local else "slurm")
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -152,12 +154,19 @@ class SlurmLauncher(Launcher):
         return executor
 
     def _left_behind(self) -> dict[str, Any]:
-        """Jobs of an earlier launching process that have a result or may still get one, by their cell as JSON."""
+        """Jobs of an earlier launching process that have a result or may still get one, by their cell as JSON.
+
+        A result that is a row already is forgotten: that process was ended before it could do so.
+        """
         kind = self._submitit.LocalJob if self._is_local else self._submitit.SlurmJob
+        rows = {(*row.key, row.started_at) for row in read_cells(self._run.folder, self._run.record)}
         found = {}
         for file in sorted(self._folder.glob(f"*{_SUBMITTED}")):
             submitted = kind(self._folder, file.name.removesuffix(_SUBMITTED))
             ended = "gone" if self._is_local else _end_of(submitted, at_once=True)
+            if submitted.paths.result_pickle.exists() and _result_key(submitted) in rows:
+                _forget(submitted)
+                continue
             if not ended or submitted.paths.result_pickle.exists():
                 found[Job.model_validate_json(submitted.submission().args[0]).cell.model_dump_json()] = submitted
                 continue
@@ -216,6 +225,14 @@ def _end_of(submitted: Any, *, at_once: bool = False) -> str:
     if state.startswith("SUSPENDED") or not (has_ended or state.startswith("PREEMPTED")):
         return ""
     return state
+
+
+def _result_key(submitted: Any) -> tuple[object, ...] | None:
+    """What tells the row of a job that has ended from all others; None if its result cannot be read."""
+    with contextlib.suppress(Exception):  # whatever is wrong with a file that another machine has written
+        row = RESULT.validate_json(submitted.result())
+        return (*row.key, row.started_at)
+    return None
 
 
 def _log(submitted: Any) -> str | None:

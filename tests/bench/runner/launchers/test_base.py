@@ -24,7 +24,7 @@ from bench.runner.launchers.placement import Placement
 from bench.runner.launchers.ray import RayLauncher
 from bench.runner.prepare import Run
 from bench.runner.progress import LineDisplay
-from results.schema import CellResult, LauncherName
+from results.schema import CellResult, LauncherName, PlannedCell
 from results.store import ResultsError, append_cell, read_cells, read_run
 from tests.bench.runner.launchers.test_launchers import needs
 from tests.factories import make_cell, make_config, make_environment, make_run, write_run
@@ -175,6 +175,32 @@ def test_a_disk_that_fails_for_a_moment_is_looked_at_again(tmp_path: Path) -> No
     job = a_job(tmp_path, "RUNNING", done=True)
     job.done = stale
     assert launcher._end_of(job) == ""
+
+
+@needs("submitit")
+def test_a_result_that_is_a_row_already_is_forgotten_and_any_other_is_taken_over(tmp_path: Path) -> None:
+    """A launching process may be ended between writing a row and letting go of the job's files."""
+    from submitit.core import utils
+
+    rows = [make_cell(seed=seed) for seed in range(2)]
+    record = make_run(rows)
+    run = Run(
+        folder=write_run(tmp_path / "run", rows[:1], record),
+        record=record,
+        cells=record.cells,
+        is_new=False,
+        data_dir=None,
+        placement=Placement("slurm", {"cluster": "local"}),
+    )
+    launcher = slurm.SlurmLauncher(run)
+    launcher._folder.mkdir()
+    for number, (cell, row) in enumerate(zip(record.cells, rows, strict=True), 101):
+        job = Job(run_id=record.run_id, cell=cell, data_dir=None, environment=make_environment())
+        paths = utils.JobPaths(launcher._folder, str(number))
+        utils.DelayedSubmission(slurm.run_as_job, job.model_dump_json()).dump(paths.submitted_pickle)
+        utils.cloudpickle_dump(("success", row.model_dump_json()), paths.result_pickle)
+    assert [PlannedCell.model_validate_json(cell).seed for cell in launcher._left_behind()] == [1]
+    assert sorted(path.name for path in launcher._folder.iterdir()) == ["102_0_result.pkl", "102_submitted.pkl"]
 
 
 def test_a_job_that_is_told_to_end_leaves_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
