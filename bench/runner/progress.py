@@ -13,7 +13,8 @@ from rich.table import Column
 from bench.children.protocol import EpochEvent, Event, SentEvent, StepEvent, WarningEvent
 from results.schema import CellResult, PlannedCell, name_of
 
-_LINE_EVERY_SECONDS = 30.0
+_EPOCH_EVERY_SECONDS = 30.0
+_STEP_EVERY_SECONDS = 60.0
 
 
 def make_display(total: int, done: int, *, in_turn: bool = True) -> LineDisplay:
@@ -45,12 +46,13 @@ def describe_result(result: CellResult) -> str:
 
 
 class LineDisplay(AbstractContextManager["LineDisplay"]):
-    """A line per finished cell, and one every half minute on a cell that takes long."""
+    """A line per finished cell, and one now and then on a cell that takes long, or whose epochs do."""
 
     def __init__(self, total: int, done: int) -> None:
         self._total, self._started = total, done
         self._numbers: dict[str, int] = {}
         self._last_lines: dict[str, float] = {}
+        self._last_epochs: dict[str, float] = {}
 
     def __exit__(self, *error: object) -> None:
         """Nothing to end."""
@@ -60,19 +62,27 @@ class LineDisplay(AbstractContextManager["LineDisplay"]):
         for each in (cell, *variants):
             self._started += 1
             self._numbers[name_of(each)] = self._started
-            self._last_lines[name_of(each)] = time.monotonic()
+            self._last_lines[name_of(each)] = self._last_epochs[name_of(each)] = time.monotonic()
 
     def event(self, cell: PlannedCell, event: Event) -> None:
-        """Say where it was sent, how an epoch went if nothing was said for a while, and any warning."""
-        name = name_of(cell)
+        """Say where it was sent, how far it is if nothing was said of that for a while, and any warning."""
+        name, now = name_of(cell), time.monotonic()
         if isinstance(event, WarningEvent):
             self._say(name, f"warning: {event.sentence}")
         elif isinstance(event, SentEvent):
             self._say(name, f"{name}: sent as {event.where}")
-        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_lines[name] > _LINE_EVERY_SECONDS:
+        elif isinstance(event, EpochEvent) and now - self._last_epochs[name] > _EPOCH_EVERY_SECONDS:
+            self._last_epochs[name] = now
             self._say(
                 name,
                 f"{name}: epoch {event.epoch}, loss {event.loss:.4g}, validation accuracy {event.val_accuracy:.2%}",
+            )
+        elif isinstance(event, StepEvent) and now - self._last_lines[name] > _STEP_EVERY_SECONDS:
+            done = event.images / event.images_total
+            self._say(
+                name,
+                f"{name}: epoch {event.epoch}, {done:.0%} trained, loss {event.loss:.4g}, "
+                f"{event.images_per_second:,.0f} images/s",
             )
 
     def cell_ended(self, result: CellResult) -> None:

@@ -96,6 +96,22 @@ def test_a_long_cell_says_how_it_is_getting_on(capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_long_epoch_says_how_far_it_is_and_hides_no_accuracy(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    with LineDisplay(total=1, done=0) as display:
+        display.cell_started(PLANNED)
+        for images in (60, 130, 200):
+            clock.now += 40
+            display.event(PLANNED, step(images))
+        display.event(PLANNED, EpochEvent(epoch=2, loss=0.4321, val_accuracy=0.912))
+    name = "[1/1] mnist noprop seed 3: epoch 2"
+    assert capsys.readouterr().err.splitlines() == [
+        f"{name}, 32% trained, loss 0.4321, 1,234 images/s",
+        f"{name}, loss 0.4321, validation accuracy 91.20%",
+    ]
+
+
 def test_a_cell_that_is_sent_elsewhere_says_where(capsys: pytest.CaptureFixture[str]) -> None:
     with LineDisplay(total=1, done=0) as display:
         display.cell_started(PLANNED)
