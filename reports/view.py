@@ -139,9 +139,14 @@ class RunView:
         """Every method of the run, in order of first occurrence."""
         return list(dict.fromkeys(method for dataset in self.datasets for method in dataset.finished))
 
-    def names_on(self, dataset: str) -> set[str]:
-        """Registered names of the methods that were planned on a data set."""
-        return {cell.method_name for cell in self.record.cells if cell.dataset == dataset}
+    def planned_reference(self, dataset: str) -> str | None:
+        """Registered name of the method that the others on a data set were to be compared with; None: none was planned.
+
+        Where it is known, but `DatasetView.reference` is None, no cell of it has finished.
+        """
+        names = {cell.method_name for cell in self.record.cells if cell.dataset == dataset}
+        name = reference_name(names)
+        return name if name in names else None
 
     @cached_property
     def cells(self) -> list[CellResult]:

@@ -22,7 +22,7 @@ from bench.meters.environment import describe_environment
 from bench.training.racer import RaceTask, Turn, TurnTime
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effect
-from reports.view import REFERENCE, DatasetView, RunView, arrange, choose_reference, reference_name
+from reports.view import REFERENCE, DatasetView, RunView, arrange, choose_reference
 from results.race import DatasetRace, MethodRace, RaceRecord, read_race, write_race
 from results.schema import CellResult, PlannedCell, RunRecord
 from results.sharing import placed
@@ -152,11 +152,11 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
 
 def _heat(view: RunView, data: DatasetView) -> Heat | str:
     """What is to be timed of a data set of a run, all at the reference's first seed; or why nothing is."""
-    names = view.names_on(data.name)
-    if data.reference is None and reference_name(names) not in names:
+    planned = view.planned_reference(data.name)
+    if data.reference is None and planned is None:
         return f"{REFERENCE}, with which the others are compared, was not in this run; add it with --methods"
     if data.reference is None:
-        return f"no cell of {reference_name(names)} has finished, with which the others are compared"
+        return f"no cell of {planned} has finished, with which the others are compared"
     if not data.rivals:
         return f"no other method than {data.reference} has finished"
     reference = _planned(data.finished[data.reference][0])

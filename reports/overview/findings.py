@@ -78,10 +78,15 @@ def _finding(overview: Overview, each: Pool, ours: str, theirs: str, both: bool)
 
 
 def standing(verdict: Verdict, effect: Effect) -> str:
-    """The verdict on an accuracy; of one seed, which says nothing of others, who is ahead by more than chance."""
+    """The verdict on an accuracy; of one seed, which says nothing of others, who is ahead by more than chance.
+
+    Where it is not known which images were right, chance is not known either.
+    """
     if effect.seeds > 1:
         return verdict.value
-    is_level = effect.value == 0 or (effect.alone is not None and effect.alone.low <= 0 <= effect.alone.high)
+    if effect.alone is None:
+        return "undecided with one seed"
+    is_level = effect.alone.low <= 0 <= effect.alone.high
     return f"{'level' if is_level else 'ahead' if effect.value > 0 else 'behind'} with one seed"
 
 

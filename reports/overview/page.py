@@ -17,7 +17,7 @@ from reports.overview.overview import Overview
 from reports.overview.referee import answers
 from reports.overview.sources import read_sources
 from reports.overview.table import alone_table, runs_table, table
-from reports.view import REFERENCE
+from reports.view import FALLBACK, REFERENCE
 from results.files import write_folder
 from results.store import ResultsError
 
@@ -36,10 +36,11 @@ budget). All of this page is computed from their rows.
 
 In 1 to 4, a difference in accuracy is judged by its own 95% interval. In 8, 9 and the table below, verdicts hold for
 all methods of a column together, so one may be undecided although its own interval rules out 0. One seed says nothing
-of others: of such rows it is told who is ahead, with an interval over test images alone where the rows have it, and no
-verdict. NoProp is the chain of blocks: with inference by the mean where that was run, otherwise by sampling. Of a data
-set that was trained at several budgets, the numbers are those of the one with most seeds, and of the longest if that
-has three seeds or as many; of rows with an option's former and present default (`features`), the present comes first.
+of others: of such rows it is told who is ahead, with an interval over test images alone, and no verdict; without that
+interval it is open. NoProp is the chain of blocks: with inference by the mean where that was run, otherwise by
+sampling. Of a data set that was trained at several budgets, the numbers are those of the one with most seeds, and of
+the longest if that has three seeds or as many; of rows with an option's former and present default (`features`), the
+present comes first.
 
 ## Accuracy and cost
 
@@ -55,7 +56,7 @@ has three seeds or as many; of rows with an option's former and present default 
 
 {% if alone %}### Without a reference
 
-At these budgets neither `backprop` nor `backprop-cnn` was trained on the same data.
+At these budgets neither `{{ reference }}` nor `{{ fallback }}` was trained on the same data.
 
 {{ alone }}{% endif %}
 
@@ -97,6 +98,8 @@ def overview_page(overview: Overview, picture: Markdown = "") -> Markdown:
         figure_files=FIGURE_FILES if picture else "",
         cores=more_cores(overview),
         alone=alone_table(overview),
+        reference=REFERENCE,
+        fallback=FALLBACK,
         beside_paper=beside_paper(overview),
         answers="\n".join(f"{place}. {answer}" for place, answer in enumerate(answers(overview), 1)),
         table_of_runs=runs_table(overview),
@@ -119,7 +122,7 @@ def _notes(overview: Overview) -> list[str]:
         notes.append(f"Failed and left out: {plural(failed, 'cell')}.")
     fallback = [each.name for each in overview.comparisons if each.name_of(str(each.data.reference)) != REFERENCE]
     if fallback:
-        notes.append(f"Compared with `backprop-cnn`, since `backprop` is missing: {listed(fallback)}.")
+        notes.append(f"Compared with `{FALLBACK}`, since `{REFERENCE}` is missing: {listed(fallback)}.")
     return notes
 
 

@@ -1,9 +1,10 @@
-"""What a referee and an engineer ask first: ten questions, answered from the rows."""
+"""What a referee and an engineer ask first, answered from the rows."""
 
 from __future__ import annotations
 
-from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural, ranges
-from reports.overview.findings import gap
+from reports.formats.markdown import Markdown, capital, code, codes, few, listed, number, plural, ranges
+from reports.grid_view import grid_views
+from reports.overview.findings import MAX_NAMED, gap
 from reports.overview.overview import (
     CHAIN,
     CHECKPOINT,
@@ -17,7 +18,10 @@ from reports.overview.overview import (
     one_block,
 )
 from reports.overview.pooling import Pool
+from reports.published.paper import published
+from reports.statistics.best_rate import best_rate
 from reports.statistics.measures import TRAIN_FLOPS
+from reports.statistics.outcome import is_followed, outcome
 from reports.view import REFERENCE
 from results.schema import CellResult
 
@@ -33,7 +37,7 @@ PAPERS_DATA = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
 def answers(overview: Overview) -> list[Markdown]:
-    """The ten answers."""
+    """The answers, in order."""
     return [
         _fair(overview),
         _seeds(overview),
@@ -47,6 +51,7 @@ def answers(overview: Overview) -> list[Markdown]:
         "**Can I repeat it?** The report of each run has its command and commit; with the same versions and threads on "
         "the same kind of machine, seeds fix everything but times. "
         "`make overview` makes this page from the rows, and a test compares the two.",
+        _trained(overview),
     ]
 
 
@@ -85,9 +90,34 @@ def _tuned(overview: Overview) -> Markdown:
             text = f"on {each.name}, after {each.conditions.search[0]} trials for each method, {code(ours)} against "
             text += f"{code(theirs)}: {gap(judged.effect)}, {judged.verdict} ({overview.links(each.all_runs)})"
             said.append(text)
-    if not said:
-        return "**Tuned?** No: all rows are untuned, with the paper's learning rate and weight decay."
-    return f"**Tuned?** {capital('; '.join(said))}. All other rows are untuned."
+    untuned = "All other rows are untuned" if said else "No: all rows are untuned"
+    rates = "".join(f" {capital(each)}." for each in _rates(overview))
+    found = f"{capital('; '.join(said))}. " if said else ""
+    return f"**Tuned?** {found}{untuned}, with the paper's learning rate and weight decay.{rates}"
+
+
+def _rates(overview: Overview) -> list[Markdown]:
+    """What NoProp and the reference would gain by another learning rate, where it was varied."""
+    said = []
+    for each in overview.skipped:
+        if each.grid is None or each.grid.record.setting != "lr":
+            continue
+        for view in grid_views(each.grid):
+            rates = {
+                name: best_rate(view.cells[name], view.default) for name in (CHAIN, REFERENCE) if name in view.cells
+            }
+            parts = [
+                f"{code(name)} is at its best at the default {best.rate:g}"
+                if best.rate == view.default
+                else f"{code(name)} would gain {number(best.gain.mean, decimals=1)} points at {best.rate:g}"
+                for name, best in rates.items()
+                if best is not None and best.gain is not None
+            ]
+            if parts:
+                seeds = plural(len({point.cell.seed for point in each.grid.record.points}), "seed")
+                text = f"by the learning rate alone, on validation images of {view.dataset}, {listed(parts)}"
+                said.append(f"{text} ({seeds}; {overview.link(each.name, each.folder)})")
+    return said
 
 
 def _compute(overview: Overview) -> Markdown:
@@ -168,6 +198,25 @@ def _depth(overview: Overview) -> Markdown:
         return f"**Depth?** {capital('; '.join(said))}."
     depths = sorted({d for each in overview.comparisons for form in _by_depth(each, CHAIN).values() for d in form})
     return f"**Depth?** NoProp was trained with T = {listed([str(depth) for depth in depths])} alone."
+
+
+def _trained(overview: Overview) -> Markdown:
+    """The epochs beside the paper's, and who was still learning at the end."""
+    theirs = published().training_of(CHAIN)
+    said = []
+    for each in overview.main:
+        epochs = int(each.conditions.by_name["epochs"])
+        full = next((n for key, n in theirs.epochs.items() if _is(key, each.data.name)), None) if theirs else None
+        text = f"on {each.name}, for {epochs} of the paper's {full} epochs" if full else f"on {each.name}"
+        outcomes = {name: outcome(each.data, name) for name, cells in each.data.finished.items() if is_followed(cells)}
+        rising = sorted((-found.rise, name) for name, found in outcomes.items() if found.rise is not None)
+        if not outcomes:
+            said.append(f"{text}, where too few epochs were validated to say who was still learning")
+            continue
+        named = few([f"{code(name)} (+{number(-rise, decimals=1)} points)" for rise, name in rising], MAX_NAMED)
+        count = f"{len(rising)} of {plural(len(outcomes), 'method')} {'was' if len(rising) == 1 else 'were'}"
+        said.append(f"{text}, {count} still learning in the last fifth{f': {named}' if rising else ''}")
+    return f"**Trained to the end?** By validation accuracy: {'; '.join(said)}."
 
 
 def _by_depth(each: Pool, name: str) -> dict[object, dict[int, str]]:

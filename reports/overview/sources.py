@@ -9,7 +9,7 @@ from pathlib import Path
 from reports.formats.markdown import FIGURES_FOLDER
 from results.calibration import CALIBRATION_FILE
 from results.files import STUDY_FILE
-from results.grid import GRID_FILE, read_grid
+from results.grid import GRID_FILE, Grid, read_grid
 from results.race import RaceRecord, read_race
 from results.scale import SCALE_FILE
 from results.schema import CellResult, RunRecord
@@ -43,6 +43,9 @@ class Skipped:
 
     name: str
     why: str
+    folder: Path
+    grid: Grid | None = None
+    """Where it is a sweep over one setting."""
 
 
 def read_sources(folders: Sequence[Path]) -> tuple[list[Source], list[Skipped]]:
@@ -75,27 +78,28 @@ def _read(folder: Path) -> Source | Skipped:
     name = folder.resolve().name
     for file, what in NO_RUNS.items():
         if (folder / file).exists():
-            return Skipped(name, what)
-    if (folder / GRID_FILE).exists():
-        record, cells, race = _as_run(folder), read_cells(folder), None
+            return Skipped(name, what, folder)
+    grid = read_grid(folder) if (folder / GRID_FILE).exists() else None
+    if grid is not None:
+        record, cells, race = _as_run(folder.name, grid), read_cells(folder), None
     elif (folder / RUN_FILE).exists():
         record, race = read_run(folder), read_race(folder)
         cells = read_cells(folder, record)
     else:
-        return Skipped(name, f"it has no {RUN_FILE}")
+        return Skipped(name, f"it has no {RUN_FILE}", folder)
     if record.purpose == "calibration":
-        return Skipped(name, NO_RUNS[CALIBRATION_FILE])
+        return Skipped(name, NO_RUNS[CALIBRATION_FILE], folder)
     ended = [cell for cell in cells if cell.status == "ok"]
     finished = [cell for cell in ended if cell.test_accuracy is not None]
     if ended and not finished:
-        return Skipped(name, "no test accuracy: its cells were judged on validation images")
+        return Skipped(name, "no test accuracy: its cells were judged on validation images", folder, grid)
     if not finished and race is None:
-        return Skipped(name, "no cell of it has finished")
+        return Skipped(name, "no cell of it has finished", folder, grid)
     return Source(name, folder, record, finished, len(cells) - len(ended), race)
 
 
-def _as_run(folder: Path) -> RunRecord:
+def _as_run(name: str, grid: Grid) -> RunRecord:
     """A sweep over one setting, such as the depth, as if it were a run: its cells are whole trainings, too."""
-    sweep = read_grid(folder).record
+    sweep = grid.record
     cells = list({point.cell.key: point.cell for point in sweep.points}.values())
-    return RunRecord(run_id=folder.name, created_at=sweep.created_at, command=sweep.commands[0], cells=cells)
+    return RunRecord(run_id=name, created_at=sweep.created_at, command=sweep.commands[0], cells=cells)

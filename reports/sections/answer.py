@@ -23,7 +23,7 @@ from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
 from reports.statistics.questions import Findings, Row, findings
 from reports.tables import MARKS, answer_table
-from reports.view import NOT_RUN, REFERENCE, DatasetView, Family, RunView, reference_name
+from reports.view import NOT_RUN, REFERENCE, DatasetView, Family, RunView
 
 MAX_JUDGED = 2
 """Methods with a sentence of their own where there is no NoProp."""
@@ -85,13 +85,12 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
     if run.record.purpose == "calibration":
         return []
     sentences = []
-    names = run.names_on(data.name)
-    if data.reference is None and reference_name(names) not in names:
+    planned = run.planned_reference(data.name)
+    if data.reference is None and planned is None:
         sentences.append(f"**This run cannot say**: `{REFERENCE}` was not in this run; add it with `--methods`.")
     elif data.reference is None:
-        missing = code(reference_name(names))
         sentences.append(
-            f"**This run cannot say**: no cell of {missing} has finished, so there is nothing to compare with."
+            f"**This run cannot say**: no cell of `{planned}` has finished, so there is nothing to compare with."
         )
     elif subject is None and data.rivals and Family.NOPROP not in data.families.values():
         sentences += _rivals(data, found)

@@ -9,7 +9,7 @@ from reports.statistics import measures as m
 from reports.statistics.estimates import estimate, ratio_estimate
 from reports.statistics.noise import MIN_PAIRS, noise_bound
 from reports.tables import compared, noise_mark
-from reports.view import DatasetView, RunView, reference_name
+from reports.view import REFERENCE, DatasetView, RunView
 
 RATIOS = (m.TRAIN_SECONDS, m.PEAK_RSS, m.RSS_RISE, m.ACTIVATIONS, m.TRAIN_FLOPS, m.GPU_ALLOCATED)
 TEXT = """
@@ -45,7 +45,7 @@ def section(run: RunView, data: DatasetView) -> Markdown:
     bounds = {measure: noise_bound(known, measure.field, seeds) for measure in RATIOS}
     return prose(
         TEXT,
-        default=data.reference or reference_name(run.names_on(data.name)),
+        default=data.reference or run.planned_reference(data.name) or REFERENCE,
         data=data,
         table=table and table.markdown(),
         example=_example(data) if table else "",

@@ -67,20 +67,27 @@ def at_chance(cells: Sequence[CellResult]) -> bool:
     return mean <= guessing or float(interval.low) <= guessing
 
 
+def is_followed(cells: Sequence[CellResult]) -> bool:
+    """Whether it is known what they won in the last fifth of the epochs, so that `Outcome.rise` says something."""
+    return any(_last_part(cell) for cell in cells)
+
+
+def _last_part(cell: CellResult) -> tuple[float, float] | None:
+    """Validation accuracy before the last fifth of the epochs, and at their end; None where that is not known."""
+    if not cell.epochs or cell.data is None or cell.data.n_val == 0 or cell.config.epochs < _MIN_EPOCHS:
+        return None
+    before = [each for each in cell.epochs if each.epoch <= cell.config.epochs * (1 - _LAST_PART)]
+    return (before[-1].val_accuracy, cell.epochs[-1].val_accuracy) if before else None
+
+
 def _rise(cells: Sequence[CellResult], margin: float) -> float | None:
     rises, variance = [], 0.0
     for cell in cells:
-        last = cell.epochs[-1:]
-        if not last or cell.data is None or cell.data.n_val == 0 or cell.config.epochs < _MIN_EPOCHS:
+        if cell.data is None or (known := _last_part(cell)) is None:
             continue
-        start = cell.config.epochs * (1 - _LAST_PART)
-        before = [epoch for epoch in cell.epochs if epoch.epoch <= start]
-        if not before:
-            continue
-        ours, theirs = last[0].val_accuracy, before[-1].val_accuracy
-        rises.append(100 * (ours - theirs))
+        rises.append(100 * (known[1] - known[0]))
         # As if the two were answers to different images: too large, so that nothing is called rising by chance.
-        variance += 1e4 * (ours * (1 - ours) + theirs * (1 - theirs)) / cell.data.n_val
+        variance += 1e4 * sum(each * (1 - each) for each in known) / cell.data.n_val
     if not rises:
         return None
     mean, error = statistics.fmean(rises), math.sqrt(variance) / len(rises)

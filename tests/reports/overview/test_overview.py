@@ -61,17 +61,16 @@ def test_the_committed_page_and_figure_are_made_from_the_committed_rows(tmp_path
     assert "<style>" in (tmp_path / "overview.html").read_text(encoding="utf-8")
 
 
-def test_the_page_has_thirty_published_figures_ten_answers_and_ten_questions() -> None:
+def test_the_page_has_thirty_published_figures_ten_answers_and_eleven_questions() -> None:
     text = page_of(*make_cells())
     answer, beside, asked = (
         text.split(f"\n## {title}\n")[1].split("\n## ")[0]
         for title in ("The answer", "Beside the paper", "What a referee and an engineer would ask")
     )
     assert sum(line.startswith(("| MNIST", "| CIFAR")) for line in beside.splitlines()) >= 30
-    for part in (answer, asked):
-        assert [line.split(".")[0] for line in part.splitlines() if line[:1].isdigit()] == [
-            str(n) for n in range(1, 11)
-        ]
+    for part, count in ((answer, 10), (asked, 11)):
+        numbers = [line.split(".")[0] for line in part.splitlines() if line[:1].isdigit()]
+        assert numbers == [str(n) for n in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(
@@ -199,9 +198,43 @@ def test_one_seed_is_said_beside_its_verdict() -> None:
     assert "; one seed: over test images alone)" in sentences(page)[0]
     unknown = [each.model_copy(update={"test_correct": None}) for each in cells]
     alike = Overview([source("run", *unknown)], [], Path())
-    assert headline(alike).split(" On ")[0] == headline(page).split(" On ")[0]
+    assert "It is undecided with one seed on mnist (5 epochs)." in headline(alike)
     assert "(one seed: no interval)" in sentences(alike)[0]
     assert "with one seed, which shows nothing of others" in sentences(page)[7]
+
+
+def test_who_was_still_learning_at_the_end_is_said_where_it_is_known() -> None:
+    def with_end(cell: CellResult, last: float) -> CellResult:
+        epochs = [each.model_copy(update={"val_accuracy": last if each.epoch == 5 else 0.5}) for each in cell.epochs]
+        return cell.model_copy(update={"epochs": epochs})
+
+    cells = [with_end(each, 0.7 if each.method == "noprop" else 0.501) for each in make_cells(["backprop", "noprop"])]
+    asked = answers(Overview([source("run", *cells)], [], Path()))[-1]
+    assert "on mnist (5 epochs), for 5 of the paper's 100 epochs, 1 of 2 methods was still learning" in asked
+    assert asked.endswith(": `noprop` (+20.0 points).")
+    short = make_cells(["backprop", "noprop"], epochs=3)
+    assert "too few epochs were validated" in answers(Overview([source("run", *short)], [], Path()))[-1]
+
+
+def test_what_another_learning_rate_would_bring_is_told_where_it_was_varied(tmp_path: Path) -> None:
+    accuracies = {0.001: {"backprop": 0.90, "noprop": 0.95}, 0.01: {"backprop": 0.93, "noprop": 0.80}}
+    rows = [
+        make_cell(f"{method}[lr={rate}]", test_accuracy=None, val_accuracy=accuracy)
+        for rate, by_method in accuracies.items()
+        for method, accuracy in by_method.items()
+    ]
+    points = [
+        GridPoint(method=cell.method.partition("[")[0], value=float(cell.method[:-1].partition("=")[2]), cell=cell)
+        for cell in make_run(rows).cells
+    ]
+    folder = write_run(tmp_path / "rates", rows)
+    (folder / "run.json").unlink()
+    record = GridRecord(created_at="2026-03-01", commands=["bench.tune"], setting="lr", default=0.001, points=points)
+    write_grid(folder, record)
+    write_run(tmp_path / "run", make_cells())
+    page = Overview(*read_sources(sorted(tmp_path.iterdir())), tmp_path)
+    said = "on validation images of mnist, `noprop` is at its best at the default 0.001 and `backprop` would gain 3.0 points"
+    assert f"{said} at 0.01 (1 seed; `rates`)" in answers(page)[2]
 
 
 def test_a_lucky_seed_is_not_the_best_method_where_others_have_five() -> None:
