@@ -25,11 +25,13 @@ from reports.statistics.many_to_one import critical_value
 
 FAMILY_LEVEL = 0.96
 """Of the family's interval if noise were normal; 95% is then left where it is skewed or heavy-tailed."""
+_TWO_SEEDS_LEVEL = 0.975
+"""The same with two seeds, of which nobody can tell which one was disturbed; 95% is left where one was."""
 CHANGE_LEVEL = 1 - 2 * (1 - FAMILY_LEVEL)
 """The same where only one end of the interval is used: a regression has a direction."""
 _OUTLIER_LEVEL = 0.001
-_STEADY_LEVEL = 0.95
-"""Of methods with the noise of all, this part is called steady."""
+_STEADY_LEVEL = 0.97
+"""Of methods with the noise of the others, this part is called steady."""
 _MAX_LEFT_OUT = 0.2
 """Part of the cells that may be left out for their residuals."""
 _MIN_DF_FOR_OUTLIERS = 4
@@ -122,8 +124,12 @@ def cost_changes(
     for method, effect in found.effects.items():
         logs = [math.log(ratio) for seed, ratio in ratios[method].items() if (method, seed) not in found.left_out]
         if found.sd is not None and len(logs) > 1:
-            bound = found.sd**2 * float(special.fdtri(len(logs) - 1, found.df, _STEADY_LEVEL))
-            effect = replace(effect, is_steady=statistics.variance(logs) <= bound + 1e-18)
+            # Against the noise of the others: its own is part of that of all, which a disturbed cell would widen.
+            own, variance = len(logs) - 1, statistics.variance(logs)
+            if (rest := found.df - own) > 0:
+                others = max(0.0, found.df * found.sd**2 - own * variance) / rest
+                bound = others * float(special.fdtri(own, rest, _STEADY_LEVEL))
+                effect = replace(effect, is_steady=variance <= bound + 1e-18)
         effects[method] = effect
     return replace(found, effects=effects, sd=found.sd and found.sd / math.sqrt(2))
 
@@ -163,6 +169,8 @@ def _estimate(
     bounds = (0.0, 0.0)
     if sd is not None and methods[len(first) :]:
         level = LEVEL if first and len(loadings) == 1 else family_level
+        if first and len(loadings) > 1 and len({seed for _, seed in cells}) == 2:
+            level = _TWO_SEEDS_LEVEL
         bounds = float(special.stdtrit(df, (1 + LEVEL) / 2)), critical_value(loadings, df, level)
     found = {}
     for k, value, unit in zip(others, values.tolist(), units.tolist(), strict=True):

@@ -114,3 +114,25 @@ def test_a_rise_on_which_the_seeds_do_not_agree_is_none() -> None:
     effects = [cost_changes(each).effects["slow"] for each in (one, all_three)]
     assert all(effect.family is not None and effect.family.low > 0 for effect in effects)
     assert [effect.rises_past(math.log(1.1)) for effect in effects] == [False, True]
+
+
+def test_a_disturbed_cell_does_not_hide_in_the_noise_that_it_widens() -> None:
+    """With two seeds it makes a sixth of the degrees of freedom of six methods, and stands out from no residual."""
+    one, both = (
+        {"slow": {seed: math.exp(value) for seed, value in enumerate(logs)}, **drawn(5, 2)}
+        for logs in ([0.2, 0.7], [0.4, 0.5])
+    )
+    effects = [cost_changes(each) for each in (one, both)]
+    assert effects[0].left_out == ()
+    assert [each.effects["slow"].rises_past(math.log(1.1)) for each in effects] == [False, True]
+
+
+def test_two_seeds_cannot_tell_which_was_disturbed_and_widen_the_family_s_interval() -> None:
+    def widths(seeds: int) -> list[float]:
+        effect = cost_effects(drawn(15, seeds), "m0").effects["m1"]
+        assert effect.alone is not None
+        assert effect.family is not None
+        return [each.high - each.low for each in (effect.alone, effect.family)]
+
+    (alone, family), (alone3, family3) = widths(2), widths(3)
+    assert family / alone > 1.1 * family3 / alone3
