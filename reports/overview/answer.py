@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from reports.formats.effects import ratio
-from reports.formats.markdown import Markdown, capital, code, codes, listed, number, plural
+from reports.formats.markdown import Markdown, code, codes, listed, number, plural
 from reports.overview.findings import (
     Finding,
     Pick,
@@ -16,10 +16,12 @@ from reports.overview.findings import (
     by_word,
     costs,
     gap,
+    growth,
     names,
     of_main,
     runs_of,
     standing,
+    told,
 )
 from reports.overview.overview import (
     CHECKPOINT,
@@ -55,7 +57,7 @@ def headline(overview: Overview) -> Markdown:
         text = "**Nothing shows that denoising beats an average of as many independent classifiers.**"
     else:
         text = "**What denoising adds is open**: no run has a chain of NoProp beside as many independent classifiers."
-    text += "".join(f" It is {word} on {names(group)}." for word, group in by_word(_single(ensemble)).items())
+    text += f" It is {listed([_by_how_much(each) for each in sorted(ensemble, key=_open)])}." if ensemble else ""
     reached = _reached(of_main(overview, against(overview, lambda each: each.data.reference)))
     noisy = by_sampling(overview)
     judged = ", by the mean where that was run, else by sampling," if noisy else ""
@@ -64,11 +66,34 @@ def headline(overview: Overview) -> Markdown:
     return f"{text} {_price_of_memory(overview)}".strip()
 
 
+def _open(finding: Finding) -> tuple[bool, bool]:
+    """Sorts what several seeds say before what one does, and what is open last."""
+    return _lead(finding) is None, finding.one_seed
+
+
+def _lead(finding: Finding) -> str | None:
+    """By how many points NoProp is ahead or behind, where that is more than chance."""
+    known = finding.difference
+    if known is None or known.alone is None or not known.alone.excludes_zero():
+        return None
+    return f"{number(abs(known.value), decimals=2)} points {'ahead' if known.value > 0 else 'behind'}"
+
+
+def _by_how_much(finding: Finding) -> str:
+    """`0.19 points behind, within the margin, on mnist (3 epochs)`, or the verdict."""
+    lead = _lead(finding)
+    if lead is None:
+        return f"{finding.word} on {finding.pool.name}"
+    how = ", with one seed," if finding.one_seed else ""
+    how = ", within the margin," if finding.verdict is Verdict.EQUIVALENT and not finding.one_seed else how
+    return f"{lead}{how} on {finding.pool.name}"
+
+
 def _reached(found: Sequence[Finding]) -> str:
     """How NoProp stands to backprop: first what several seeds say, then who is ahead with one."""
     words = {
         Verdict.BETTER: "more accurate than backprop",
-        Verdict.EQUIVALENT: "as accurate as backprop",
+        Verdict.EQUIVALENT: "as accurate as backprop within the margin",
         Verdict.WORSE: "less accurate than backprop",
         Verdict.UNDECIDED: "not to be told from backprop in accuracy",
     }
@@ -116,14 +141,7 @@ def _question(question: str, overview: Overview, found: Sequence[Finding], needs
     clauses = [f"{each.word} on {each.pool.name}: {each.text}" for each in shown]
     others = by_word([each for each in found if each not in shown])
     said = [f"{word} on {names(group)}" for word, group in others.items()]
-    return _told(f"**{question}**", [*clauses, *([f"elsewhere {'; '.join(said)}"] if said else [])])
-
-
-def _told(question: Markdown, clauses: Sequence[str], otherwise: str = "It cannot be said.") -> Markdown:
-    """A question and its answer: a sentence for one clause, a list below it for several."""
-    if len(clauses) < 2:
-        return f"{question} {capital(clauses[0])}." if clauses else f"{question} {otherwise}"
-    return "\n".join([question, *(f"   - {capital(clause)}." for clause in clauses)])
+    return told(f"**{question}**", [*clauses, *([f"elsewhere {'; '.join(said)}"] if said else [])])
 
 
 def _checkpoint(overview: Overview) -> Markdown:
@@ -132,16 +150,18 @@ def _checkpoint(overview: Overview) -> Markdown:
     both = [each for each in overview.comparisons if chain(each) and control(each, CHECKPOINT)]
     for each in [each for each in both if each in overview.main] or both:
         ours, theirs = str(chain(each)), str(control(each, CHECKPOINT))
-        parts = [_price(each.found.of(name), name) for name in (theirs, ours)]
+        parts = [_price(each, name) for name in (theirs, ours)]
         said.append(f"on {each.name}, {listed(parts)} ({runs_of(overview, each, ours, theirs)})")
     missing = f"It cannot be said: no comparison has a chain of NoProp and {code(CHECKPOINT)}."
-    return _told(question, said, missing)
+    return told(question, said, missing)
 
 
-def _price(row: Row, method: str) -> str:
+def _price(each: Pool, method: str) -> str:
+    row, grown = each.found.of(method), growth(each, method)
     memory = (
         f"holds {ratio(row.memory.effect)} of backprop's activations" if row.memory else "has no count of activations"
     )
+    memory += f" and grows its process {number(grown)} times as much" if grown else ""
     time = f"in {ratio(row.time.effect)} times the time" if row.time else "in a time that was not raced"
     return f"{code(method)} {memory} {time}"
 
@@ -171,15 +191,16 @@ def _best(overview: Overview) -> Markdown:
         top = [code(row.method) for row in rows if number(row.test_accuracy or 0.0, decimals=2) == accuracy]
         better = [row.method for row in rows if row.accuracy and row.accuracy.verdict is Verdict.BETTER]
         shown = f"shown to be better than {code(str(each.data.reference))}: {codes(better) if better else 'none'}"
-        told = f"with {plural(seeds, 'seed')}; {shown}" if seeds > 1 else "with one seed, which shows nothing of others"
-        parts = [f"the most accurate {'is' if len(top) == 1 else 'are'} {listed(top)} ({accuracy}% {told})"]
+        how = f"with {plural(seeds, 'seed')}" if seeds > 1 else "with one seed, which shows nothing of others"
+        how += f"; {shown}" if seeds > 1 and rows[0].method != each.data.reference else ""
+        parts = [f"the most accurate {'is' if len(top) == 1 else 'are'} {listed(top)} ({accuracy}% {how})"]
         for cost, what in (("time", "fastest"), ("memory", "leanest")):
             costed = [row for row in rows if getattr(row, cost) is not None]
             least = min(costed, key=lambda row: getattr(row, cost).ratio, default=None)
             if least is not None and getattr(least, cost).ratio < 1:
                 parts.append(f"the {what} {code(least.method)} ({number(getattr(least, cost).ratio)} times)")
         said.append(f"on {each.name}, {listed(parts)} ({overview.links(each.all_runs)})")
-    return _told("**Which method is best?**", said)
+    return told("**Which method is best?**", said)
 
 
 def _settled(each: Pool) -> list[Row]:
@@ -201,7 +222,7 @@ def _other_rules(overview: Overview) -> Markdown:
         word = standing(judged.verdict, judged.effect)
         together = " when all methods are judged together" if judged.leaning and judged.effect.seeds > 1 else ""
         said.append(f"{text}{gap(judged.effect)}: {word}{together} ({runs_of(overview, each, best.method)})")
-    return _told(question, said, "It cannot be said: none has been run.")
+    return told(question, said, "It cannot be said: none has been run.")
 
 
 def _change(overview: Overview) -> Markdown:
@@ -247,6 +268,6 @@ def _depth(overview: Overview) -> str:
             return (
                 f"at T = {deepest}, counted without training, {code(ours)} holds {share} of the activations of "
                 f"{code(theirs)} on {each.name} ({runs_of(overview, each, ours)}), a gain that grows with T; what "
-                "depth does to accuracy is told below"
+                "depth does to accuracy is told below (Depth)"
             )
     return "no row counts what other depths hold"

@@ -20,8 +20,8 @@ Milliseconds per training step, and NoProp's time to backprop's in bold. Times o
 races ({{ links }}); backprop's is NoProp's divided by the race's ratio. The others are a **simulation** from them:
 `noprop` trains its T blocks as many at a time as there are cores, each slowed as two were beside each other; `backprop`
 uses its threads by [Amdahl's law](https://en.wikipedia.org/wiki/Amdahl%27s_law), with the share that the second thread
-made faster. Neither knows where memory becomes too slow for more cores, and beyond T cores `noprop` leaves the rest
-idle.
+made faster. Neither knows where memory becomes too slow for more cores, which flatters `noprop` most, and beyond T
+cores `noprop` leaves the rest idle. Blocks side by side each hold their activations, so speed costs memory.
 
 {{ table }}
 """
@@ -56,6 +56,8 @@ class Measured:
     chain: Step
     whole: Step
     runs: tuple[str, ...]
+    block: float | None
+    """Activations that one block holds, to all that the reference holds; None where they were not counted."""
 
 
 def more_cores(overview: Overview) -> Markdown:
@@ -76,10 +78,13 @@ def _rows(found: Measured) -> list[list[str]]:
     theirs = [found.whole.one, found.whole.two, *(found.whole.of_threads(cores) for cores in CORES)]
     ratios = [f"**{number(mine / other)}**" for mine, other in zip(ours, theirs, strict=True)]
     chain, reference = code(CHAIN), code(found.reference)
+    held = [] if found.block is None else [min(cores, found.num_blocks) * found.block for cores in (1, 2, *CORES)]
+    memory = [[found.what, "activations, the same", *(number(each) for each in held)]] if held else []
     return [
         [found.what, chain, *(number(1000 * seconds) for seconds in ours)],
         [found.what, reference, *(number(1000 * seconds) for seconds in theirs)],
         [found.what, f"{chain} to {reference}", *ratios],
+        *memory,
     ]
 
 
@@ -99,7 +104,10 @@ def _measured(each: Pool) -> Iterator[Measured]:
                 amp = ", bfloat16" if each.conditions.by_name["amp"] else ""
                 runs = tuple(run for race in races for run in race.runs)
                 blocks = int(each.options_of(label)["T"])
-                yield Measured(each.data.name + amp, processor, str(each.data.reference), blocks, chain, whole, runs)
+                memory = each.found.of(label).memory
+                block = memory.ratio if memory and each.data.finished[label][0].config.threads == 1 else None
+                what, reference = each.data.name + amp, str(each.data.reference)
+                yield Measured(what, processor, reference, blocks, chain, whole, runs, block)
                 break
 
 

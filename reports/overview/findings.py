@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.formats.effects import points, ratio
-from reports.formats.markdown import Markdown, code, few, number, plural
+from reports.formats.markdown import Markdown, capital, code, few, number, plural
 from reports.formats.verdicts import ONE_SEED
 from reports.overview.overview import Overview, chain, sampled
 from reports.overview.pooling import Pool
 from reports.statistics.effect import Effect, Verdict
-from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY
+from reports.statistics.measures import ACTIVATIONS, RSS_RISE, TEST_ACCURACY
 
 Pick = Callable[[Pool], str | None]
 MAX_NAMED = 4
@@ -28,8 +28,13 @@ class Finding:
     """A clause with the numbers and the runs."""
     word: str
     """The verdict, or of a single seed's accuracy who is ahead."""
-    one_seed: bool = False
-    """Whether it is the accuracy of a single seed, of which no verdict is told: another seed may say otherwise."""
+    difference: Effect | None = None
+    """In accuracy; None where it is a cost."""
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether it is the accuracy of a single seed, of which no verdict is told: another seed may say otherwise."""
+        return self.difference is not None and self.difference.seeds == 1
 
 
 def against(overview: Overview, pick: Pick, *, both: bool = False) -> list[Finding]:
@@ -74,16 +79,18 @@ def _finding(overview: Overview, each: Pool, ours: str, theirs: str, both: bool)
     methods = [name for name in (ours, other, theirs) if name]
     text += f" ({runs_of(overview, each, *methods)})"
     word = standing(judged.verdict, judged.effect)
-    return Finding(each, judged.verdict, text, word, judged.effect.seeds == 1)
+    return Finding(each, judged.verdict, text, word, judged.effect)
 
 
 def standing(verdict: Verdict, effect: Effect) -> str:
     """The verdict on an accuracy; of one seed, which says nothing of others, who is ahead by more than chance.
 
-    Where it is not known which images were right, chance is not known either.
+    Where it is not known which images were right, chance is not known either. A difference within the margin that is
+    more than chance is told, too.
     """
     if effect.seeds > 1:
-        return verdict.value
+        is_real = verdict is Verdict.EQUIVALENT and effect.alone is not None and effect.alone.excludes_zero()
+        return f"{verdict.value}, slightly {'ahead' if effect.value > 0 else 'behind'}" if is_real else verdict.value
     if effect.alone is None:
         return "undecided with one seed"
     is_level = effect.alone.low <= 0 <= effect.alone.high
@@ -114,9 +121,20 @@ def costs(overview: Overview, cost: str) -> list[Finding]:
         elif cost == "memory" and row.memory is not None:
             held = [number(max(ACTIVATIONS.values(each.data.finished[m]).values())) for m in (ours, reference)]
             text = f"{code(ours)} holds {ratio(row.memory.effect)} of the activations of {code(reference)}, "
-            text += f"{held[0]} of {held[1]} MiB ({runs_of(overview, each, ours)})"
+            text += f"{held[0]} of {held[1]} MiB{_growth(each, ours)} ({runs_of(overview, each, ours)})"
             found.append(Finding(each, row.memory.verdict, text, row.memory.verdict.value))
     return found
+
+
+def growth(each: Pool, method: str) -> float | None:
+    """By how many times as much as the reference's a method's process grew, parameters and all; None if unknown."""
+    means = [RSS_RISE.mean(each.data.finished[name]) for name in (method, str(each.data.reference))]
+    return means[0].mean / means[1].mean if means[0] and means[1] and means[1].mean else None
+
+
+def _growth(each: Pool, method: str) -> str:
+    times = growth(each, method)
+    return f"; its whole process grows {number(times)} times as much" if times else ""
 
 
 def mean(each: Pool, method: str) -> float:
@@ -142,10 +160,18 @@ def by_verdict(found: Sequence[Finding]) -> dict[Verdict, list[Finding]]:
 
 def by_word(found: Sequence[Finding]) -> dict[str, list[Finding]]:
     """The findings by verdict, the better first, then those of one seed by who is ahead."""
-    order = [verdict.value for verdict in Verdict]
-    said = dict.fromkeys(each.word for each in found)
-    words = sorted(said, key=lambda word: order.index(word) if word in order else len(order))
+    order = list(Verdict)
+    words = dict.fromkeys(
+        each.word for each in sorted(found, key=lambda each: (each.one_seed, order.index(each.verdict)))
+    )
     return {word: [each for each in found if each.word == word] for word in words}
+
+
+def told(question: Markdown, clauses: Sequence[str], otherwise: str = "It cannot be said.") -> Markdown:
+    """A question and its answer: a sentence for one clause, a list below it for several."""
+    if len(clauses) < 2:
+        return f"{question} {capital(clauses[0])}." if clauses else f"{question} {otherwise}"
+    return "\n".join([question, *(f"   - {capital(clause)}." for clause in clauses)])
 
 
 def names(found: Sequence[Finding]) -> str:

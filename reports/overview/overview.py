@@ -16,6 +16,8 @@ REPORT_FILE = "report.md"
 CHAIN = "noprop"
 MIN_SEEDS = 5
 """Fewer are called few."""
+MIN_STEPS = 100
+"""Of training; after fewer, an accuracy says nothing."""
 SEVERAL = 3
 """With fewer seeds, a longer training does not stand beside a shorter one that has them."""
 ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-cnn", "backprop-checkpoint"
@@ -37,12 +39,19 @@ class Overview:
 
     @cached_property
     def comparisons(self) -> list[Pool]:
-        """Those with a reference and another method."""
-        return [each for each in self.pools if each.is_comparison]
+        """Those with a reference and another method, without the `hurried` ones."""
+        return [each for each in self.pools if each.is_comparison and each not in self.hurried]
+
+    @cached_property
+    def hurried(self) -> list[Pool]:
+        """Those so short that they say nothing of accuracy: made for their times. None, where all are."""
+        found = [each for each in self.pools if each.is_comparison]
+        short = [each for each in found if each.steps is not None and each.steps < MIN_STEPS]
+        return short if len(short) < len(found) else []
 
     @cached_property
     def alone(self) -> list[Pool]:
-        """The others."""
+        """Those without a reference, or with nothing beside it."""
         return [each for each in self.pools if not each.is_comparison]
 
     @cached_property

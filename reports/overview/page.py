@@ -13,7 +13,7 @@ from reports.overview.answer import headline, sentences
 from reports.overview.beside_paper import beside_paper
 from reports.overview.cores import more_cores
 from reports.overview.figure import CostOfAccuracy
-from reports.overview.overview import Overview
+from reports.overview.overview import MIN_STEPS, Overview
 from reports.overview.referee import answers
 from reports.overview.sources import read_sources
 from reports.overview.table import alone_table, runs_table, table
@@ -120,6 +120,9 @@ def _notes(overview: Overview) -> list[str]:
         notes.append(f"Trained again by a newer run with the same method and seed, which counts: {listed(parts)}.")
     if failed := sum(source.failed for source in overview.sources):
         notes.append(f"Failed and left out: {plural(failed, 'cell')}.")
+    if overview.hurried:
+        short = listed([each.name for each in overview.hurried])
+        notes.append(f"Used for times alone, since fewer than {MIN_STEPS} steps of training say nothing else: {short}.")
     fallback = [each.name for each in overview.comparisons if each.name_of(str(each.data.reference)) != REFERENCE]
     if fallback:
         notes.append(f"Compared with `{FALLBACK}`, since `{REFERENCE}` is missing: {listed(fallback)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,6 +64,14 @@ class Pool:
     def found(self) -> Findings:
         """Every method against the reference; memory is that of activations."""
         return findings(self.data, ACTIVATIONS)
+
+    @property
+    def steps(self) -> int | None:
+        """Training steps of a cell; None where a row does not say on how many images it was trained."""
+        cell = self.data.cells[0]
+        if cell.data is None:
+            return None
+        return math.ceil(cell.data.n_train / cell.config.batch_size) * cell.config.epochs
 
     @property
     def is_comparison(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reports.formats.markdown import Markdown, capital, code, codes, few, listed, number, plural, ranges
 from reports.grid_view import grid_views
-from reports.overview.findings import MAX_NAMED, gap
+from reports.overview.conditions import OWN_WHEN_TUNED
+from reports.overview.findings import MAX_NAMED, gap, growth, told
 from reports.overview.overview import (
     CHAIN,
     CHECKPOINT,
@@ -20,7 +21,7 @@ from reports.overview.overview import (
 from reports.overview.pooling import Pool
 from reports.published.paper import published
 from reports.statistics.best_rate import best_rate
-from reports.statistics.measures import TRAIN_FLOPS
+from reports.statistics.measures import PREDICT_FLOPS, TRAIN_FLOPS
 from reports.statistics.outcome import is_followed, outcome
 from reports.view import REFERENCE
 from results.schema import CellResult
@@ -63,12 +64,22 @@ def _fair(overview: Overview) -> Markdown:
     )
     said = []
     for each in overview.main:
-        named = [chain(each), each.data.reference, one_block(each), control(each, ENSEMBLE), control(each, CNN)]
-        sizes = {name: each.data.finished[name][0].parameters for name in named if name is not None}
+        ours = chain(each)
+        named = [ours, each.data.reference, one_block(each), control(each, ENSEMBLE), control(each, CNN)]
+        sizes = {
+            name: each.data.finished[name][0].parameters
+            for name in named
+            if ours is not None and name is not None and _same_features(each, name, ours)
+        }
         counted = [f"{number(size / 1e6)} ({code(name)})" for name, size in sizes.items() if size]
         if len(counted) > 2:
-            said.append(f"{listed(counted)} on {each.name}")
-    return f"{text}, above all the size: millions of parameters are {'; '.join(said)}." if said else f"{text}."
+            said.append(f"on {each.name} {listed(counted)}")
+    return told(f"{text}, above all the size, here in millions of parameters.", said) if said else f"{text}."
+
+
+def _same_features(each: Pool, method: str, other: str) -> bool:
+    """Whether the linear layers of two methods read the same, so that their sizes can be held against each other."""
+    return each.options_of(method).get("features") == each.options_of(other).get("features")
 
 
 def _seeds(overview: Overview) -> Markdown:
@@ -91,9 +102,17 @@ def _tuned(overview: Overview) -> Markdown:
             text += f"{code(theirs)}: {gap(judged.effect)}, {judged.verdict} ({overview.links(each.all_runs)})"
             said.append(text)
     untuned = "All other rows are untuned" if said else "No: all rows are untuned"
+    usual = published().training_of_all
+    other = [
+        each.name
+        for each in overview.pools
+        if each.conditions.search is None
+        and any(each.conditions.by_name[name] != getattr(usual, name) for name in OWN_WHEN_TUNED)
+    ]
+    settings = f"with the paper's learning rate and weight decay{f', but for {listed(other)}' if other else ''}"
     rates = "".join(f" {capital(each)}." for each in _rates(overview))
     found = f"{capital('; '.join(said))}. " if said else ""
-    return f"**Tuned?** {found}{untuned}, with the paper's learning rate and weight decay.{rates}"
+    return f"**Tuned?** {found}{untuned}, {settings}.{rates}"
 
 
 def _rates(overview: Overview) -> list[Markdown]:
@@ -110,13 +129,16 @@ def _rates(overview: Overview) -> list[Markdown]:
                 f"{code(name)} is at its best at the default {best.rate:g}"
                 if best.rate == view.default
                 else f"{code(name)} would gain {number(best.gain.mean, decimals=1)} points at {best.rate:g}"
+                + (", the end of what was tried," if best.is_end else "")
                 for name, best in rates.items()
                 if best is not None and best.gain is not None
             ]
             if parts:
                 seeds = plural(len({point.cell.seed for point in each.grid.record.points}), "seed")
-                text = f"by the learning rate alone, on validation images of {view.dataset}, {listed(parts)}"
-                said.append(f"{text} ({seeds}; {overview.link(each.name, each.folder)})")
+                rows = [row for by_rate in view.cells.values() for found in by_rate.values() for row in found]
+                images = max((row.data.n_val for row in rows if row.data is not None), default=0)
+                text = f"by the learning rate alone, on {plural(images, 'validation image')} of {view.dataset}, "
+                said.append(f"{text}{listed(parts)} ({seeds}; {overview.link(each.name, each.folder)})")
     return said
 
 
@@ -127,25 +149,40 @@ def _compute(overview: Overview) -> Markdown:
         if ours is None or theirs is None:
             continue
         counts = [max(TRAIN_FLOPS.values(each.data.finished[name]).values(), default=0.0) for name in (ours, theirs)]
-        if all(counts):
-            said.append(f"{number(counts[0] / counts[1])} on {each.name}")
-    operations = (
-        f"operations of a step are counted, and NoProp needs as many times the reference's: {listed(said)}"
-        if said
-        else "no row counts operations"
-    )
-    return f"**The same compute?** The epochs are the same; {operations}. Methods on the plain CNN need far fewer."
+        if not all(counts):
+            continue
+        parts = [f"NoProp needs {number(counts[0] / counts[1])} of the reference's operations in training"]
+        parts += [_to_train(each, control(each, name), counts[1]) for name in (ENSEMBLE, CNN)]
+        images = [_to_predict(each, name) for name in (ours, theirs, control(each, CNN))]
+        counted = [image for image in images if image]
+        said.append(f"on {each.name}, {listed([part for part in parts if part])}")
+        said[-1] += f"; inference of an image takes {listed(counted)}" if counted else ""
+    text = "**The same compute?** In a comparison, the epochs are the same."
+    return told(text, said, "No row counts operations.")
+
+
+def _to_train(each: Pool, method: str | None, whole: float) -> str:
+    """What training a control takes of the reference's operations; empty if it was not run or not counted."""
+    count = max(TRAIN_FLOPS.values(each.data.finished[method]).values(), default=0.0) if method else 0.0
+    return f"{code(method)} {number(count / whole)}" if method and count else ""
+
+
+def _to_predict(each: Pool, method: str | None) -> str:
+    """Operations of the inference of an image; empty if they were not counted."""
+    count = max(PREDICT_FLOPS.values(each.data.finished[method]).values(), default=0.0) if method else 0.0
+    return f"{number(count)} MFLOP ({code(method)})" if method and count else ""
 
 
 def _memory(overview: Overview) -> Markdown:
     said = []
     for each in overview.main:
-        ratios = [row.memory.ratio for row in each.found.rows if row.memory is not None]
-        said.append(f"{sum(ratio < 1 for ratio in ratios)} of {plural(len(ratios), 'method')} on {each.name}")
-    return (
-        f"**The same memory?** No, memory is a result: {listed(said)} hold fewer activations than the reference. "
-        "Parameters, gradients and the optimiser's state come on top; a run's report has the peak of the process."
-    )
+        names = [name for name in (chain(each), control(each, ENSEMBLE), control(each, CNN)) if name is not None]
+        grown = [f"{number(times)} ({code(name)})" for name in names if (times := growth(each, name))]
+        said += [f"on {each.name} {listed(grown)}"] if grown else []
+    text = "**The same memory?** No, memory is a result. Activations are what a step holds for the backward pass. "
+    text += "Parameters, gradients and the optimiser's state come on top; a run's `details.md` has the peak of each "
+    text += "process. Here is by how many times as much as the reference's a process grows."
+    return told(text, said, "no row says it.")
 
 
 def _controls(overview: Overview) -> Markdown:
@@ -153,9 +190,11 @@ def _controls(overview: Overview) -> Markdown:
     for each in overview.main:
         missing = [name for name in CONTROLS if control(each, name) is None]
         missing += ["noprop[T=1]"] if one_block(each) is None else []
-        parts.append(f"on {each.name} {f'there is no {codes(missing)}' if missing else 'there are all of them'}")
+        there = [name for name in [*CONTROLS, "noprop[T=1]"] if name not in missing]
+        what = "all of them" if not missing else f"all but {codes(missing)}" if len(missing) < 3 else codes(there)
+        parts.append(f"on {each.name} there {'is' if len(there) < 2 else 'are'} {what if there else 'none'}")
     listing = [f"{code(name)} ({what})" for name, what in CONTROLS.items()]
-    return f"**Which controls?** {', '.join(listing)} and `noprop[T=1]` (one block). {capital('; '.join(parts))}."
+    return told(f"**Which controls?** {', '.join(listing)} and `noprop[T=1]` (one block).", parts)
 
 
 def _data(overview: Overview) -> Markdown:
@@ -193,7 +232,11 @@ def _depth(overview: Overview) -> Markdown:
         known = [f"{gap(judged.effect)} at T = {depth}" for depth, judged in gaps.items() if judged is not None]
         if len(known) > 1:
             how = "by the mean" if form == "mean" else "by sampling"
-            said.append(f"on {each.name}, NoProp with inference {how} is, from backprop of its depth, {listed(known)}")
+            text = f"on {each.name}, NoProp with inference {how} is, from backprop of its depth, {listed(known)}"
+            low, high = min(shared[form]), max(shared[form])
+            own = each.against(by_form[form][high], by_form[form][low])
+            text += f"; from T = {low} to T = {high} its own accuracy changes by {gap(own.effect)}" if own else ""
+            said.append(text)
     if said:
         return f"**Depth?** {capital('; '.join(said))}."
     depths = sorted({d for each in overview.comparisons for form in _by_depth(each, CHAIN).values() for d in form})
@@ -203,20 +246,28 @@ def _depth(overview: Overview) -> Markdown:
 def _trained(overview: Overview) -> Markdown:
     """The epochs beside the paper's, and who was still learning at the end."""
     theirs = published().training_of(CHAIN)
-    said = []
+    said: list[str] = []
+    unknown: list[str] = []
     for each in overview.main:
-        epochs = int(each.conditions.by_name["epochs"])
         full = next((n for key, n in theirs.epochs.items() if _is(key, each.data.name)), None) if theirs else None
-        text = f"on {each.name}, for {epochs} of the paper's {full} epochs" if full else f"on {each.name}"
-        outcomes = {name: outcome(each.data, name) for name, cells in each.data.finished.items() if is_followed(cells)}
+        text = f"on {each.name}" + (f" (the paper has {full} epochs)" if full else "")
+        trainings = {name: cells for name, cells in each.data.finished.items() if _is_own_training(name, cells)}
+        outcomes = {name: outcome(each.data, name) for name, cells in trainings.items() if is_followed(cells)}
         rising = sorted((-found.rise, name) for name, found in outcomes.items() if found.rise is not None)
         if not outcomes:
-            said.append(f"{text}, where too few epochs were validated to say who was still learning")
+            unknown.append(text)
             continue
         named = few([f"{code(name)} (+{number(-rise, decimals=1)} points)" for rise, name in rising], MAX_NAMED)
-        count = f"{len(rising)} of {plural(len(outcomes), 'method')} {'was' if len(rising) == 1 else 'were'}"
+        count = f"{len(rising)} of {plural(len(outcomes), 'training')} {'was' if len(rising) == 1 else 'were'}"
         said.append(f"{text}, {count} still learning in the last fifth{f': {named}' if rising else ''}")
+    if unknown:
+        said.append(f"{listed(unknown)}, too few epochs were validated to say")
     return f"**Trained to the end?** By validation accuracy: {'; '.join(said)}."
+
+
+def _is_own_training(method: str, cells: list[CellResult]) -> bool:
+    """Whether it is no further inference of another method's training."""
+    return bool(cells) and cells[0].trained_with in (None, method)
 
 
 def _by_depth(each: Pool, name: str) -> dict[object, dict[int, str]]:

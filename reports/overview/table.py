@@ -19,11 +19,11 @@ TEXT = """
 Difference, time and memory are against the method named as reference. {{ marks }}; equivalent is within
 {{ margins | join(" or ") }} points, {{ "%g" | format(100 * margin.time) }}% of time and
 {{ "%g" | format(100 * margin.memory) }}% of memory. Intervals are 95%, each by itself; the marks of a column within a
-data set at a budget hold together with 95%; a difference of one seed has none. Intervals of accuracy cover new seeds
-and new test images where the rows say which images were right
-{%- if basis %}; seeds alone: {{ basis | listed }}{% endif %}
-{%- if images %}; test images alone: {{ images | listed }}{% endif %}
-{%- if single %}; one seed, and so no interval: {{ single | listed }}{% endif %}. Behind ?: about how many seeds in all
+data set at a budget hold together with 95%; a difference of one seed has none. A difference is over the seeds that
+both methods have, so it need not be that of their mean accuracies. Intervals of accuracy cover new seeds and new test
+images; of one seed, test images alone
+{%- if basis %}; where rows do not say which images were right, seeds alone: {{ basis | listed }}{% endif %}
+{%- if single %}; or there is none: {{ single | listed }}{% endif %}. Behind ?: about how many seeds in all
 would decide, where that is fewer than a hundred. Memory is what a training step holds for the backward pass, counted
 exactly.
 
@@ -50,7 +50,6 @@ def table(overview: Overview) -> Markdown:
         margin=pools[0].data.margins,
         margins=sorted({f"{each.data.margins.accuracy_points:g}" for each in pools}),
         basis=[label for label, effects in bases.items() if any(e.basis is Basis.SEEDS and e.alone for e in effects)],
-        images=[label for label, effects in bases.items() if any(e.basis is Basis.IMAGES for e in effects)],
         single=[label for label, effects in bases.items() if any(e.alone is None for e in effects)],
         raced=[
             f"{each.name}: {_race_machine(each)} ({overview.links(known.runs)})"

@@ -191,50 +191,39 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
         assert not out.exists()
 
 
+def test_a_difference_within_the_margin_that_is_more_than_chance_is_told() -> None:
+    cells = sure_cells({"backprop": 0.95, CHAIN: 0.952, ENSEMBLE: 0.954})
+    page = Overview([source("run", *cells)], [], Path())
+    assert "It is 0.20 points behind, within the margin, on mnist (5 epochs)." in headline(page)
+    assert "is as accurate as backprop within the margin on mnist" in headline(page)
+    assert "Equivalent, slightly behind on mnist (5 epochs)" in sentences(page)[1]
+    assert "Equivalent, slightly ahead on mnist (5 epochs)" in sentences(page)[0]
+
+
+def test_a_training_of_few_steps_is_used_for_its_times_alone() -> None:
+    short = [
+        each.model_copy(update={"data": make_data(n_test=10_000, n_train=1_280)})
+        for each in make_cells(["backprop", "noprop"], epochs=1)
+    ]
+    both = Overview([source("run", *make_cells()), source("times", *short)], [], Path())
+    assert [each.name for each in both.comparisons] == ["mnist (5 epochs)"]
+    assert "Used for times alone, since fewer than 100 steps of training say nothing else: mnist (1 epoch)" in (
+        overview_page(both)
+    )
+    alone = Overview([source("times", *short)], [], Path())  # better than nothing
+    assert [each.name for each in alone.comparisons] == ["mnist (1 epoch)"]
+
+
 def test_one_seed_is_said_beside_its_verdict() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
     page = Overview([source("run", *cells)], [], Path())
-    assert "It is ahead with one seed on mnist (5 epochs)." in headline(page)
+    assert "It is 9.00 points ahead, with one seed, on mnist (5 epochs)." in headline(page)
     assert "; one seed: over test images alone)" in sentences(page)[0]
     unknown = [each.model_copy(update={"test_correct": None}) for each in cells]
     alike = Overview([source("run", *unknown)], [], Path())
     assert "It is undecided with one seed on mnist (5 epochs)." in headline(alike)
     assert "(one seed: no interval)" in sentences(alike)[0]
     assert "with one seed, which shows nothing of others" in sentences(page)[7]
-
-
-def test_who_was_still_learning_at_the_end_is_said_where_it_is_known() -> None:
-    def with_end(cell: CellResult, last: float) -> CellResult:
-        epochs = [each.model_copy(update={"val_accuracy": last if each.epoch == 5 else 0.5}) for each in cell.epochs]
-        return cell.model_copy(update={"epochs": epochs})
-
-    cells = [with_end(each, 0.7 if each.method == "noprop" else 0.501) for each in make_cells(["backprop", "noprop"])]
-    asked = answers(Overview([source("run", *cells)], [], Path()))[-1]
-    assert "on mnist (5 epochs), for 5 of the paper's 100 epochs, 1 of 2 methods was still learning" in asked
-    assert asked.endswith(": `noprop` (+20.0 points).")
-    short = make_cells(["backprop", "noprop"], epochs=3)
-    assert "too few epochs were validated" in answers(Overview([source("run", *short)], [], Path()))[-1]
-
-
-def test_what_another_learning_rate_would_bring_is_told_where_it_was_varied(tmp_path: Path) -> None:
-    accuracies = {0.001: {"backprop": 0.90, "noprop": 0.95}, 0.01: {"backprop": 0.93, "noprop": 0.80}}
-    rows = [
-        make_cell(f"{method}[lr={rate}]", test_accuracy=None, val_accuracy=accuracy)
-        for rate, by_method in accuracies.items()
-        for method, accuracy in by_method.items()
-    ]
-    points = [
-        GridPoint(method=cell.method.partition("[")[0], value=float(cell.method[:-1].partition("=")[2]), cell=cell)
-        for cell in make_run(rows).cells
-    ]
-    folder = write_run(tmp_path / "rates", rows)
-    (folder / "run.json").unlink()
-    record = GridRecord(created_at="2026-03-01", commands=["bench.tune"], setting="lr", default=0.001, points=points)
-    write_grid(folder, record)
-    write_run(tmp_path / "run", make_cells())
-    page = Overview(*read_sources(sorted(tmp_path.iterdir())), tmp_path)
-    said = "on validation images of mnist, `noprop` is at its best at the default 0.001"
-    assert f"{said} and `backprop` would gain 3.0 points at 0.01 (1 seed; `rates`)" in answers(page)[2]
 
 
 def test_a_lucky_seed_is_not_the_best_method_where_others_have_five() -> None:
