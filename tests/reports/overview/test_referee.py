@@ -67,6 +67,4 @@ def test_memory_is_told_of_the_whole_process_too() -> None:
 
 def test_the_controls_that_are_there_are_named() -> None:
     cells = make_cells(["backprop", "noprop", "backprop-cnn"])
-    assert (
-        "There are: On mnist (5 epochs), `backprop-cnn`." in answers(Overview([source("run", *cells)], [], Path()))[5]
-    )
+    assert "On mnist (5 epochs) there is `backprop-cnn`." in answers(Overview([source("run", *cells)], [], Path()))[5]
