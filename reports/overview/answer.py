@@ -32,6 +32,7 @@ from reports.overview.overview import (
     chain,
     control,
     least_seeds,
+    matched,
     one_block,
 )
 from reports.overview.pooling import Pool
@@ -58,7 +59,7 @@ def headline(overview: Overview) -> Markdown:
     else:
         text = "**What denoising adds is open**: no run has a chain of NoProp beside as many independent classifiers."
     text += f" It is {listed([_by_how_much(each) for each in sorted(ensemble, key=_open)])}." if ensemble else ""
-    reached = _reached(of_main(overview, against(overview, lambda each: each.data.reference)))
+    reached = _reached(of_main(overview, against(overview, matched)))
     noisy = by_sampling(overview)
     judged = ", by the mean where that was run, else by sampling," if noisy else ""
     text += f" NoProp{judged} is {reached}." if reached else ""
@@ -115,7 +116,7 @@ def sentences(overview: Overview) -> list[Markdown]:
         _question(
             "Does NoProp reach backprop's accuracy?",
             overview,
-            against(overview, lambda each: each.data.reference, both=True),
+            against(overview, matched, both=True),
         ),
         question(
             "Does denoising beat an average of as many independent classifiers?",
@@ -169,7 +170,7 @@ def _price(each: Pool, method: str) -> str:
 def _price_of_memory(overview: Overview) -> str:
     for each in overview.main:
         ours, theirs = chain(each), control(each, CHECKPOINT)
-        row = each.found.of(ours) if ours else None
+        row = each.found.of(ours) if ours and matched(each) else None
         if row is None or row.memory is None or row.memory.verdict is not Verdict.BETTER:
             continue
         text = f"On {each.name}, NoProp holds {ratio(row.memory.effect)} of the activations"

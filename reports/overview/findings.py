@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.formats.effects import points, ratio
 from reports.formats.markdown import Markdown, capital, code, few, number, plural
 from reports.formats.verdicts import ONE_SEED
-from reports.overview.overview import Overview, chain, sampled
+from reports.overview.overview import Overview, chain, matched, sampled
 from reports.overview.pooling import Pool
 from reports.statistics.effect import Effect, Verdict
 from reports.statistics.measures import ACTIVATIONS, RSS_RISE, TEST_ACCURACY
@@ -60,8 +60,8 @@ def by_sampling(overview: Overview) -> list[Finding]:
     found = []
     for each in overview.main:
         ours = chain(each)
-        other = sampled(each, ours) if ours else None
-        if other and (finding := _finding(overview, each, other, str(each.data.reference), both=False)):
+        other, theirs = sampled(each, ours) if ours else None, matched(each)
+        if other and theirs and (finding := _finding(overview, each, other, theirs, both=False)):
             found.append(finding)
     return found
 
@@ -110,8 +110,8 @@ def costs(overview: Overview, cost: str) -> list[Finding]:
     """The time or the memory of NoProp's chain against the reference's."""
     found = []
     for each in overview.comparisons:
-        ours, reference = chain(each), str(each.data.reference)
-        if ours is None or ours == reference:
+        ours, reference = chain(each), matched(each)
+        if ours is None or reference is None:
             continue
         row = each.found.of(ours)
         if cost == "time" and row.time is not None:

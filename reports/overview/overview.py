@@ -11,6 +11,7 @@ from pathlib import Path
 from reports.formats.markdown import Markdown, code, listed
 from reports.overview.pooling import DEFAULTS, Pool, is_old, pool
 from reports.overview.sources import Skipped, Source
+from reports.view import REFERENCE
 
 REPORT_FILE = "report.md"
 CHAIN = "noprop"
@@ -100,6 +101,12 @@ def _presentations(each: Pool) -> int:
 def least_seeds(each: Pool) -> int:
     """The fewer of the seeds of NoProp and of the reference."""
     return min(len(each.data.finished[name]) for name in (chain(each), each.data.reference) if name)
+
+
+def matched(each: Pool) -> str | None:
+    """The reference, where it is backpropagation through the same blocks; None where the plain CNN stands in for it."""
+    reference = each.data.reference
+    return reference if reference is not None and each.name_of(reference) == REFERENCE else None
 
 
 def chain(each: Pool, beside: str | None = None) -> str | None:

@@ -214,6 +214,17 @@ def test_a_training_of_few_steps_is_used_for_its_times_alone() -> None:
     assert [each.name for each in alone.comparisons] == ["mnist (1 epoch)"]
 
 
+def test_the_plain_cnn_stands_in_for_backprop_only_where_that_is_said() -> None:
+    cells = sure_cells({"backprop-cnn": 0.95, CHAIN: 0.90, ENSEMBLE: 0.96})
+    page = Overview([source("run", *cells)], [], Path())
+    assert page.comparisons[0].data.reference == "backprop-cnn"
+    assert "reach" not in headline(page)
+    assert "backprop on mnist" not in headline(page)
+    assert sentences(page)[0].startswith("**Does NoProp reach backprop's accuracy?** It cannot be said")
+    assert "Worse on mnist (5 epochs)" in sentences(page)[3]
+    assert "Compared with `backprop-cnn`, since `backprop` is missing: mnist (5 epochs)." in overview_page(page)
+
+
 def test_one_seed_is_said_beside_its_verdict() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
     page = Overview([source("run", *cells)], [], Path())
