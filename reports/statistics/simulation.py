@@ -199,9 +199,11 @@ SOMETHING: dict[str, Case] = {
     "a cost of 1.3 times, 3 seeds": Case("cost", 0, 3, sd=0.1, effect=math.log(1.3)),
     "a cost of 1.3 times, 5 seeds": Case("cost", 0, 5, sd=0.1, effect=math.log(1.3)),
     "a cost at the margin (5%, SD 1%), 5 seeds": Case("cost", 0, 5, sd=0.01, effect=math.log(1.05)),
-    "5 points, 3 seeds": Case("accuracy", 0, 3, effect=-5.0, images=10_000),
-    "2 points, 5 seeds": Case("accuracy", 0, 5, effect=-2.0, images=10_000),
-    "a gap at the margin (0.5 points, SD 0.1), 5 seeds": Case("accuracy", 0, 5, effect=-0.5, sd=0.1, images=10_000),
+    "an accuracy 5 points lower, 3 seeds": Case("accuracy", 0, 3, effect=-5.0, images=10_000),
+    "an accuracy 2 points lower, 5 seeds": Case("accuracy", 0, 5, effect=-2.0, images=10_000),
+    "an accuracy at the margin (0.5 points, SD 0.1), 5 seeds": Case(
+        "accuracy", 0, 5, effect=-0.5, sd=0.1, images=10_000
+    ),
     "two runs, all methods 1.3 times slower, 3 seeds": replace(_SLOWER, alike=True),
     "two runs, one method 1.3 times slower, 3 seeds": _SLOWER,
     "two runs, one method 1.3 times slower, 5 seeds": replace(_SLOWER, seeds=5),

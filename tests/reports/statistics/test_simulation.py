@@ -4,11 +4,12 @@ Fewer runs than the table in `reports/README.md`, so the bounds allow for four s
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reports.statistics.simulation import Case, Noise, Rates, simulate
+from reports.statistics.simulation import NOTHING, SOMETHING, Case, Noise, Rates, simulate
 
 RUNS = 60
 
@@ -101,3 +102,8 @@ def test_a_new_run_that_is_1_3_times_slower_is_found_at_three_seeds() -> None:
 def test_a_single_method_that_is_1_3_times_slower_is_found_at_five_seeds() -> None:
     slower = Case("cost", 12, 5, sd=0.1, effect=math.log(1.3), two_runs=True)
     assert RUNS - simulate(slower, RUNS).called <= allowed(0.15)
+
+
+def test_the_readme_s_table_has_every_case_that_the_command_simulates() -> None:
+    text = (Path(__file__).parents[3] / "reports" / "README.md").read_text(encoding="utf-8")
+    assert [case for case in (*NOTHING, *SOMETHING) if f"\n| {case} | " not in text] == []
