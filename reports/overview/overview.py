@@ -57,7 +57,10 @@ class Overview:
 
     @cached_property
     def main(self) -> list[Pool]:
-        """Of each data set the comparison with most seeds of NoProp, and a longer one if that has several, too."""
+        """Of each data set the comparison with most seeds of NoProp, and a longer one if that has several, too.
+
+        And, where there is no backprop in these, the best one that has it.
+        """
         found: list[Pool] = []
         for name in dict.fromkeys(each.data.name for each in self.comparisons):
             of_data = [each for each in self.comparisons if each.data.name == name]
@@ -66,7 +69,10 @@ class Overview:
             longest = max(
                 (each for each in of_data if _seeds(each) >= max(1, enough)), key=_presentations, default=best
             )
-            found += [best] if _presentations(longest) <= _presentations(best) else [longest, best]
+            chosen = [best] if _presentations(longest) <= _presentations(best) else [longest, best]
+            if not any(matched(each) for each in chosen):
+                chosen += sorted((each for each in of_data if matched(each)), key=_weight)[-1:]
+            found += chosen
         return found
 
     def links(self, runs: Iterable[str]) -> Markdown:

@@ -37,10 +37,10 @@ budget). All of this page is computed from their rows.
 In 1 to 4, a difference in accuracy is judged by its own 95% interval. In 8, 9 and the table below, verdicts hold for
 all methods of a column together, so one may be undecided although its own interval rules out 0. One seed says nothing
 of others: of such rows it is told who is ahead, with an interval over test images alone, and no verdict; without that
-interval it is open. NoProp is the chain of blocks: with inference by the mean where that was run, otherwise by
+interval it is undecided. NoProp is the chain of blocks: with inference by the mean where that was run, otherwise by
 sampling. Of a data set that was trained at several budgets, the numbers are those of the one with most seeds, and of
-the longest if that has three seeds or as many; of rows with an option's former and present default (`features`), the
-present comes first.
+the longest if that has three seeds or as many, and where these have no `backprop`, of the best that has it; of rows
+with an option's former and present default (`features`), the present comes first.
 
 ## Accuracy and cost
 

@@ -185,3 +185,9 @@ def test_a_longer_training_stands_beside_one_with_more_seeds_if_it_has_several(
     ]
     page = Overview(runs, [], Path())
     assert [each.label for each in page.main] == [f"mnist, {epochs} epochs" for epochs in main]
+
+
+def test_a_longer_training_without_backprop_does_not_hide_the_one_that_has_it() -> None:
+    cells = [*make_cells(["backprop", "noprop"], epochs=2), *make_cells(["backprop-cnn", "noprop"], epochs=9)]
+    page = Overview([source("run", *cells)], [], Path())
+    assert [each.label for each in page.main] == ["mnist, 9 epochs", "mnist, 2 epochs"]
