@@ -12,7 +12,16 @@ from reports.overview.pooling import Pool, pool
 from reports.overview.sources import Source
 from results.race import DatasetRace, MethodRace, RaceRecord
 from results.schema import CellResult
-from tests.factories import RUN_ID, make_cell, make_config, make_data, make_environment, make_run, make_tuning
+from tests.factories import (
+    RUN_ID,
+    make_cell,
+    make_cells,
+    make_config,
+    make_data,
+    make_environment,
+    make_run,
+    make_tuning,
+)
 
 OPTIONS = {"T": 10, "features": "flatten"}
 
