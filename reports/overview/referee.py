@@ -151,9 +151,10 @@ def _compute(overview: Overview) -> Markdown:
         counts = [max(TRAIN_FLOPS.values(each.data.finished[name]).values(), default=0.0) for name in (ours, theirs)]
         if not all(counts):
             continue
-        parts = [f"NoProp needs {number(counts[0] / counts[1])} of the reference's operations in training"]
-        parts += [_to_train(each, control(each, name), counts[1]) for name in (ENSEMBLE, CNN)]
-        images = [_to_predict(each, name) for name in (ours, theirs, control(each, CNN))]
+        parts = [f"NoProp needs {number(counts[0] / counts[1])} times the operations of {code(theirs)} in training"]
+        controls = [name for name in (control(each, ENSEMBLE), control(each, CNN)) if name != theirs]
+        parts += [_to_train(each, name, counts[1]) for name in controls]
+        images = [_to_predict(each, name) for name in dict.fromkeys((ours, theirs, control(each, CNN)))]
         counted = [image for image in images if image]
         said.append(f"on {each.name}, {listed([part for part in parts if part])}")
         said[-1] += f"; inference of an image takes {listed(counted)}" if counted else ""
@@ -176,8 +177,9 @@ def _to_predict(each: Pool, method: str | None) -> str:
 def _memory(overview: Overview) -> Markdown:
     said = []
     for each in overview.main:
-        names = [name for name in (chain(each), control(each, ENSEMBLE), control(each, CNN)) if name is not None]
-        grown = [f"{number(times)} ({code(name)})" for name in names if (times := growth(each, name))]
+        names = [name for name in (chain(each), control(each, ENSEMBLE), control(each, CNN)) if name]
+        others = [name for name in names if name != each.data.reference]
+        grown = [f"{number(times)} ({code(name)})" for name in others if (times := growth(each, name))]
         said += [f"on {each.name} {listed(grown)}"] if grown else []
     text = "**The same memory?** No, memory is a result. Activations are what a step holds for the backward pass. "
     text += "Parameters, gradients and the optimiser's state come on top; a run's `details.md` has the peak of each "

@@ -54,7 +54,7 @@ def test_what_training_and_inference_take_is_told_of_the_controls_too() -> None:
         for method, (train, predict) in counts.items()
     ]
     said = answers(Overview([source("run", *cells)], [], Path()))[3]
-    assert "NoProp needs 0.900 of the reference's operations in training and `backprop-cnn` 0.100" in said
+    assert "NoProp needs 0.900 times the operations of `backprop` in training and `backprop-cnn` 0.100" in said
     assert "takes 3.00 MFLOP (`noprop`), 3.00 MFLOP (`backprop`) and 0.250 MFLOP (`backprop-cnn`)" in said
 
 
