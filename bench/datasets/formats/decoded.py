@@ -29,7 +29,7 @@ VARIABLE = "NOPROP_KEEP_DECODED"
 """Environment variable; 0: nothing is kept, and nothing kept is used."""
 WORTH_SECONDS = 1.0
 """Decoding that takes less is not worth a file."""
-_FORM = "1"
+_FORM = "2"
 """Of what is kept; a change of how pictures are read has the next number."""
 _NAMED = 5
 """Pictures that an error names, where many cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -17,8 +18,10 @@ MODES = {1: "L", 3: "RGB"}
 """Pillow's names of grey and colour, by channels."""
 _GREY = ("1", "L", "LA")
 """Its names of pictures without colour."""
-_MANY = frozenset({".gif", ".webp", ".png", ".apng", ".tif", ".tiff"})
-"""What the names of pictures with several frames end in."""
+_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP", "TGA")
+"""Its names of the formats in `pictures.SUFFIXES`; its readers of others may start programs, as that of EPS does."""
+_MANY = ("GIF", "PNG", "TIFF", "WEBP")
+"""Those of several frames. The second picture in a JPEG file is a camera's preview."""
 
 
 class UnreadableError(UserError):
@@ -36,7 +39,7 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
         A picture of one of `MODES`.
 
     Raises:
-        UnreadableError: there is none, it is damaged or too large, or it has more than 8 bits per channel.
+        UnreadableError: there is none, it is damaged or too large, or its pixels are not whole numbers of 8 bits.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -46,17 +49,18 @@ def read_picture(path: Path, channels: int | None = None) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                deep = _is_deep(opened)
+            with Image.open(path, formats=_FORMATS) as opened:
+                refusal = _refusal(opened)
                 mode = MODES[channels or (1 if opened.mode in _GREY else 3)]
-                picture = opened if deep else _plain(opened, mode)
+                picture = opened if refusal else _plain(opened, mode)
     except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
         reason = str(error)
         if isinstance(error, UnidentifiedImageError):
-            reason = "it is of no known format" if path.stat().st_size else "it is empty"
+            formats = ", ".join(_FORMATS)
+            reason = f"it is none of {formats}, or its start is damaged" if path.stat().st_size else "it is empty"
         raise UnreadableError(f"{path} is not an image that can be read: {reason}") from None
-    if deep:
-        raise UnreadableError(f"{path} has more than 8 bits per channel: convert it to 8 bits")
+    if refusal:
+        raise UnreadableError(f"{path} has {refusal}")
     return picture
 
 
@@ -64,20 +68,23 @@ def has_several_frames(path: Path) -> bool:
     """Whether it is an animation or has several pages; the preview that a camera puts into a photograph is none."""
     from PIL import Image
 
-    if path.suffix.lower() not in _MANY:
-        return False
     try:
-        with warnings.catch_warnings(), Image.open(path) as opened:
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_MANY) as opened:
             return bool(getattr(opened, "is_animated", False))
-    except Exception:  # as in `read_picture`, which says what is wrong with it
+    except Exception:  # of another format or damaged, as `read_picture` says
         return False
 
 
-def _is_deep(opened: Image) -> bool:
-    """Whether it has more than 8 bits per channel, which Pillow would cut off at 255 (grey) or at the high byte."""
+def _refusal(opened: Image) -> str:
+    """What is wrong with its pixels, if they are not 0 to 255: Pillow would cut them off or take them for such."""
+    tags = getattr(opened, "tag_v2", {})  # of a TIFF file: 258 is BitsPerSample, 339 SampleFormat, whose 1 is unsigned
     packed = (str(tile[3]) for tile in getattr(opened, "tile", ()))  # of colour, only this says so: `RGB;16B`
-    return opened.mode[0] in "IF" or any(re.search(r";(16|32|64)[BLNFS]", each) for each in packed)
+    is_deep = opened.mode[0] in "IF" or any(re.search(r";(16|32|64)[BLNFS]", each) for each in packed)
+    if is_deep or max(tags.get(258, (1,))) > 8:
+        return "more than 8 bits per channel: convert it to 8 bits"
+    if set(tags.get(339, (1,))) != {1}:
+        return "signed numbers as pixels: convert it to 8 bits without sign"
+    return ""
 
 
 def stretched(picture: Image, size: tuple[int, int]) -> Image:
@@ -92,6 +99,9 @@ def stretched(picture: Image, size: tuple[int, int]) -> Image:
 def _plain(picture: Image, mode: str) -> Image:
     from PIL import Image, ImageOps
 
+    picture.load()
+    with contextlib.suppress(Exception):  # what is broken counts as none from now on, as Pillow has it in JPEG files
+        picture.getexif()
     picture = ImageOps.exif_transpose(picture)
     if picture.has_transparency_data:
         black = Image.new("RGBA", picture.size, "black")
