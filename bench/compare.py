@@ -15,9 +15,10 @@ import click
 
 from bench.commandline.exit_codes import exits
 from bench.commandline.help import Command, group
-from bench.commandline.params import FiniteFloat, Folder
+from bench.commandline.params import FiniteFloat
 from bench.errors import UserError
 from bench.run import DEFAULT_OUT
+from results.ending import Folder
 
 if TYPE_CHECKING:
     from reports.view import RunView

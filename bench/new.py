@@ -12,8 +12,8 @@ import click
 
 from bench.commandline.exit_codes import exits
 from bench.commandline.help import Command, group
-from bench.commandline.params import Folder
 from bench.errors import UserError
+from results.ending import Folder
 
 METHOD = '''"""A linear classifier with a local rule, Widrow and Hoff's (1960): a weight sees its input and its error.
 
@@ -30,6 +30,7 @@ from torch.optim import Optimizer
 from methods.core.method import MakeOptimizer, Method, TaskShape
 from methods.core.options import Options
 from methods.core.registry import register
+from results.ending import Folder
 
 
 @register("NAME")  # what people type

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import re
-import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,11 +18,11 @@ import click
 from reports.formats.choice import PLAIN, Forms, form_options
 from reports.formats.markdown import FIGURES_FOLDER, figure, first_free
 from reports.view import RunView, arrange, parse_utc
+from results.ending import EndingCommand, Folder
 from results.files import file_stem, write_folder
 from results.microbenchmarks import MICROBENCH_FILE, read_microbenchmarks
 from results.race import read_race
 from results.store import RUN_FILE, ResultsError, read_cells, read_run
-from results.streams import make_reliable
 
 __all__ = ["build_report", "closing_text", "main", "newest_run", "view_and_report"]
 
@@ -83,19 +82,13 @@ def newest_run(runs: Path = RUNS) -> Path:
     return max(created, key=lambda folder: created[folder])
 
 
-@click.command(context_settings={"max_content_width": 100})
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: the run's folder]")
+@click.command(cls=EndingCommand, context_settings={"max_content_width": 100})
+@click.argument("run", required=False, type=Folder())
+@click.option("--out", type=Folder(), help="Folder for the report.  [default: the run's folder]")
 @form_options
 def main(run: Path | None, out: Path | None, html: bool, latex: bool) -> None:
     """Write the report of RUN, a run's folder (default: the newest in results/runs)."""
-    make_reliable()
-    try:
-        folder = run or newest_run()
-        view, report = view_and_report(folder, out, Forms(html, latex))
-    except ResultsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    view, report = view_and_report(run or newest_run(), out, Forms(html, latex))
     click.echo(closing_text(view))
     click.echo(f"\n{report}")
 
@@ -109,8 +102,8 @@ def view_and_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) ->
     was_on = gc.isenabled()
     gc.disable()
     try:
-        microbenchmarks = read_microbenchmarks(run / MICROBENCH_FILE)
         record = read_run(run)
+        microbenchmarks = read_microbenchmarks(run / MICROBENCH_FILE)
         view = arrange(record, read_cells(run, record), microbenchmarks, read_race(run))
         if not view.cells:
             raise ResultsError(f"no cell of {run} has finished, so there is nothing to report yet")
@@ -123,8 +116,8 @@ def view_and_report(run: Path, out: Path | None = None, forms: Forms = PLAIN) ->
 
 def _write(view: RunView, out: Path, forms: Forms) -> Path:
     report = out / REPORT_FILE
-    forms = Forms(forms.html or (out / HTML_FILE).exists(), forms.latex or (out / LATEX_FILE).exists())
     try:
+        forms = Forms(forms.html or (out / HTML_FILE).exists(), forms.latex or (out / LATEX_FILE).exists())
         write_folder(out, REPORT_FILE, lambda folder: _render(view, folder, forms))
     except OSError as error:
         raise ResultsError(f"cannot write the report to {out}: {error.strerror or error}") from None

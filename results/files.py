@@ -80,6 +80,9 @@ def write_folder(folder: Path, last: str, make: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
         make(Path(scratch))
         made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())
+        for path in made:
+            if is_dir(folder / path):
+                raise IsADirectoryError(f"{folder / path} is a folder")
         for parent in {path.parent for path in made}:
             (folder / parent).mkdir(exist_ok=True)
         for path in sorted(made, key=Path(last).__eq__):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from typing import Any
 
@@ -34,18 +35,18 @@ def _reopened(old: Any, raw: io.FileIO, errors: str) -> io.TextIOWrapper:
 
 
 class _Output(io.FileIO):
-    """Standard output, whose loss is a sentence."""
+    """Standard output, whose loss is a sentence, or the command's silent end where nobody reads it any more."""
 
     def write(self, data: Any, /) -> int:
-        """Raises `ResultsError`; from then on, all is lost."""
+        """Raises `ResultsError`, or `SystemExit` with the code that shells give SIGPIPE; from then on, all is lost."""
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             from results.store import ResultsError  # imports pydantic, which --help need not wait for
 
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(128 + signal.SIGPIPE) from None
             raise ResultsError(f"cannot write to standard output: {error.strerror or error}") from None
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from bench.commandline.help import group
-from bench.commandline.params import DatasetList, FiniteFloat, Folder
+from bench.commandline.params import DatasetList, FiniteFloat
 from bench.planning.presets import CORE, PRESETS
+from results.ending import Folder
 
 ASSIGNMENT = "NAME=VALUE"
 """Metavar of a flag whose values are assignments, which a file may give as a table."""

@@ -75,21 +75,6 @@ class FiniteFloat(click.FloatRange):
         return number
 
 
-class Folder(click.Path):
-    """A folder, which need not exist. An empty name would mean the current one and is surely a slip."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Text to a path."""
-        if value == "":
-            self.fail("the folder's name is empty; give one, such as results/runs.", param, ctx)
-        if "\0" in str(value):  # a file can say so, a command line cannot
-            self.fail("the folder's name has a null character; give another.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 def refuse_given(names: Iterable[str], why: str) -> None:
     """Refuse the command's parameters of these names where the user gave them.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reports.formats.markdown import FIGURES_FOLDER
 from results.calibration import CALIBRATION_FILE
-from results.files import STUDY_FILE
+from results.files import STUDY_FILE, is_dir, is_file
 from results.grid import GRID_FILE, Grid, read_grid
 from results.race import RaceRecord, read_race
 from results.scale import SCALE_FILE
@@ -56,7 +56,7 @@ def read_sources(folders: Sequence[Path]) -> tuple[list[Source], list[Skipped]]:
     """
     sources, skipped = [], []
     for folder in dict.fromkeys(folders):
-        if not folder.exists():
+        if not (is_dir(folder) or is_file(folder)):
             raise ResultsError(f"{folder} does not exist: name folders of runs, such as results/reference/*")
         is_figures = folder.name == FIGURES_FOLDER and not (folder / RUN_FILE).exists()
         if is_figures or not folder.is_dir():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -303,10 +306,10 @@ def test_results_that_cannot_be_reported_are_one_sentence_and_leave_nothing(
 
 def test_no_such_run_and_no_runs_at_all_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments in (["nowhere"], []):
+    for arguments in (["nowhere"], [], ["one", "two"], ["no\nrun"], [""], ["x" * 5000], [".", "--out", ""]):
         result = run_command(*arguments)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
+        assert re.fullmatch(r"error: [^\n]{1,200}\n", result.stderr)
 
 
 @pytest.mark.parametrize("blocked", ["out", "out/figures"])
@@ -320,6 +323,35 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(blocked: str, tmp_path:
     assert files_in(tmp_path) == {"run/run.json", "run/cells.jsonl", blocked}
     with pytest.raises(ResultsError):
         build_report(run, tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", ["report.md", "details.md"])
+def test_nothing_is_replaced_where_a_folder_has_a_page_s_name(file: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(seeds=[0], epochs=1))
+    (run / file).mkdir()
+    before = files_in(tmp_path)
+    result = run_command(run)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: cannot write the report to {run}: {run / file} is a folder\n"
+    assert files_in(tmp_path) == before
+
+
+def test_a_name_that_no_disk_takes_is_one_sentence(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_cells(seeds=[0], epochs=1))
+    result = run_command(run, "--out", "x" * 5000)
+    assert result.exit_code == 2
+    assert re.fullmatch(r"error: cannot write the report to x+\.\.\.x+: File name too long\n", result.stderr)
+
+
+@pytest.mark.parametrize("backend", ["module://nowhere.backend_inline", "nonsense"])
+def test_figures_need_no_backend_that_matplotlib_has(backend: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import os, reports.figures; print(os.environ['MPLBACKEND'])"],
+        env=os.environ | {"MPLBACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert (found.stdout, found.stderr) == (f"{backend}\n", "")
 
 
 def test_an_axis_of_accuracies_leaves_chance_level_out_only_where_it_hides_the_end() -> None:

@@ -34,8 +34,8 @@ exits(cli, "command", runs_cells=True)()
 """
 
 
-def start(redirection: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
-    (cwd / "command.py").write_text(COMMAND)
+def start(redirection: str, cwd: Path, command: str = COMMAND, **env: str) -> subprocess.CompletedProcess[bytes]:
+    (cwd / "command.py").write_text(command)
     return subprocess.run(
         ["sh", "-c", f'exec "$0" command.py {redirection}', sys.executable],
         cwd=cwd,
@@ -71,6 +71,36 @@ def test_a_full_disk_under_standard_output_is_one_sentence(tmp_path: Path) -> No
     assert ended.returncode == 2
     assert ended.stderr.endswith(b"error: cannot write to standard output: No space left on device\n")
     assert (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("flush", ["", "sys.stdout.flush()"])
+def test_a_reader_that_has_gone_ends_a_command_quietly(flush: str, tmp_path: Path) -> None:
+    (tmp_path / "command.py").write_text(COMMAND.replace('print("told", file=sys.stderr)', flush or "pass"))
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "command.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr.replace(b"from a library", b"")) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_library_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libtorch.so: no memory', name='_C')")
+    ended = start("", tmp_path, COMMAND.replace("def cli():", "def cli():\n    import torch"))
+    assert (ended.returncode, ended.stderr) == (2, b"error: torch cannot be loaded: libtorch.so: no memory\n")
+
+
+@pytest.mark.parametrize("wrong", ["from bench import nothing", "import bench.nothing"])
+def test_a_mistake_of_ours_is_no_library(wrong: str, tmp_path: Path) -> None:
+    ended = start("", tmp_path, COMMAND.replace("def cli():", f"def cli():\n    {wrong}"))
+    assert ended.returncode == 1
+    assert b"Traceback" in ended.stderr
 
 
 @pytest.mark.parametrize(("prefix", "code"), [("", 129), ("trap '' HUP;", 0)])
