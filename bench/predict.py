@@ -18,6 +18,7 @@ from bench.commandline.flags import output, where
 from bench.commandline.help import Command, group
 from bench.datasets.formats.image_file import MODES, read_picture, stretched
 from bench.errors import UserError
+from results.files import printable
 
 if TYPE_CHECKING:
     import torch
@@ -113,11 +114,6 @@ def _read(path: Path, card: ModelCard) -> tuple[Tensor, bool]:
     return torch.from_numpy(values).permute(2, 0, 1), picture.size != size
 
 
-def _printable(text: object) -> str:
-    """The text, with escapes for what could control a terminal: names in files are not to be trusted."""
-    return str(text) if str(text).isprintable() else repr(str(text))[1:-1]
-
-
 def _table(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> str:
     from tabulate import tabulate
 
@@ -125,7 +121,7 @@ def _table(images: tuple[Path, ...], found: list[list[tuple[str, float]]]) -> st
     names = [f"class {k}" for k in range(1, top + 1)] if top > 1 else ["class"]
     headers = ["image", *(header for name in names for header in (name, "probability"))]
     rows = [
-        [_printable(path), *(value for name, p in best for value in (_printable(name), f"{p:.4f}"))]
+        [printable(path), *(value for name, p in best for value in (printable(name), f"{p:.4f}"))]
         for path, best in zip(images, found, strict=True)
     ]
     return tabulate(rows, headers=headers, disable_numparse=True)

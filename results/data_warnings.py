@@ -12,6 +12,8 @@ _TINY = 10
 """Training images of a class that are too few to learn it from."""
 _BLANK = 0.01
 """Share of the training images that are blank, from which they are no accident."""
+_NAMED = 5
+"""Kinds of files that are named, the most frequent ones: there may be hundreds."""
 _BLACK = 1 / 255
 """Mean of images whose pixels are 0 and 1 of 255."""
 
@@ -29,8 +31,11 @@ def _passed_over(record: DataRecord) -> str:
     if not record.passed_over:
         return ""
     total = sum(count for _, count in record.passed_over)
-    kinds = ", ".join(f"{kind}: {count:,}" for kind, count in record.passed_over)
-    return f"{total:,} {'file' if total == 1 else 'files'} in its folders passed over ({kinds})"
+    kinds = sorted(record.passed_over, key=lambda kind: -kind[1])
+    named = [f"{kind}: {count:,}" for kind, count in kinds[:_NAMED]]
+    if others := sum(count for _, count in kinds[_NAMED:]):
+        named.append(f"others: {others:,}")
+    return f"{total:,} {'file' if total == 1 else 'files'} in its folders passed over ({', '.join(named)})"
 
 
 def _frames(record: DataRecord) -> str:

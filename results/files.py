@@ -65,6 +65,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def printable(text: object) -> str:
+    """The text, with escapes for what could control a terminal or is no text: names in files are not to be trusted."""
+    return str(text) if str(text).isprintable() else repr(str(text))[1:-1]
+
+
 def write_folder(folder: Path, last: str, make: Callable[[Path], None]) -> None:
     """Put all files that `make` writes into a folder, or none of them if it fails.
 

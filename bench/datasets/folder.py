@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets.formats.pictures import SUFFIXES, Walker, class_folders
+from bench.datasets.formats.pictures import SUFFIXES, Walker, class_folders, is_class, is_system
 from bench.datasets.located import EPOCHS, PART_NAMES, check_text, locate
 from bench.datasets.registry import Dataset, RawData, register_scheme
 from bench.errors import UserError
@@ -90,13 +90,16 @@ def open_folder(text: str) -> Dataset:
 def _parts(place: Path, test: float | None) -> list[Path]:
     """The folders of the training part, the test part and, if there is one, the validation part.
 
-    If a test part is to be drawn, the one folder to draw it from.
+    If a test part is to be drawn, the one folder to draw it from. A class may then be called `train`, too.
     """
     found: dict[str, Path] = {}
     try:
-        for entry in sorted(place.iterdir()):
+        folders = [entry for entry in sorted(place.iterdir()) if entry.is_dir()]
+        others = [entry for entry in folders if entry.name.lower() not in PART_NAMES and not is_system(entry.name)]
+        are_classes = test is not None and any(map(is_class, others))
+        for entry in folders:
             part = PART_NAMES.get(entry.name.lower())
-            if part is None or not entry.is_dir():
+            if part is None or (are_classes and is_class(entry)):
                 continue
             if part in found:
                 raise UserError(f"{found[part]} and {entry} may both be the {part} part; expected one of them")

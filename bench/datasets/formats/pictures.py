@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import unicodedata
@@ -9,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from results.files import printable
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib"),
@@ -48,6 +51,13 @@ def class_folders(part: Path) -> dict[str, list[Path]]:
     return dict(sorted(found.items()))
 
 
+def is_class(folder: Path) -> bool:
+    """Whether a folder has pictures directly in it, and no folders; one that cannot be read has neither."""
+    with contextlib.suppress(OSError):
+        return not class_folders(folder) and any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
+    return False
+
+
 @dataclass
 class Walker:
     """Walks the folders of one part. A file counts once, in the folder that it lies in rather than is linked from."""
@@ -83,12 +93,15 @@ class Walker:
         return [sorted(paths, key=lambda path: (str(path.parent), path.name)) for paths in found]
 
     def beside(self, parts: Sequence[Path]) -> None:
-        """Count the files in folders that lie beside the parts."""
+        """Count the pictures and the files in folders that lie beside the parts."""
         for entry in parts[0].parent.iterdir():
-            if not entry.is_dir() or is_system(entry.name):
+            if is_system(entry.name):
                 continue
-            if not any(entry.samefile(part) for part in parts):  # a part may be a link to a folder beside it
-                self.passed_over[_BESIDE] += _count(entry)
+            if entry.is_dir():
+                if not any(entry.samefile(part) for part in parts):  # a part may be a link to a folder beside it
+                    self.passed_over[_BESIDE] += _count(entry)
+            elif entry.suffix.lower() in SUFFIXES:
+                self.passed_over[_OUTSIDE] += 1
 
     def outside(self, part: Path) -> None:
         """Count the files of a part that lie in no folder of a class."""
@@ -126,7 +139,7 @@ class Walker:
         if not path.is_file():  # a link that leads nowhere, a socket
             self.passed_over["broken links and other things that are no files"] += 1
         elif suffix not in SUFFIXES:
-            self.passed_over[f"{suffix} files" if suffix else _UNNAMED] += 1
+            self.passed_over[f"{printable(suffix)} files" if suffix else _UNNAMED] += 1
         elif not self._is_new(path):
             self.passed_over[_LINKS] += 1
         else:

@@ -85,6 +85,26 @@ def test_a_test_part_is_drawn_from_plain_folders_of_classes(train: str, place: P
         get(f"folder:{plain}")
 
 
+@pytest.mark.parametrize("name", ["train", "Test"])
+def test_a_class_may_be_called_like_a_part_where_the_test_part_is_drawn(name: str, tmp_path: Path) -> None:
+    for number in range(30):
+        folder = tmp_path / ("bus", "car", name)[number % 3]
+        folder.mkdir(exist_ok=True)
+        save(folder / f"{number:02}.png", np.full((6, 9), number))
+    (tmp_path / ".cache").mkdir()
+    dataset = get(f"folder:{tmp_path}[test=0.2]")
+    assert set(dataset.class_names) == {"bus", "car", name}
+    assert np.bincount(dataset.load(None).y_train).tolist() == [8, 8, 8]
+
+
+def test_pictures_of_parts_without_classes_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train", ".cache"):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / "0.png", np.zeros((6, 9)))
+    with pytest.raises(UserError, match="train has no folders; expected one for each class"):
+        get(f"folder:{tmp_path}[test=0.2]")
+
+
 def save(path: Path, values: np.ndarray) -> None:
     Image.fromarray(values.astype(np.uint8)).save(path)
 

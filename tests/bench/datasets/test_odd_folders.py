@@ -61,6 +61,12 @@ def test_what_cannot_be_read_is_counted_by_kind(place: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("ending", "shown"), [(b".b\xff", r".b\udcff files"), (b".\n\x1b[31m", r".\n\x1b[31m files")])
+def test_endings_that_are_no_text_are_escaped(ending: bytes, shown: str, place: Path) -> None:
+    Path(os.fsdecode(os.fsencode(place / "train" / "class 0" / "x") + ending)).touch()
+    assert load(place).passed_over == {shown: 1}
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tiff"])
 def test_pictures_of_several_frames_are_counted_and_the_first_is_read(suffix: str, place: Path) -> None:
     frames = [Image.fromarray(np.full((6, 9), value, np.uint8)) for value in (255, 0, 128)]
@@ -182,7 +188,12 @@ def test_parts_have_the_names_that_are_in_use(train: str, test: str, validation:
 
 def test_two_folders_that_may_be_the_same_part_are_refused_and_others_counted(place: Path) -> None:
     shutil.copytree(place / "test", place / "unlabelled")
-    assert load(place).passed_over == {"files in folders that are no part": 4}
+    (place / "README.md").touch()
+    (place / "loose.png").touch()
+    assert load(place).passed_over == {
+        "files in folders that are no part": 4,
+        "files outside the folders of classes": 1,
+    }
     shutil.copytree(place / "test", place / "testing")
     with pytest.raises(UserError, match="may both be the test part; expected one of them"):
         load(place)
