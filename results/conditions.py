@@ -176,7 +176,7 @@ class DataRecord(Record):
     augmentation: AugmentationRecord | None = None
     """Null: none."""
     passed_over: tuple[tuple[str, Count], ...] = ()
-    """Files in the folders of the data that were not used, by what they are: `((".heic files", 3),)`."""
+    """Files or arrays of the data that were not used, by what they are: `((".heic files", 3), ("x_extra", 1))`."""
     test_duplicates: Count | None = None
     """Test images that are in the training or validation part too, pixel for pixel. Null: not counted."""
     val_duplicates: Count = 0

@@ -13,7 +13,7 @@ _TINY = 10
 _BLANK = 0.01
 """Share of the training images that are blank, from which they are no accident."""
 _NAMED = 5
-"""Kinds of files that are named, the most frequent ones: there may be hundreds."""
+"""Kinds of files, or arrays, that are named, the most frequent ones: there may be hundreds."""
 _BLACK = 1 / 255
 """Mean of images whose pixels are 0 and 1 of 255."""
 
@@ -35,7 +35,9 @@ def _passed_over(record: DataRecord) -> str:
     named = [f"{kind}: {count:,}" for kind, count in kinds[:_NAMED]]
     if others := sum(count for _, count in kinds[_NAMED:]):
         named.append(f"others: {others:,}")
-    return f"{total:,} {'file' if total == 1 else 'files'} in its folders passed over ({', '.join(named)})"
+    return (
+        f"{total:,} {'file or array' if total == 1 else 'files or arrays'} of its data passed over ({', '.join(named)})"
+    )
 
 
 def _frames(record: DataRecord) -> str:

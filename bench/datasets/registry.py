@@ -63,7 +63,7 @@ class RawData:
     y_val: NDArray[np.int64] | None = None
     """(L,)."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    """How many files were not used, by what they are: `{".heic files": 3}`."""
+    """How many files, or arrays of an archive, were not used, by what they are: `{".heic files": 3, "x_extra": 1}`."""
     several_frames: int = 0
     """Pictures with several frames or pages, of which the first is the image."""
 

@@ -72,7 +72,7 @@ def test_what_is_odd_is_said_and_does_not_stop_a_look(look: Look, tmp_path: Path
     (place / "train" / "class 0" / "._0.png").touch()
     ended = look("folder:mine")
     assert ended.code == 0
-    assert "- 1 file in its folders passed over (hidden or system files: 1)" in ended.out
+    assert "- 1 file or array of its data passed over (hidden or system files: 1)" in ended.out
     assert "- 10 of 10 test images (100.0%) in the training or validation part too" in ended.out
     assert "- its smallest class has 4 training images, too few to learn it from" in ended.out
 

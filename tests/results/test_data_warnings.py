@@ -9,12 +9,12 @@ from tests.factories import make_data
     [
         (
             {"passed_over": ((".heic files", 3), ("hidden or system files", 1))},
-            "4 files in its folders passed over (.heic files: 3, hid",
+            "4 files or arrays of its data passed over (.heic files: 3, hid",
         ),
         (
             {"passed_over": (*((f".{letter} files", 1) for letter in "abcde"), (".x files", 3), (".y files", 2))},
-            "10 files in its folders passed over (.x files: 3, .y files: 2, .a files: 1, .b files: 1, .c files: 1, "
-            "others: 2)",
+            "10 files or arrays of its data passed over (.x files: 3, .y files: 2, .a files: 1, .b files: 1, "
+            ".c files: 1, others: 2)",
         ),
         ({"test_duplicates": 5, "n_test": 50}, "5 of 50 test images (10.0%) in the training or validation part"),
         ({"val_duplicates": 5, "n_val": 50}, "5 of 50 validation images (10.0%) in the training part too"),

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,10 @@ from bench.datasets.formats.labels import checked_labels, class_numbers
 from bench.datasets.located import PART_NAMES
 from bench.datasets.registry import RawData
 from bench.errors import UserError
+from results.files import printable
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+_EXPECTED = f"an .npz archive of {', '.join(NAMES)}"
 _PART = "|".join(PART_NAMES)
 _KIND = r"x|images?|data|y|labels?|targets?"
 _NAME = re.compile(rf"({_KIND})[_ .-]?({_PART})|({_PART})[_ .-]?({_KIND})", re.IGNORECASE)
@@ -41,10 +42,13 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
         UserError: the file cannot be read, is damaged or no archive, or an array is missing, there twice or a pickle.
     """
     try:
-        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):  # ours to close, also where damaged
+        with _opened(path) as file, warnings.catch_warnings(action="ignore"):  # ours to close, also where damaged
+            if not file.read(6).startswith((b"PK", b"\x93NUMPY")):  # else NumPy takes it for a pickle
+                raise ValueError("it is no zip file from its first byte on")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{path} is a single array; expected an .npz archive of {', '.join(NAMES)}")
+                raise UserError(f"{path} is a single array; expected {_EXPECTED}")
             keys: dict[str, list[str]] = {}
             for key in archive.files:
                 keys.setdefault(_our_name(key), []).append(key)
@@ -60,21 +64,26 @@ def read_arrays(path: Path, names: Sequence[str] = NAMES, optional: Sequence[str
                     if not isinstance(found[name], np.ndarray):
                         raise ValueError(f"{key} is no array")
             return found
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}; expected an .npz archive of {', '.join(NAMES)}") from None
     except MemoryError as error:
         raise UserError(f"{path} does not fit into memory, or is damaged ({error})") from None
     except UserError:
         raise
     except Exception as error:  # a damaged archive can raise anything, from zipfile, its codecs and NumPy's parser
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; expected an .npz archive of {', '.join(NAMES)}") from None
         reason = " ".join(str(error).split())
-        if isinstance(error, ValueError) and not zipfile.is_zipfile(path):  # NumPy's message is then about pickles
-            reason = "no zip file, or one that is cut short"
-        elif "pickle" in reason:  # nobody is told to unpickle it
+        if "pickle" in reason:  # nobody is told to unpickle it
             reason = "it has Python objects, which may run code, instead of numbers"
         raise UserError(f"{path} is not a sound .npz archive of plain arrays ({reason}); replace it") from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        if not path.exists():
+            raise UserError(f"there is no file {path}; expected {_EXPECTED}")
+        if not path.is_file():  # a pipe would be waited for, a device might never end
+            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; expected {_EXPECTED}")
+        return path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; expected {_EXPECTED}") from None
 
 
 def _our_name(key: str) -> str:
@@ -137,8 +146,22 @@ def read_images(path: Path, num_classes: int) -> RawData:
                 "width); expected the same shape"
             )
     x_val, y_val = val or (None, None)
-    source = f"NumPy archive {path.name}"
-    return RawData(*train, *test, source=source, verified=None, partial=False, x_val=x_val, y_val=y_val)
+    return RawData(
+        *train,
+        *test,
+        source=f"NumPy archive {path.name}",
+        verified=None,
+        partial=False,
+        x_val=x_val,
+        y_val=y_val,
+        passed_over=_others(path),
+    )
+
+
+def _others(path: Path) -> dict[str, int]:
+    with np.load(path, allow_pickle=False) as archive:
+        others = [key for key in archive.files if _our_name(key) not in (*NAMES, *_VALIDATION)]
+    return {printable(key): others.count(key) for key in others}
 
 
 def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -152,7 +175,7 @@ def _channels_first(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if images.ndim == 3:
         return images[:, None]
     first, last = (images.shape[axis] in (1, 3) for axis in (1, 3))
-    if first and last:
+    if first and last and images.shape[1:] != (1, 1, 1):
         raise UserError(f"{where} is {describe(images)}, whose channels may be first or last; {accepted}, but not both")
     if not first and not last:
         raise UserError(f"{where} is {describe(images)}; {accepted}")

@@ -1,3 +1,4 @@
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +192,42 @@ def test_an_archive_that_is_damaged_inside_is_named(root: Path) -> None:
     (root / "mine.npz").write_bytes(data)
     with pytest.raises(UserError, match="not a sound"):
         get(f"npz:{root / 'mine.npz'}")
+
+
+def test_arrays_that_are_not_used_are_counted(root: Path) -> None:
+    raw = get(save(root, x_extra=GREY, **{"y\x1b[0m": LABELS})).load(None)
+    assert raw.passed_over == {"x_extra": 1, r"y\x1b[0m": 1}
+    assert get(save(root)).load(None).passed_over == {}
+
+
+def test_images_of_one_pixel_are_read(root: Path) -> None:
+    pixels = GREY[:, :1, :1, None]
+    assert np.array_equal(get(save(root, x_train=pixels, x_test=pixels[:3])).load(None).x_train, pixels)
+
+
+def test_an_archive_must_be_one_from_its_first_byte_on(root: Path) -> None:
+    save(root)
+    path = root / "mine.npz"
+    path.write_bytes(b"front" + path.read_bytes())
+    with pytest.raises(UserError, match=r"mine\.npz is not a sound .* \(it is no zip file from its first byte on\)"):
+        get(f"npz:{path}")
+
+
+def test_a_pipe_is_not_waited_for(root: Path) -> None:
+    os.mkfifo(root / "pipe.npz")
+    for path in (root / "pipe.npz", Path("/dev/zero")):
+        with pytest.raises(UserError, match=r"is no regular file; expected an \.npz archive of x_train"):
+            get(f"npz:{path}")
+
+
+def test_an_archive_that_may_not_be_read_is_not_called_damaged(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    name = save(root)
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match=r"mine\.npz cannot be read: Permission denied; expected an \.npz archive"):
+        get(name)
 
 
 def test_a_folder_is_no_archive(root: Path) -> None:
