@@ -11,9 +11,11 @@ import dataclasses
 import hashlib
 import os
 import socket
+import struct
 import sys
 import tempfile
 import textwrap
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +143,8 @@ class Published:
                 train, test, verified = form.read(paths)
                 partial = len(train[0]) < self.images[0] or len(test[0]) < self.images[1]
                 source = form.source.format(folder=label)
-                return RawData(*train, *test, source=source, verified=verified, partial=partial)
+                others = {f"{path.name}, which differs from the .gz file that is used": 1 for path in _others(paths)}
+                return RawData(*train, *test, source=source, verified=verified, partial=partial, passed_over=others)
         return None
 
     def _download(self, cache: Path) -> RawData:
@@ -165,6 +168,17 @@ class Published:
                 if not (cache / self.folder).is_dir():  # else another process was faster: its copy is as good
                     raise
             return raw
+
+
+def _others(paths: Sequence[Path]) -> Iterator[Path]:
+    """Unpacked files that lie beside the gzipped ones that were read, and have other contents."""
+    for path in paths:
+        plain = path.with_suffix("")
+        if path.suffix == ".gz" and plain.is_file() and os.access(plain, os.R_OK):
+            data, packed = plain.read_bytes(), path.read_bytes()
+            end = struct.pack("<II", zlib.crc32(data), len(data) % 2**32)  # of a gzip file with these contents
+            if data != packed and not packed.endswith(end):
+                yield plain
 
 
 def fetch(published: Published, folder: Path) -> None:

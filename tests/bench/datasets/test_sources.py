@@ -75,6 +75,17 @@ def test_damage_is_never_passed_over(root: Path, tmp_path: Path) -> None:
         get("fashion-mnist").load(root)
 
 
+def test_unpacked_files_are_named_where_they_differ_from_the_gzipped_ones(root: Path) -> None:
+    images = put(root, 2)
+    files.write_idx_files(root / "fashion-mnist", files.grey(seed=2), gz=False)
+    assert get("fashion-mnist").load(root).passed_over == {}
+    other = root / "fashion-mnist" / "train-images-idx3-ubyte"
+    other.write_bytes(files.idx_bytes(files.grey(seed=3)[0][:, 0]))
+    raw = get("fashion-mnist").load(root)
+    assert np.array_equal(raw.x_train, images)
+    assert raw.passed_over == {"train-images-idx3-ubyte, which differs from the .gz file that is used": 1}
+
+
 @pytest.mark.parametrize("name", sorted(files.CONTRACT))
 def test_missing_data_name_every_place_and_a_way_out(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
