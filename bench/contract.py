@@ -14,6 +14,7 @@ what the method itself raises.
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 import methods
+from methods.core import torch_settings
 from methods.core.method import MakeOptimizer, Method, TaskShape
 from methods.core.options import parse_assignments, split_brackets
 
@@ -88,6 +90,21 @@ def options_survive_text(name: str) -> None:
         for end in (searched.low, searched.high):
             cls.Options.parse(given | {option: end})
         assert searched.low <= options[option] <= searched.high, f"search_space: the default of {option} is outside it"
+
+
+def leaves_the_process_as_it_was(name: str) -> None:
+    """Building, training and predicting change no setting of PyTorch for the whole process, and leave no thread."""
+    settings, threads = torch_settings.read(), set(threading.enumerate())
+    try:
+        method = small(name)
+        method.train_step(*batch(16))
+        method.eval()
+        method.predict(batch(16)[0], Generator().manual_seed(0))
+    finally:
+        changed = torch_settings.restore(settings)
+    assert not changed, f"it changes PyTorch for the whole process, and so for what is measured beside it: {changed}"
+    left = [thread.name for thread in threading.enumerate() if thread not in threads and not thread.daemon]
+    assert not left, f"it leaves a thread running ({', '.join(left)}): end it, or make it a daemon"
 
 
 def trains_and_predicts(name: str) -> None:
@@ -213,6 +230,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     for check in (
         says_what_it_is,
         options_survive_text,
+        leaves_the_process_as_it_was,
         trains_and_predicts,
         predicts_without_labels_and_side_effects,
         depends_on_the_seed_alone,

@@ -1,11 +1,11 @@
 """`python -m bench.new method NAME` and `python -m bench.new dataset NAME`: a package to start from, in a new folder.
 
-Exit codes: 0 written; 2 the name cannot be used or the folder is there already, and nothing was written.
+Exit codes: 0 written; 2 the name cannot be used or is taken, or the folder is there already, and nothing was written.
 """
 
 from __future__ import annotations
 
-import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -122,9 +122,8 @@ py-modules = ["MODULE"]
 @group("Output")("--out", type=Folder(), default=Path(), show_default="here", help="Parent folder of the new one.")
 def cli(kind: str, name: str, out: Path) -> None:
     """Write a commented method or data set, as a small package in a new folder."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
-        raise UserError(f"{name!r} cannot name a {kind}: use lower-case letters, digits, '-' and '_', a letter first")
     module, folder = name.replace("-", "_"), out / name
+    _check_free(kind, name, module)
     title = "".join(word.capitalize() for word in module.split("_"))
     source = METHOD if kind == "method" else DATASET
     filled = {f"{module}.py": source.replace("CLASS", title).replace("NAME", name)}
@@ -139,6 +138,26 @@ def cli(kind: str, name: str, out: Path) -> None:
     look = f"bench.check {name}" if kind == "method" else f"bench.data {name}"
     flag = f"--methods {name},backprop" if kind == "method" else f"--datasets {name}"
     print(f"then: python -m pip install -e {folder}; python -m {look}; python -m bench.run {flag}")
+
+
+def _check_free(kind: str, name: str, module: str) -> None:
+    """Refuse a name that could not be registered, or imported.
+
+    Raises:
+        UserError: it is such a name.
+    """
+    from bench import datasets
+    from methods.core import registry
+
+    try:
+        registry.check_name(name, kind)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if registry.is_taken(name) if kind == "method" else name in datasets.available() | datasets.schemes():
+        raise UserError(f"there is a {kind} named {name!r} already: choose another name")
+    spec = find_spec(module)
+    if spec is not None and spec.origin is not None:  # the latter: a mere folder of that name
+        raise UserError(f"there is a Python module named {module!r} already: choose another name")
 
 
 main = exits(cli, "python -m bench.new")

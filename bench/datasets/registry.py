@@ -24,8 +24,6 @@ from methods.core.options import split_brackets
 from methods.core.plugins import load_all
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -228,9 +226,4 @@ def schemes() -> dict[str, Scheme]:
 
 @functools.cache
 def _discover() -> None:
-    load_all("bench.datasets", ENTRY_POINT_GROUP, _left_out)
-
-
-def _left_out(entry_point: EntryPoint, error: BaseException) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"data set plug-in {entry_point.name!r} ({entry_point.value}) was left out: {reason}"
+    load_all("bench.datasets", ENTRY_POINT_GROUP, "data set", _registered, _schemes)

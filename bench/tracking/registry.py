@@ -85,8 +85,4 @@ def get(name: str) -> Tracker:
 @functools.cache
 def _discover() -> None:
     """Import every module that registers trackers."""
-    load_all(
-        "bench.tracking.trackers",
-        ENTRY_POINT_GROUP,
-        lambda entry_point, error: f"the tracker plug-in {entry_point.name!r} cannot be loaded: {error}",
-    )
+    load_all("bench.tracking.trackers", ENTRY_POINT_GROUP, "tracker", _trackers)

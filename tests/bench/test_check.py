@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import methods
 from bench import check, contract, datasets, new
 from bench.datasets import registry as dataset_registry
+from methods.backprop import Backprop
 from methods.core import registry as method_registry
 from methods.core.method import TaskShape
 from methods.core.options import Options
@@ -34,16 +37,21 @@ def write(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
-    """Imports a module of a new package, as an entry point does; what it registers is forgotten afterwards."""
+    """Imports a module of a new package, as an entry point does; it is forgotten afterwards, and what it registers."""
     methods.available()
     datasets.available()
     kept = [(held, dict(held)) for held in (method_registry._methods, dataset_registry._registered)]
 
     def import_it(name: str) -> Any:
         monkeypatch.syspath_prepend(tmp_path / name)
-        return importlib.import_module(name.replace("-", "_"))
+        module = name.replace("-", "_")
+        imported.append(module)
+        return importlib.import_module(module)
 
+    imported: list[str] = []
     yield import_it
+    for module in imported:
+        del sys.modules[module]
     for held, before in kept:
         held.clear()
         held.update(before)
@@ -109,6 +117,36 @@ def test_what_is_missing_is_said_in_plain_words(
     assert "FAILED  names its stack: SystemExit: 0" in ended.out
 
 
+def test_what_a_method_does_to_its_process_is_said_and_undone(write: Call, load: Callable[[str], Any]) -> None:
+    write("method", "my-rude")
+    path = Path("my-rude/my_rude.py")
+    text = path.read_text().replace(
+        "        logits =", "        torch.use_deterministic_algorithms(True)\n        logits ="
+    )
+    made = "        self.linear = nn.Linear("
+    path.write_text(text.replace(made, f"        torch.set_grad_enabled(False)\n{made}"))
+    load("my-rude")
+    with pytest.raises(
+        AssertionError, match=r"gradient mode \(True to False\), deterministic algorithms \(False to True\)"
+    ):
+        contract.leaves_the_process_as_it_was("my-rude")
+    assert torch.is_grad_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    end = threading.Event()
+
+    class Busy(Backprop):
+        def __init__(self, shape: TaskShape, options: Any) -> None:
+            super().__init__(shape, options)
+            threading.Thread(target=end.wait, name="mine").start()
+
+    method_registry._methods["my-rude"] = Busy
+    try:
+        with pytest.raises(AssertionError, match=r"it leaves a thread running \(mine\)"):
+            contract.leaves_the_process_as_it_was("my-rude")
+    finally:
+        end.set()
+
+
 def test_a_new_data_set_works(write: Call, load: Callable[[str], Any]) -> None:
     assert write("dataset", "my-data").code == 0
     load("my-data")
@@ -122,6 +160,10 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(
 ) -> None:
     for name in ("My Method", "../x", "", "a--b", "1a"):
         refused(write("method", name), repr(name))
+    for name in ("torch", "numpy", "methods", "noprop", "noprop-dt", "all", "core", "tuned"):
+        refused(write("method", name), repr(name))
+    for name in ("mnist", "npz", "bench"):
+        refused(write("dataset", name), repr(name))
     assert list(tmp_path.iterdir()) == []
     write("method", "twice")
     refused(write("method", "twice"), "twice")

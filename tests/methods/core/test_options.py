@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 import methods
-from methods.core import registry
 from methods.core.method import TaskShape
 from tests.methods.helpers import build
 
@@ -82,35 +78,3 @@ def test_alias_is_the_same_method() -> None:
 def test_a_name_is_taken_once(name: str) -> None:
     with pytest.raises(ValueError, match="already registered"):
         methods.register(name)(methods.get("backprop"))
-
-
-def test_plug_ins_are_found_and_a_broken_one_is_only_warned_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "their_method.py").write_text(
-        "import methods\n"
-        "from methods.backprop_cnn import BackpropCNN\n"
-        "@methods.register('theirs')\n"
-        "class Theirs(BackpropCNN):\n"
-        "    summary = 'somebody else\\'s'\n"
-    )
-    (tmp_path / "their_broken.py").write_text("raise RuntimeError('no licence')\n")
-    (tmp_path / "their_leaving.py").write_text("raise SystemExit(3)\n")
-    info = tmp_path / "theirs-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[noprop_bench.methods]\nbroken = their_broken\nleaving = their_leaving\ntheirs = their_method\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(registry, "_methods", dict(registry._methods))
-    monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
-    registry._discover.cache_clear()
-    with pytest.warns(UserWarning, match="cannot be loaded") as warned:
-        names = methods.available()
-    assert [str(warning.message) for warning in warned] == [
-        "the method plug-in 'broken' cannot be loaded: no licence",
-        "the method plug-in 'leaving' cannot be loaded: 3",
-    ]
-    assert "theirs" in names
-    sys.modules.pop("their_method")
