@@ -66,6 +66,10 @@ def parse_methods(
     for label in labels:
         if labels.count(label) > 1:
             raise UserError(f"method {label!r} is named more than once: name each once")
+    for number, one in enumerate(specs):
+        for other in specs[:number]:
+            if (one.cls, one.options) == (other.cls, other.options) and not one.tuned and not other.tuned:
+                raise UserError(f"{other.label} and {one.label} are the same method with the same options: name one")
     for setting in settings:
         if not any(setting in spec.options for spec in specs):
             known = sorted({option for spec in specs for option in spec.options})

@@ -131,6 +131,11 @@ def test_same_method_with_other_options_is_another() -> None:
     assert labels("noprop,noprop[T=2],noprop[T=3]") == ["noprop", "noprop[T=2]", "noprop[T=3]"]
 
 
+def test_the_same_options_under_another_name_are_no_other_method() -> None:
+    with pytest.raises(UserError, match=r"noprop and noprop\[T=10\] are the same method with the same options"):
+        parse_methods("noprop,noprop[T=10]", {})
+
+
 def test_none_and_text_options_show_as_they_are_written() -> None:
     assert labels("noprop[embedding_dim=none,embedding=learned]") == ["noprop[embedding=learned,embedding_dim=none]"]
 
