@@ -102,7 +102,7 @@ def leaves_the_process_as_it_was(name: str) -> None:
         method.predict(batch(16)[0], Generator().manual_seed(0))
     finally:
         changed = torch_settings.restore(settings)
-    assert not changed, f"it changes PyTorch for the whole process, and so for what is measured beside it: {changed}"
+    assert not changed, f"it changes PyTorch for the whole process: {changed}"
     left = [thread.name for thread in threading.enumerate() if thread not in threads and not thread.daemon]
     assert not left, f"it leaves a thread running ({', '.join(left)}): end it, or make it a daemon"
 

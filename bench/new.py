@@ -30,7 +30,6 @@ from torch.optim import Optimizer
 from methods.core.method import MakeOptimizer, Method, TaskShape
 from methods.core.options import Options
 from methods.core.registry import register
-from results.ending import Folder
 
 
 @register("NAME")  # what people type

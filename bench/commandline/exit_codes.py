@@ -5,16 +5,24 @@ A terminal that goes away (SIGHUP) is 129.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from bench.errors import UserError
 from results.ending import end
+
+_GRACE_SECONDS = 1.0
+"""How long threads that outlive the command may take to end by themselves."""
 
 
 def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Callable[[], NoReturn]:
@@ -28,11 +36,34 @@ def exits(command: click.Command, name: str, *, runs_cells: bool = False) -> Cal
     run = partial(command.main, prog_name=name, standalone_mode=False)
 
     def main() -> NoReturn:
-        if runs_cells:
-            end(run, UserError, before=_heed_signals, stopped=_stopped_early)
-        end(run, UserError, stopped=stop_code)
+        with _outlasting_threads():
+            if runs_cells:
+                end(run, UserError, before=_heed_signals, stopped=_stopped_early)
+            end(run, UserError, stopped=stop_code)
 
     return main
+
+
+@contextlib.contextmanager
+def _outlasting_threads() -> Iterator[None]:
+    """Let the process end with the command, also where a user's method has left a thread that never ends."""
+    try:
+        yield
+    except SystemExit as stop:
+        others = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+        if others:
+            threading.Thread(target=_outlast, args=(others, stop.code), daemon=True).start()
+        raise
+
+
+def _outlast(others: Sequence[threading.Thread], code: Any) -> None:
+    threading.main_thread().join()
+    time.sleep(_GRACE_SECONDS)
+    if any(each.is_alive() for each in others):  # the interpreter would wait for them
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 class Terminated(KeyboardInterrupt):

@@ -23,6 +23,8 @@ def main() -> int:
         from bench.training.cell import run_cell  # here: an import that fails is reported as this cell's error
 
         result = run_cell(job, emit)
+    except SystemExit as error:
+        result = row.failed("error", f"the method ended the process ({describe(error)})", traceback.format_exc())
     except Exception as error:
         result = row.failed("error", describe(error), traceback.format_exc())
     emit(ResultEvent(result=result))

@@ -19,6 +19,7 @@ ROGUES = {
     "raises": "RuntimeError: no such luck",
     "dies": "the cell's process was killed by SIGKILL (out of memory?)",
     "leaves": "the cell's process ended with exit code 3 and no result",
+    "resigns": "the method ended the process (SystemExit: 0)",
     "diverges": "TrainingError: training diverged: the loss is nan",
     "litters": None,
     "allocates": None,
