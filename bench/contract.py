@@ -98,8 +98,7 @@ def leaves_the_process_as_it_was(name: str) -> None:
     try:
         method = small(name)
         method.train_step(*batch(16))
-        method.eval()
-        method.predict(batch(16)[0], Generator().manual_seed(0))
+        method.eval().predict(batch(16)[0], Generator().manual_seed(0))
     finally:
         changed = torch_settings.restore(settings)
     assert not changed, f"it changes PyTorch for the whole process: {changed}"
