@@ -52,9 +52,7 @@ def load_all(package: str, group: str, kind: str, *registered: dict[str, Any]) -
 
 def _load(entry_point: EntryPoint) -> tuple[str, BaseException | None]:
     """What the import changed in PyTorch, as `restore` says it, and how it failed."""
-    settings = None
-    if "torch" in sys.modules:  # else it is not imported for this
-        from methods.core import torch_settings as settings
+    settings = importlib.import_module("methods.core.torch_settings") if "torch" in sys.modules else None
     before = settings.read() if settings else {}
     failure: BaseException | None = None
     try:
@@ -62,7 +60,8 @@ def _load(entry_point: EntryPoint) -> tuple[str, BaseException | None]:
             entry_point.load()
     except (Exception, SystemExit) as error:
         failure = error
-    return settings.restore(before) if settings else "", failure
+    changed: str = settings.restore(before) if settings else ""
+    return changed, failure
 
 
 def _note(text: str) -> str:
