@@ -15,6 +15,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what
 from bench.commandline.help import Command
+from bench.commandline.params import Whole
 from bench.run import DEFAULT_OUT
 
 AGAIN = "again"
@@ -24,7 +25,7 @@ AGAIN = "again"
 @click.command(cls=Command)
 @flags.one_method("backprop")
 @flags.one_dataset
-@what("--pairs", type=click.IntRange(2, 1000), default=10, help="Pairs of cells, each pair with its own seed.")
+@what("--pairs", type=Whole(2, 1000), default=10, help="Pairs of cells, each pair with its own seed.")
 @flags.preset()
 @flags.epochs
 @flags.train_size

@@ -43,7 +43,7 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     from bench.planning.plan import SPLIT_SEED
     from reports.figures.samples import draw_samples
     from results.data_warnings import data_warnings
-    from results.files import file_stem
+    from results.files import file_stem, make_folder
 
     found = datasets.get(dataset)
     path = out or DEFAULT_OUT / f"{file_stem(found.name)}.png"
@@ -57,7 +57,7 @@ def cli(dataset: str, data_dir: Path | None, out: Path | None) -> int:
     if warnings := data_warnings(splits.record):
         print("\nworth knowing:", *warnings, sep="\n- ")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draw_samples(splits.x_train.numpy(), splits.y_train.numpy(), found.class_names, path, title=found.name)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None

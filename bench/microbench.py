@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import os
 import shlex
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import click
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import output, where
 from bench.commandline.help import Command, group
+from bench.commandline.params import Whole
 
 SUITE = Path(__file__).resolve().parent.parent / "tests" / "benchmarks"
 STORAGE = Path("results/microbench")
@@ -30,7 +33,7 @@ _NOT_ACCEPTED = (4, 5)
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
-@where("--threads", type=click.IntRange(1), show_default="the run's, or all cores", help="CPU threads.")
+@where("--threads", type=Whole(1), show_default="the run's, or all cores", help="CPU threads.")
 @group("How to compare")(
     "--benchmark-compare-fail",
     "limits",
@@ -54,6 +57,7 @@ def cli(run: Path | None, threads: int | None, limits: Sequence[str], pytest_arg
     from results.store import replace_file
 
     _check(limits)
+    _check_paths(pytest_arguments)
     cores = available_cores()
     threads = threads or (cores if run is None else min(cores, _threads(run)))
     commit = describe_environment("cpu").commit or "unknown"
@@ -106,6 +110,20 @@ def _check(limits: Sequence[str]) -> None:
                 f"--benchmark-compare-fail {limit!r} is not accepted: give min, max, mean, median, stddev or iqr, a "
                 "colon, and whole per cent or seconds, such as mean:10% or median:0.002"
             ) from None
+
+
+def _check_paths(pytest_arguments: Sequence[str]) -> None:
+    """Refuse a path that is not there, which pytest would warn of in lines of its own.
+
+    Raises:
+        UserError: as said.
+    """
+    from bench.errors import UserError
+
+    for before, argument in itertools.pairwise(("", *pytest_arguments)):
+        path = argument.partition("::")[0]
+        if not before.startswith("-") and not argument.startswith("-") and not os.path.exists(path):  # noqa: PTH110
+            raise UserError(f"there is no {path!r}: give a path or an option of pytest's, such as -k noprop")
 
 
 def _threads(run: Path) -> int:

@@ -16,6 +16,7 @@ import click
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import output, where
 from bench.commandline.help import Command, group
+from bench.commandline.params import Whole
 from bench.datasets.formats.image_file import MODES, read_picture, stretched
 from bench.errors import UserError
 from results.files import printable
@@ -33,11 +34,9 @@ MAX_NUMBERS = 2**28
 @click.command(cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
-@group("How to predict")(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Seed of the method's initial noise."
-)
+@group("How to predict")("--seed", type=Whole(0, 2**63 - 1), default=0, help="Seed of the method's initial noise.")
 @where("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-@output("--top", type=click.IntRange(1), default=1, help="Classes to print per image, most probable first.")
+@output("--top", type=Whole(1), default=1, help="Classes to print per image, most probable first.")
 @output("--json", "as_json", is_flag=True, help="Print one JSON object per image instead of a table.")
 def cli(model: Path, images: tuple[Path, ...], top: int, seed: int, device: str, as_json: bool) -> None:
     """Classify IMAGES with MODEL, a file saved by python -m bench.run --save.

@@ -19,7 +19,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what
 from bench.commandline.help import Command
-from bench.commandline.params import new_folder
+from bench.commandline.params import Whole, new_folder
 
 if TYPE_CHECKING:
     from torch.profiler import profile as Profile
@@ -37,7 +37,7 @@ _NAME_WIDTH = 48
 @click.command(cls=Command)
 @flags.one_method("noprop")
 @flags.one_dataset
-@what("--steps", type=click.IntRange(1, 1000), default=5, help="Training steps, at most one epoch.")
+@what("--steps", type=Whole(1, 1000), default=5, help="Training steps, at most one epoch.")
 @flags.preset("standard")
 @flags.batch_size
 @flags.train_size

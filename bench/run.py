@@ -18,7 +18,7 @@ from bench.commandline.config_file import config_option
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import ASSIGNMENT, compare, output, train, where
 from bench.commandline.help import Command
-from bench.commandline.params import CommaList, FiniteFloat
+from bench.commandline.params import CommaList, FiniteFloat, Whole
 from bench.planning.presets import CORE
 from bench.runner.launchers import LAUNCHERS
 from bench.tracking import registry as trackers
@@ -41,7 +41,7 @@ DEFAULT_OUT = Path("results/runs")
 @flags.epochs
 @train(
     "--eval-every",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=1,
     metavar="N",
     help="Evaluate after every N epochs and after the last.",
@@ -63,7 +63,7 @@ DEFAULT_OUT = Path("results/runs")
     default="constant",
     help="Learning rate after the warm-up.",
 )
-@train("--warmup-steps", type=click.IntRange(0), default=0, metavar="N", help="Steps of rising learning rate.")
+@train("--warmup-steps", type=Whole(0), default=0, metavar="N", help="Steps of rising learning rate.")
 @flags.amp
 @train("--low-memory/--no-low-memory", help="Also run supported methods one block at a time, as an extra row.")
 @flags.train_size
@@ -84,16 +84,17 @@ DEFAULT_OUT = Path("results/runs")
     "launcher_set",
     multiple=True,
     metavar=ASSIGNMENT,
+    callback=flags.besides_file,
     help="Launcher option: partition=gpu, address=HOST:PORT. Repeatable.",
 )
 @where(
     "--jobs",
-    type=click.IntRange(1, 1024),
+    type=Whole(1, 1024),
     show_default="1; slurm and ray: all",
     help="Cells to run at once. With more than 1, timings are not comparable.",
 )
 @flags.timeout
-@where("--retries", type=click.IntRange(0, 100), default=0, help="Retries per failed cell.")
+@where("--retries", type=Whole(0, 100), default=0, help="Retries per failed cell.")
 @where(
     "--race/--no-race",
     default=True,
@@ -102,7 +103,7 @@ DEFAULT_OUT = Path("results/runs")
 @flags.out(DEFAULT_OUT, "Parent folder for runs.")
 @output(
     "--checkpoint-every",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     show_default="1% of the time",
     help="Save the state of training every N epochs; --resume and --retries go on from there.",

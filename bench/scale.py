@@ -22,7 +22,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what
 from bench.commandline.help import Command, group
-from bench.commandline.params import CommaList, new_folder, refuse_given
+from bench.commandline.params import CommaList, Whole, new_folder, refuse_given
 from reports.formats.choice import html_option
 
 DEFAULT_OUT = Path("results/scale")
@@ -37,7 +37,7 @@ MEASURED = ("batch_sizes", "sides", "images", "channels", "rounds")
 
 
 def _counts(least: int, most: int) -> CommaList:
-    return CommaList(click.IntRange(least, most))
+    return CommaList(Whole(least, most))
 
 
 @click.command(cls=Command)
@@ -51,8 +51,8 @@ def _counts(least: int, most: int) -> CommaList:
 @axis("--batch-sizes", type=_counts(2, 65536), default="32,64,128,256", help="Batch sizes.")
 @axis("--sides", type=_counts(8, MAX_SIDE), default="8,16,28,32", help="Image sides in pixels.")
 @axis("--images", type=_counts(20, MAX_IMAGES), default="256,512,1024,2048", help="Training images per epoch.")
-@what("--channels", type=click.IntRange(1, 64), default=1, help="Image channels.")
-@what("--rounds", type=click.IntRange(3, 1000), default=5, help="Timed repetitions.")
+@what("--channels", type=Whole(1, 64), default=1, help="Image channels.")
+@what("--rounds", type=Whole(3, 1000), default=5, help="Timed repetitions.")
 @trained("--accuracy", is_flag=True, help="Train at each of --depths, and report accuracy, time and memory.")
 @trained("--dataset", default="digits", help="One data set.")
 @trained(
@@ -88,8 +88,8 @@ def cli(accuracy: bool, methods: str | None, **given: Any) -> int:
     refuse_given(MEASURED if accuracy else TRAINED, f"with{'' if accuracy else 'out'} --accuracy: leave it out")
     given = {key: value for key, value in given.items() if key not in (MEASURED if accuracy else TRAINED)}
     if accuracy:
-        return _accuracy(methods or f"{METHODS},backprop-ensemble", **given)
-    return _cost(methods or METHODS, **given)
+        return _accuracy(f"{METHODS},backprop-ensemble" if methods is None else methods, **given)
+    return _cost(METHODS if methods is None else methods, **given)
 
 
 def _accuracy(

@@ -22,7 +22,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits, stop_code
 from bench.commandline.flags import ASSIGNMENT, compare, output
 from bench.commandline.help import Command, group
-from bench.commandline.params import CommaList, FiniteFloat, refuse_given
+from bench.commandline.params import CommaList, FiniteFloat, Whole, refuse_given
 from bench.errors import UserError
 from bench.planning.presets import CORE, DEFAULT_TUNED, PAPER, WINNERS_KEY
 from results.files import STUDY_FILE
@@ -59,7 +59,7 @@ sweep = group("Or: a sweep instead of a search")
 )
 @search(
     "--trials",
-    type=click.IntRange(1, 10_000),
+    type=Whole(1, 10_000),
     default=20,
     help="Trials per method and data set, defaults first.",
 )

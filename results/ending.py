@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from results.streams import make_reliable
 
 _PLATFORMS = ("linux", "darwin")
 _OURS = ("", "bench", "methods", "reports", "results")
+_THREADS = "OMP_NUM_THREADS"
 _LONG = re.compile(r"\S{200,}")
 
 
@@ -41,6 +44,11 @@ def end(
         Path.cwd()
     except OSError:  # libraries that are loaded later end the process
         print("error: the working directory is not there any more: change to another", file=sys.stderr)
+        sys.exit(2)
+    threads = os.environ.get(_THREADS, "1")
+    if not re.fullmatch(r"\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*", threads):  # else OpenMP complains in lines of its own
+        said = f"the variable {_THREADS} is {threads[:60]!r}: give a whole number from 1, or unset it"
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(2)
     before()
     try:
@@ -89,8 +97,21 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-class EndingCommand(click.Command):
-    """A command that ends so by itself."""
+class StrictCommand(click.Command):
+    """A command that refuses an option given twice, of which click would take the last in silence."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises `click.UsageError` for one that is not meant to be repeated."""
+        *_, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if times > 1 and isinstance(option, click.Option) and not option.multiple and not option.is_eager:
+                how = ", with commas between its values" if "," in option.make_metavar(ctx) else ""
+                ctx.fail(f"{option.opts[0]} is given more than once: give it once{how}")
+        return super().parse_args(ctx, args)
+
+
+class EndingCommand(StrictCommand):
+    """A command that ends as above by itself."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run it, and leave with its exit code."""

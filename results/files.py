@@ -70,6 +70,18 @@ def printable(text: object) -> str:
     return str(text) if str(text).isprintable() else repr(str(text))[1:-1]
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(f"{error.filename} is not a folder") from None
+
+
 def write_folder(folder: Path, last: str, make: Callable[[Path], None]) -> None:
     """Put all files that `make` writes into a folder, or none of them if it fails.
 
@@ -81,7 +93,7 @@ def write_folder(folder: Path, last: str, make: Callable[[Path], None]) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
         make(Path(scratch))
         made = sorted(path.relative_to(scratch) for path in Path(scratch).rglob("*") if path.is_file())

@@ -17,6 +17,7 @@ from bench.commandline import flags
 from bench.commandline.exit_codes import exits
 from bench.commandline.flags import what, where
 from bench.commandline.help import Command
+from bench.commandline.params import Whole
 
 DEFAULT_OUT = Path("results/campaign")
 
@@ -28,7 +29,7 @@ DEFAULT_OUT = Path("results/campaign")
 @flags.device
 @flags.threads
 @flags.amp
-@where("--jobs", type=click.IntRange(1, 1024), default=1, help="Cells to run at once.")
+@where("--jobs", type=Whole(1, 1024), default=1, help="Cells to run at once.")
 @flags.out(DEFAULT_OUT, "Parent folder for the campaign's runs.")
 def cli(chosen: tuple[str, ...], estimate: bool, out: Path, **how: Any) -> int:
     """Make the runs behind the project's answer, or go on with them.

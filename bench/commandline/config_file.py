@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from bench.commandline.flags import ASSIGNMENT
+from bench.commandline.flags import ASSIGNMENT, merged
 from bench.planning.presets import NEWEST, WINNERS_KEY, TunedSource
 from methods.core.options import to_text
 from results.files import read_toml
@@ -48,11 +48,20 @@ def _read_files(context: click.Context, param: click.Parameter, names: tuple[str
         content = {WINNERS_KEY: None} if name == NEWEST else _load(name, context)
         if WINNERS_KEY in content:
             sources.append((name, content.pop(WINNERS_KEY)))
-        context.default_map = {**(context.default_map or {}), **_checked(content, name, context)}
+        before = context.default_map or {}
+        found = _checked(content, name, context)
+        found |= {
+            key: merged(before.get(key, ()), found[key])
+            for key in (option.name for option in context.command.params if option.metavar == ASSIGNMENT)
+            if key in found
+        }
+        context.default_map = {**before, **found}
     return tuple(sources)
 
 
 def _load(name: str, context: click.Context) -> dict[str, Any]:
+    if not name:
+        raise click.UsageError(f"--config '' names no configuration: give a TOML file or {NEWEST!r}", context)
     try:
         return read_toml(Path(name))
     except OSError as error:

@@ -5,21 +5,23 @@ A switch that a file may turn on (`--config`) has a flag that turns it off again
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.commandline.help import group
-from bench.commandline.params import DatasetList, FiniteFloat
+from bench.commandline.params import DatasetList, FiniteFloat, Whole
 from bench.planning.presets import CORE, PRESETS
 from results.ending import Folder
 
 ASSIGNMENT = "NAME=VALUE"
 """Metavar of a flag whose values are assignments, which a file may give as a table."""
-SEED = click.IntRange(0, 2**32 - 1)
+SEED = Whole(0, 2**32 - 1)
 """What every library's generator takes."""
+TEN_YEARS = 315_360_000
+"""In seconds; beyond some centuries no clock of the system's can wait."""
 
 compare = group("What to compare")
 what = group("What to run")
@@ -27,6 +29,18 @@ train = group("How to train")
 data = group("Data")
 where = group("Where to run")
 output = group("Output")
+
+
+def merged(assignments: Collection[str], later: Collection[str]) -> tuple[str, ...]:
+    """Assignments and later ones, which win over those of the same name."""
+    names = {item.partition("=")[0].strip() for item in later}
+    return (*(item for item in assignments if item.partition("=")[0].strip() not in names), *later)
+
+
+def besides_file(context: click.Context, param: click.Parameter, items: tuple[str, ...]) -> tuple[str, ...]:
+    """The assignments of the command line, and those of `--config` that it does not replace."""
+    return merged((context.default_map or {}).get(param.name, ()), items)
+
 
 methods = compare(
     "--methods",
@@ -46,19 +60,16 @@ method_options = compare(
     "settings",
     multiple=True,
     metavar=ASSIGNMENT,
+    callback=besides_file,
     help="Set an option of every method that accepts it: T=20. Repeatable.",
 )
 one_dataset = what("--dataset", default="digits", help="One data set.")
 
-epochs = train(
-    "--epochs", type=click.IntRange(1), show_default="the preset's for the data set", help="Training epochs."
-)
-batch_size = train("--batch-size", type=click.IntRange(2), show_default="the preset's, 128", help="Batch size.")
+epochs = train("--epochs", type=Whole(1), show_default="the preset's for the data set", help="Training epochs.")
+batch_size = train("--batch-size", type=Whole(2), show_default="the preset's, 128", help="Batch size.")
 amp = train("--amp/--no-amp", help="Mixed precision (bfloat16) for every method.")
 
-train_size = data(
-    "--train-size", type=click.IntRange(1), show_default="all", help="Training images to use, balanced by class."
-)
+train_size = data("--train-size", type=Whole(1), show_default="all", help="Training images to use, balanced by class.")
 augment = data(
     "--augment",
     type=click.Choice(["none", "standard"]),
@@ -69,10 +80,10 @@ duplicates = data("--duplicates/--no-duplicates", help="Accept data with many te
 data_dir = data("--data-dir", type=Folder(), help="Folder with data files; the variable NOPROP_DATA works too.")
 
 device = where("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-threads = where("--threads", type=click.IntRange(1, 1024), show_default="all cores", help="CPU threads.")
+threads = where("--threads", type=Whole(1, 1024), show_default="all cores", help="CPU threads.")
 timeout = where(
     "--timeout",
-    type=FiniteFloat(0, min_open=True),
+    type=FiniteFloat(0, TEN_YEARS, min_open=True),
     metavar="SECONDS",
     show_default="none",
     help="Time limit per cell.",

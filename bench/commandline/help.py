@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from results.ending import StrictCommand
 
-class Command(click.Command):
+
+class Command(StrictCommand):
     """A command with grouped options; one without a group is listed under "Other"."""
 
     def __init__(self, name: str | None, context_settings: dict[str, Any] | None = None, **kwargs: Any) -> None:

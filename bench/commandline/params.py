@@ -64,14 +64,34 @@ def _leads_somewhere(dataset: str) -> bool:
     return "\0" not in path and os.path.lexists(os.path.expanduser(path))  # noqa: PTH111
 
 
+class Whole(click.IntRange):
+    """A whole number in a range, ends included."""
+
+    def __init__(self, least: int, most: int = 2**31 - 1) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Text to a number."""
+        try:
+            return super().convert(value, param, None)
+        except click.BadParameter:
+            self.fail(f"{str(value)!r} is not a whole number from {self.min} to {self.max}.", param, ctx)
+
+
 class FiniteFloat(click.FloatRange):
     """A number in a range, neither NaN nor infinite."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Text to a number."""
-        number = super().convert(value, param, ctx)
+        try:
+            number = super().convert(value, param, None)
+        except click.BadParameter:
+            number = math.nan
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number in the range {self._describe_range()}.", param, ctx)
+            ends = [f"{'above' if self.min_open else 'not below'} {self.min}"]
+            if self.max is not None:
+                ends.append(f"{'below' if self.max_open else 'not above'} {self.max}")
+            self.fail(f"{str(value)!r} is not a finite number {' and '.join(ends)}.", param, ctx)
         return number
 
 

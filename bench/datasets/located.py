@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -87,4 +88,8 @@ def check_text(name: str, what: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise UserError(f"{what} {shown!r} is not UTF-8: rename it") from None
+        if (encoding := sys.getfilesystemencoding()) == "utf-8":
+            raise UserError(f"{what} {shown!r} is not UTF-8: rename it") from None
+        raise UserError(
+            f"{what} {shown!r} is not in the locale's encoding, {encoding}: choose a locale of UTF-8, such as C.UTF-8"
+        ) from None

@@ -134,6 +134,8 @@ def read_winners(path: Path) -> _Table:
 
 
 def _valid(table: Any, file: str) -> _Table:
+    if not isinstance(table, dict):
+        raise UserError(f"{WINNERS_KEY!r} in {file} is no table: give the one that python -m bench.tune has written")
     try:
         return _TABLE.validate_python(table)
     except ValidationError as error:

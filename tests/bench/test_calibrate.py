@@ -90,7 +90,7 @@ def test_too_few_pairs_are_no_calibration_and_lose_nothing(
         (("--method", "backprop,noprop"), "more than one method"),
         (("--method", "all"), "more than one method"),
         (("--method", "nothing"), "'nothing'"),
-        (("--pairs", "1"), "2<=x<=1000"),
+        (("--pairs", "1"), "from 2 to 1000"),
         (("--dataset", "nothing"), "'nothing'"),
         (("--preset", "nothing"), "'nothing'"),
     ],

@@ -286,11 +286,11 @@ def test_a_folder_that_is_no_run(check: Check, command: Check, tmp_path: Path) -
             (("old", "new", option, value), said)
             for option in ("--max-accuracy-drop", "--max-slowdown", "--max-memory")
             for value, said in (
-                ("-1", "-1.0 is not in the range x>=0"),
-                ("nan", "'nan' is not a finite number in the range x>=0"),
-                ("inf", "'inf' is not a finite number in the range x>=0"),
-                ("ten", "'ten' is not a valid float"),
-                ("", "'' is not a valid float"),
+                ("-1", "'-1' is not a finite number not below 0"),
+                ("nan", "'nan' is not a finite number not below 0"),
+                ("inf", "'inf' is not a finite number not below 0"),
+                ("ten", "'ten' is not a finite number not below 0"),
+                ("", "'' is not a finite number not below 0"),
             )
         ),
     ],

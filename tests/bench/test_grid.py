@@ -100,7 +100,7 @@ def test_a_rate_that_diverges_is_a_result(sweep: Command, trials: FakeTrials, tm
     ("given", "quoted"),
     [
         (("--trials", 3), "--trials is not accepted with --sweep"),
-        (("--rates", "0"), "0 is not in the range x>0"),
+        (("--rates", "0"), "'0' is not a finite number above 0"),
         (("--sweep", "T"), "'T' is not"),
     ],
 )

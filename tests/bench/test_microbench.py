@@ -124,6 +124,7 @@ def test_mistakes_are_one_sentence_before_anything_is_timed(
     refused(command("--run", "nowhere"), "nowhere is not a run")
     refused(command("--benchmark-compare-fail=mean:ten"), "'mean:ten' is not accepted: give min")
     refused(command("--threads", 0), "threads")
+    refused(command("-k", "noprop", "/nowhere::test"), "there is no '/nowhere'")
     failed = write_run(run.parent / "failed", [make_failed_cell()])
     refused(command("--run", failed), "no cell of")
     with run_lock(run):

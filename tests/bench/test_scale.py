@@ -127,11 +127,13 @@ def test_median_and_quartiles() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--sides", "4"), "4 is not in the range 8<=x<=1024"),
-        (("--depths", "0"), "0 is not in the range 1<=x<=1000"),
-        (("--batch-sizes", "1"), "1 is not in the range 2<=x<=65536"),
-        (("--images", "a"), "'a' is not a valid integer"),
-        (("--rounds", "2"), "2 is not in the range 3<=x<=1000"),
+        (("--methods", ""), "the list of methods '' is empty"),
+        (("--accuracy", "--methods", ""), "the list of methods '' is empty"),
+        (("--sides", "4"), "'4' is not a whole number from 8 to 1024"),
+        (("--depths", "0"), "'0' is not a whole number from 1 to 1000"),
+        (("--batch-sizes", "1"), "'1' is not a whole number from 2 to 65536"),
+        (("--images", "a"), "'a' is not a whole number from 20 to 1000000"),
+        (("--rounds", "2"), "'2' is not a whole number from 3 to 1000"),
         (("--methods", "no-such"), "'no-such'"),
         (("--methods", "noprop[T=3]"), "--depths"),
         (("--methods", "noprop[eta=1,T=10]"), "--depths"),

@@ -171,7 +171,7 @@ def test_a_study_that_is_none(search: Tune, trials: FakeTrials, tmp_path: Path) 
         (("--methods", "nope"), "'nope'"),
         (("--methods", "noprop[tuned]"), "noprop[tuned] is not accepted without tuned hyperparameters"),
         (("--datasets", "nope"), "'nope'"),
-        (("--trials", "0"), "1<=x<=10000"),
+        (("--trials", "0"), "from 1 to 10000"),
         (("--name", "a/b"), "'a/b'"),
         (("--name", ""), "''"),
     ],

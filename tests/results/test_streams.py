@@ -96,6 +96,14 @@ def test_a_library_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None
     assert (ended.returncode, ended.stderr) == (2, b"error: torch cannot be loaded: libtorch.so: no memory\n")
 
 
+@pytest.mark.parametrize("threads", ["abc", "0", "1.5", "-1", ""])
+def test_a_number_of_threads_that_openmp_would_not_take_is_one_sentence(threads: str, tmp_path: Path) -> None:
+    ended = start("", tmp_path, OMP_NUM_THREADS=threads)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: the variable OMP_NUM_THREADS is {threads!r}: give".encode())
+    assert ended.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("wrong", ["from bench import nothing", "import bench.nothing"])
 def test_a_mistake_of_ours_is_no_library(wrong: str, tmp_path: Path) -> None:
     ended = start("", tmp_path, COMMAND.replace("def cli():", f"def cli():\n    {wrong}"))

@@ -164,6 +164,13 @@ def test_names_that_are_not_utf_8_are_refused_when_the_data_set_is_opened(place:
         get(f"folder:{place.parent / name}")
 
 
+def test_a_name_that_the_locale_lacks_is_not_to_be_changed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    place.rename(place.parent / "caf\u00e9")
+    with pytest.raises(UserError, match="caf\u00e9' is not in the locale's encoding, ascii: choose a locale of UTF-8"):
+        get(f"folder:{place.parent}/caf\udcc3\udca9")
+
+
 def test_the_validation_part_is_used_where_there_is_one(place: Path) -> None:
     shutil.copytree(place / "test", place / "val")
     for path in (place / "val").rglob("*.png"):
