@@ -25,8 +25,11 @@ BEST = {"noprop": 1e-2, "backprop": 1e-3}
 @pytest.fixture
 def sweep(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
     before = signal.getsignal(signal.SIGTERM)
-    given = ("--sweep", "lr", "--out", tmp_path)
-    yield lambda *more: call(tune.main, "bench.tune", (*given, *more), monkeypatch, capsys)
+
+    def given(more: tuple[object, ...]) -> tuple[object, ...]:
+        return ("--out", tmp_path, *more) if "--sweep" in more else ("--sweep", "lr", "--out", tmp_path, *more)
+
+    yield lambda *more: call(tune.main, "bench.tune", given(more), monkeypatch, capsys)
     signal.signal(signal.SIGTERM, before)
 
 
@@ -75,13 +78,13 @@ def test_a_sweep_goes_on_and_grows(sweep: Command, trials: FakeTrials, tmp_path:
     trials.stop_at = None
     assert sweep(*RATES).code == 0
     assert len(set(tried(trials))) == len(trials.jobs) == 12
-    assert sweep(*RATES[2:], "--methods", "noprop", "--rates", "3e-2").code == 0
+    assert sweep("--methods", "noprop", *RATES[2:7], "3e-2", *RATES[8:]).code == 0
     assert [lr for *_, lr in tried(trials)[12:]] == [0.03, 0.03]
     assert len(read_grid(tmp_path / "digits-lr").record.points) == 14
     assert sweep(*RATES).code == 0
     assert len(trials.jobs) == 14
-    refused(sweep(*RATES, "--epochs", 3), "differing: epochs", "--name")
-    refused(sweep(*RATES, "--methods", "dfa", "--batch-size", 16), "differing: batch_size")
+    refused(sweep(*RATES[:5], 3, *RATES[6:]), "differing: epochs", "--name")
+    refused(sweep("--methods", "dfa", *RATES[2:], "--batch-size", 16), "differing: batch_size")
 
 
 def test_a_rate_that_diverges_is_a_result(sweep: Command, trials: FakeTrials, tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_failed_depths_are_tried_again_and_others_are_added(depth: Command, cell
     assert depth(*DEPTHS).code == 0
     assert {method for _, method, _ in cells.started} == {"noprop[T=2]"}
     cells.started = []
-    assert depth(*DEPTHS, "--depths", "3", "--methods", "backprop").code == 0
+    assert depth("--methods", "backprop", *DEPTHS[2:7], "3", *DEPTHS[8:]).code == 0
     assert {method for _, method, _ in cells.started} == {"backprop[T=3]"}
     assert len(read_grid(tmp_path / "digits-depth").record.points) == 15
 
