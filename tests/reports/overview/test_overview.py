@@ -180,6 +180,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
     (damaged / CELLS_FILE).write_text("nonsense\n")
     for given, said in (
         (tmp_path / "nothing", "does not exist"),
+        ("x" * 5000, "does not exist"),
         (empty, "there is no run with a finished cell among the folders given"),
         (damaged, "line 1 of"),
     ):
