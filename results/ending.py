@@ -97,20 +97,25 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-class StrictCommand(click.Command):
-    """A command that refuses an option given twice, of which click would take the last in silence."""
+class FrankCommand(click.Command):
+    """A command that says so where an option is given twice, of which click takes the last in silence.
+
+    It is no mistake: `make bench ARGS=...` overrides what `make` passes.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Raises `click.UsageError` for one that is not meant to be repeated."""
-        *_, order = self.make_parser(ctx).parse_args(args=list(args))
+        """Writes a line to standard error for each that is not meant to be repeated."""
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option, times in Counter(order).items():
             if times > 1 and isinstance(option, click.Option) and not option.multiple and not option.is_eager:
-                how = ", with commas between its values" if "," in option.make_metavar(ctx) else ""
-                ctx.fail(f"{option.opts[0]} is given more than once: give it once{how}")
+                last = "" if option.is_flag else f", {given[str(option.name)]!r}"
+                how = "; several values go into one, with commas" if "," in option.make_metavar(ctx) else ""
+                what = f"{option.opts[0]} is given {times} times and the last one counts{last}{how}"
+                print(f"note: {what}", file=sys.stderr)
         return super().parse_args(ctx, args)
 
 
-class EndingCommand(StrictCommand):
+class EndingCommand(FrankCommand):
     """A command that ends as above by itself."""
 
     def main(self, *args: Any, **extra: Any) -> Any:

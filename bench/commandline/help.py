@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from results.ending import StrictCommand
+from results.ending import FrankCommand
 
 
-class Command(StrictCommand):
+class Command(FrankCommand):
     """A command with grouped options; one without a group is listed under "Other"."""
 
     def __init__(self, name: str | None, context_settings: dict[str, Any] | None = None, **kwargs: Any) -> None:

@@ -127,20 +127,6 @@ def test_form(command: Command, tmp_path: Path, extra: tuple[str, ...]) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("extra", "how"),
-    [
-        (("--methods", "noprop", "--methods=backprop"), ", with commas between its values\n"),
-        (("--seeds", "1", "--seeds", "2"), ", with commas between its values\n"),
-        (("--epochs", "1", "--epochs", "1"), "give it once\n"),
-        (("--amp", "--no-amp"), "give it once\n"),
-    ],
-)
-def test_an_option_given_twice(command: Command, tmp_path: Path, extra: tuple[str, ...], how: str) -> None:
-    refused(command("--out", tmp_path / "out", *extra), f"{extra[0]} is given more than once", how)
-    assert list(tmp_path.iterdir()) == []
-
-
 SIZES = ("--epochs", "--batch-size", "--train-size", "--threads", "--lr", "--weight-decay", "--seeds")
 
 

@@ -219,3 +219,26 @@ def test_a_resumed_run_keeps_its_settings(command: Command, cells: FakeCells, tm
     refused(command("--resume", run, "--config", file), "--epochs (the run has 2, given is 3)")
     refused(command("--resume", run, "--print-config"), "--print-config is not accepted with --resume")
     assert cells.started == []
+
+
+@pytest.mark.parametrize(
+    ("given", "counts", "how"),
+    [
+        (
+            ("--methods", "noprop", "--methods=dfa"),
+            'methods = ["dfa"]',
+            ", 'dfa'; several values go into one, with commas",
+        ),
+        (("--seeds", "1", "--seeds", "2"), "seeds = [2]", ", '2'; several values go into one, with commas"),
+        (("--epochs", "1", "--epochs", "3"), "epochs = 3", ", '3'"),
+        (("--amp", "--no-amp"), "amp = false", ""),
+    ],
+    ids=str,
+)
+def test_of_an_option_given_twice_the_last_counts_and_that_is_said(
+    command: Command, given: tuple[str, ...], counts: str, how: str
+) -> None:
+    ended = command(*given, "--print-config")
+    assert ended.code == 0
+    assert counts in ended.out.splitlines()
+    assert f"note: {given[0]} is given 2 times and the last one counts{how}\n" in ended.err
