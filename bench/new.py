@@ -5,6 +5,7 @@ Exit codes: 0 written; 2 the name cannot be used or is taken, or the folder is t
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -121,6 +122,8 @@ py-modules = ["MODULE"]
 @group("Output")("--out", type=Folder(), default=Path(), show_default="here", help="Parent folder of the new one.")
 def cli(kind: str, name: str, out: Path) -> None:
     """Write a commented method or data set, as a small package in a new folder."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):  # it names a Python module, too
+        raise UserError(f"{name!r} cannot name a {kind}: use lower-case letters, digits, '-' and '_', a letter first")
     module, folder = name.replace("-", "_"), out / name
     _check_free(kind, name, module)
     title = "".join(word.capitalize() for word in module.split("_"))

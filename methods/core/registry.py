@@ -54,8 +54,8 @@ def check_name(name: object, kind: str) -> None:
     Raises:
         ValueError: it is such a name; the message is one sentence for the user.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
-        raise ValueError(f"{name!r} cannot name a {kind}: use lower-case letters, digits, '-' and '_', a letter first")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} cannot name a {kind}: use letters, digits, '-', '_' and '.', a letter first")
     if name in RESERVED:
         raise ValueError(f"{name!r} cannot name a {kind}: {', '.join(RESERVED)} mean something else")
 

@@ -68,7 +68,7 @@ def test_plug_ins_are_found_and_a_broken_one_is_told_in_a_sentence(
     ("code", "why"),
     [
         (f"{GOOD}\n    summary = None", "the method 'theirs' needs a summary, which is one line of text"),
-        (GOOD.replace("'theirs'", "3"), "3 cannot name a method: use lower-case letters"),
+        (GOOD.replace("'theirs'", "3"), "3 cannot name a method: use letters"),
         (f"{GOOD}\nmethods.register('fn')(lambda: None)", "registered as 'fn' is no class derived from Method"),
     ],
 )
