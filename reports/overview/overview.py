@@ -93,9 +93,10 @@ def _weight(each: Pool) -> tuple[bool, int, int, int]:
 
 
 def _seeds(each: Pool) -> int:
-    """That NoProp shares with the reference."""
+    """That NoProp shares with the reference; fewer than `SEVERAL` count as one, of which they say hardly more."""
     known = chain(each)
-    return len(each.data.shared_seeds(known)) if known else 0
+    count = len(each.data.shared_seeds(known)) if known else 0
+    return count if count >= SEVERAL else min(count, 1)
 
 
 def _presentations(each: Pool) -> int:

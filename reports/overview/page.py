@@ -38,9 +38,9 @@ In 1 to 4, a difference in accuracy is judged by its own 95% interval. In 8, 9 a
 all methods of a column together, so one may be undecided although its own interval rules out 0. One seed says nothing
 of others: of such rows it is told who is ahead, with an interval over test images alone, and no verdict; without that
 interval it is undecided. NoProp is the chain of blocks: with inference by the mean where that was run, otherwise by
-sampling. Of a data set that was trained at several budgets, the numbers are those of the one with most seeds, and of
-the longest if that has three seeds or as many, and where these have no `backprop`, of the best that has it; of rows
-with an option's former and present default (`features`), the present comes first.
+sampling. Of a data set that was trained at several budgets, the numbers are those of the one with most seeds (one and
+two count alike), and of the longest if that has three seeds or as many, and where these have no `backprop`, of the best
+that has it; of rows with an option's former and present default (`features`), the present comes first.
 
 ## Accuracy and cost
 

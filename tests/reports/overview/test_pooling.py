@@ -184,7 +184,9 @@ def test_the_largest_comparison_of_a_data_set_with_noprop_is_the_main_one() -> N
     assert [each.label for each in page.main] == ["mnist, 5 epochs"]
 
 
-@pytest.mark.parametrize(("short", "long", "main"), [(5, 1, [3]), (5, 2, [3]), (5, 3, [9, 3]), (2, 2, [9])], ids=str)
+@pytest.mark.parametrize(
+    ("short", "long", "main"), [(5, 1, [3]), (5, 2, [3]), (5, 3, [9, 3]), (2, 2, [9]), (2, 1, [9])], ids=str
+)
 def test_a_longer_training_stands_beside_one_with_more_seeds_if_it_has_several(
     short: int, long: int, main: list[int]
 ) -> None:

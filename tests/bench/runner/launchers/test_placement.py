@@ -86,16 +86,15 @@ def test_an_engine_that_is_not_installed(
 
 @needs("ray")
 @pytest.mark.parametrize(
-    ("given", "quoted"),
-    [
-        (("--threads", "1000", "--launcher-set", "address=local"), ("1000 CPUs",)),
-        (("--launcher-set", "address=localhost:1"), ("localhost:1",)),
-    ],
+    ("threads", "address", "quoted"), [("1000", "local", "1000 CPUs"), ("1", "localhost:1", "localhost:1")]
 )
 def test_ray_that_cannot_run_the_cells(
-    command: Command, cells: FakeCells, tmp_path: Path, given: tuple[str, ...], quoted: tuple[str, ...]
+    command: Command, cells: FakeCells, tmp_path: Path, threads: str, address: str, quoted: str
 ) -> None:
-    refused(command("--out", tmp_path / "out", *METHODS, "--launcher", "ray", *given), *quoted)
+    words = list(METHODS)
+    words[words.index("--threads") + 1] = threads
+    ray = ("--launcher", "ray", "--launcher-set", f"address={address}")
+    refused(command("--out", tmp_path / "out", *words, *ray), quoted)
     assert not (tmp_path / "out").exists()
 
 
