@@ -1,4 +1,7 @@
-"""How commands end: a mistake of the user's is one sentence and exit code 2, Ctrl-C is 130."""
+"""What the commands of `bench` and `reports` share: how they end, and how they take folders and options given twice.
+
+A mistake of the user's is one sentence and exit code 2, Ctrl-C is 130.
+"""
 
 from __future__ import annotations
 

@@ -85,9 +85,11 @@ def _by_how_much(finding: Finding) -> str:
     lead = _lead(finding)
     if lead is None:
         return f"{finding.word} on {finding.pool.name}"
-    how = ", with one seed," if finding.one_seed else ""
-    how = ", within the margin," if finding.verdict is Verdict.EQUIVALENT and not finding.one_seed else how
-    return f"{lead}{how} on {finding.pool.name}"
+    if finding.one_seed:
+        lead += ", with one seed,"
+    elif finding.verdict is Verdict.EQUIVALENT:
+        lead += ", within the margin,"
+    return f"{lead} on {finding.pool.name}"
 
 
 def _reached(found: Sequence[Finding]) -> str:
