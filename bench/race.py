@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @flags.data_dir
 @flags.device
 @flags.threads
-@where("--seconds", type=FiniteFloat(0), default=5.0, help="Time for each method, unless 20 pairs take longer.")
+@where("--seconds", type=FiniteFloat(0), default=10.0, help="Time for each method, unless 20 pairs take longer.")
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from results.conditions import SCHEMA_VERSION, AtLeastOne, Environment, Positive, Record, Version
+from results.conditions import SCHEMA_VERSION, AtLeastOne, Count, Environment, Positive, Record, Version
 from results.store import read_record, write_record
 
 RACE_FILE = "race.json"
@@ -27,6 +27,10 @@ class MethodRace(Record):
     """Per training step of the method, by pair."""
     reference_seconds: Annotated[list[Positive], Field(min_length=1)]
     """Per training step of the reference in the same pair."""
+    beside_others: bool = False
+    """Whether other programs needed the cores in these pairs, so that threads waited without spinning."""
+    left_out: Count = 0
+    """Pairs of the other kind, which do not count."""
 
     @model_validator(mode="after")
     def _in_pairs(self) -> Self:

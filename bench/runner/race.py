@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from bench.children.processes import compute_variables, how_ended, kill_orphans, owned, send_line, start_child
 from bench.meters.environment import describe_environment
+from bench.runner.turns import SECONDS, Train, settle, time_pairs
 from bench.training.racer import RaceTask, Turn, TurnTime
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effect
@@ -27,20 +27,6 @@ from results.race import DatasetRace, MethodRace, RaceRecord, read_race, write_r
 from results.schema import CellResult, PlannedCell, RunRecord
 from results.sharing import placed
 from results.store import read_cells
-
-MIN_PAIRS = 20
-MAX_PAIRS = 400
-SECONDS = 5.0
-"""Time for a method's pairs, unless `MIN_PAIRS` take longer."""
-PRECISION = 0.02
-"""No more pairs are needed when the interval is this narrow, to both sides, as a fraction of the ratio."""
-_TURN_SECONDS = 0.1
-_UNEQUAL = 4.0
-"""Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
-_WARM_UP_STEPS = 2
-
-Train = Callable[[int], float]
-"""Trains for that many steps; returns seconds per step."""
 
 
 class RaceError(RuntimeError):
@@ -120,14 +106,24 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     failed: dict[str, str] = {}
     crowded: dict[int, bool] = {}
     with _ready(reference, data_dir, crowded) as theirs:
-        per_step = _settle(theirs)
+        per_step = settle(theirs)
         for cell in heat.rivals:
             if alike := by_training.get(cell.training):
                 timed.append(alike.model_copy(update={"method": cell.method}))
                 continue
             try:
                 with _ready(cell, data_dir, crowded) as ours:
-                    timed.append(_race(cell.method, ours, theirs, per_step, len(heat.rivals), seconds))
+                    timed.append(
+                        time_pairs(
+                            cell.method,
+                            ours,
+                            theirs,
+                            lambda: any(crowded.values()),
+                            reference_step=per_step,
+                            comparisons=len(heat.rivals),
+                            seconds=seconds,
+                        )
+                    )
             except RaceError as error:
                 failed[cell.method] = str(error)
                 print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
@@ -135,7 +131,8 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
                 by_training[cell.training] = timed[-1]
                 effect = race_effect(timed[-1], len(heat.rivals))
                 what = f"{cell.dataset} {cell.method}: {_in_words(effect, reference.method)}"
-                print(f"race: {what}, {len(timed[-1].seconds)} pairs", file=sys.stderr, flush=True)
+                beside = ", beside other programs" if timed[-1].beside_others else ""
+                print(f"race: {what}, {len(timed[-1].seconds)} pairs{beside}", file=sys.stderr, flush=True)
     return DatasetRace(
         dataset=reference.dataset,
         reference=reference.method,
@@ -173,46 +170,6 @@ def _covers(race: DatasetRace | None, heat: Heat) -> bool:
     if race is None or race.reference != heat.reference.method:
         return False
     return {cell.method for cell in heat.rivals} <= {each.method for each in race.methods} | race.failed.keys()
-
-
-def _race(method: str, ours: Train, theirs: Train, their_step: float, comparisons: int, seconds: float) -> MethodRace:
-    """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`."""
-    our_step = _settle(ours)
-    steps, reference_steps = _steps(our_step), _steps(their_step)
-    if max(our_step, their_step) < _UNEQUAL * min(our_step, their_step):
-        steps = reference_steps = max(steps, reference_steps)
-    pairs: list[tuple[float, float]] = []
-    end = time.monotonic() + seconds
-    while True:
-        if len(pairs) % 2 == 0:
-            mine, other = ours(steps), theirs(reference_steps)
-        else:
-            other, mine = theirs(reference_steps), ours(steps)
-        pairs.append((mine, other))
-        if len(pairs) < MIN_PAIRS or len(pairs) % 2:
-            continue
-        race = MethodRace(
-            method=method,
-            steps=steps,
-            reference_steps=reference_steps,
-            seconds=[pair[0] for pair in pairs],
-            reference_seconds=[pair[1] for pair in pairs],
-        )
-        interval = race_effect(race, comparisons).family
-        narrow = interval is not None and interval.high - interval.low <= 2 * math.log1p(PRECISION)
-        if narrow or len(pairs) >= MAX_PAIRS or time.monotonic() >= end:
-            return race
-
-
-def _steps(seconds: float) -> int:
-    """Steps for a turn of about `_TURN_SECONDS`."""
-    return max(1, round(_TURN_SECONDS / seconds))
-
-
-def _settle(train: Train) -> float:
-    """Warm up for a few steps and then a turn; seconds per step."""
-    train(_WARM_UP_STEPS)
-    return train(_steps(train(1)))
 
 
 @contextmanager

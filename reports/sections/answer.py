@@ -54,6 +54,8 @@ or no number of seeds would.{% endif %}
 {% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
 on the machine hits both alike.
 {%- if data.race.failed %} Not timed, since it failed then: {{ data.race.failed | codes }}.{% endif %}
+{%- if beside %} Other programs needed its cores while {{ beside | codes }} ran, so threads waited without spinning: on
+a quiet machine the ratio may be different (`python -m bench.race RUN`).{% endif %}
 {%- elif timed %}Time is that of training{% if left_out %}, without the disturbed cells of {{ left_out | codes }}
 {%- endif %}.
 {%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
@@ -241,6 +243,7 @@ def _legend(found: Findings, data: DatasetView) -> Markdown:
         bases=[names[basis] for basis in bases],
         images=plural(max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0), "test image"),
         raced=found.raced,
+        beside=[each.method for each in data.race.methods if each.beside_others] if data.race else [],
         timed=any(row.time is not None for row in found.rows),
         needed=any(each and each.seeds_needed for row in found.rows for each in (row.accuracy, row.time, row.memory)),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},

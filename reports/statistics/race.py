@@ -5,6 +5,12 @@ own, with warm caches; in the others the reference's does. Half of the differenc
 taken off, or added. The median of these ratios is the answer: a turn that the machine disturbs moves it by at most one
 rank. Its interval is free of distributions: the k-th smallest and the k-th largest of n ratios enclose the median with
 probability 1 - 2 P(B < k), B binomial (n, 1/2) (David and Nagaraja 2003, *Order Statistics*, section 7.1).
+
+A machine that others share is faster for one method and then for the other, a few pairs long, so pairs in a row are
+alike. As many of them as say what one alone would say are counted as one: the correlation time of their signs about
+the median, by the initial monotone sequence (Geyer 1992, "Practical Markov chain Monte Carlo", section 3.3). Where too
+few are left for ranks, the interval is Student's about the median: its standard error in normal noise is
+sqrt(pi / 2) times that of a mean, and the noise is taken from the median absolute deviation.
 """
 
 from __future__ import annotations
@@ -19,20 +25,46 @@ from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from results.race import DatasetRace, MethodRace
 
 
-def median_interval(values: Sequence[float] | NDArray[np.float64], level: float = LEVEL) -> Interval | None:
+def median_interval(
+    values: Sequence[float] | NDArray[np.float64], level: float = LEVEL, correlation: float = 1.0
+) -> Interval | None:
     """An interval that holds the median of the values' distribution; None if there are too few values for this level.
 
     Among n values with ranks k and n + 1 - k, k is the largest at which each side is missed in at most half of what
-    the level leaves.
+    the level leaves. With a `correlation` time above 1, k is found among as many times fewer values, and the rank is
+    the one at the same quantile.
     """
     from scipy import special  # slow to import, and `--help` need not wait for it
 
-    below = special.bdtr(np.arange(len(values)), len(values), 0.5)  # P(B <= 0), P(B <= 1), ...
-    rank = int(np.count_nonzero(below <= (1 - level) / 2))
-    if rank < 1:
+    miss, independent = (1 - level) / 2, int(len(values) / correlation)
+
+    def rank_among(number: int) -> int:
+        below = special.bdtr(np.arange(number), number, 0.5)  # P(B <= 0), P(B <= 1), ...
+        return int(np.count_nonzero(below <= miss))
+
+    if rank_among(len(values)) < 1:
         return None
-    ordered = sorted(values)
-    return Interval(float(ordered[rank - 1]), float(ordered[-rank]))
+    if rank := rank_among(independent):
+        rank = max(1, math.floor((rank - 0.5) * len(values) / independent + 0.5))
+        ordered = sorted(values)
+        return Interval(float(ordered[rank - 1]), float(ordered[-rank]))
+    independent = max(2, independent)
+    middle = float(np.median(values))
+    noise = float(np.median(np.abs(np.asarray(values) - middle))) / special.ndtri(0.75)
+    half = -special.stdtrit(independent - 1, miss) * noise * math.sqrt(math.pi / 2 / independent)
+    return Interval(middle - half, middle + half)
+
+
+def correlation_time(values: NDArray[np.float64]) -> float:
+    """As many values in a row say what one alone would say of the median; at least 1."""
+    signs = np.sign(values - np.median(values))
+    time, last = -1.0, math.inf
+    for lag in range(0, len(signs) - 1, 2):
+        last = min(last, sum(float(signs[k:] @ signs[: len(signs) - k]) for k in (lag, lag + 1)) / len(signs))
+        if last <= 0:
+            break
+        time += 2 * last
+    return max(1.0, time)
 
 
 def race_effect(race: MethodRace, comparisons: int) -> Effect:
@@ -43,8 +75,9 @@ def race_effect(race: MethodRace, comparisons: int) -> Effect:
         order = (np.median(logs[::2]) - np.median(logs[1::2])) / 2
         logs[::2] -= order
         logs[1::2] += order
-    family = 1 - (1 - LEVEL) / comparisons
-    return Effect(float(np.median(logs)), 1, Basis.STEPS, median_interval(logs), median_interval(logs, family))
+    correlation = correlation_time(logs)
+    alone, family = (median_interval(logs, level, correlation) for level in (LEVEL, 1 - (1 - LEVEL) / comparisons))
+    return Effect(float(np.median(logs)), 1, Basis.STEPS, alone, family)
 
 
 def race_effects(race: DatasetRace) -> dict[str, Effect]:

@@ -135,7 +135,7 @@ def test_rows_survive_the_way_from_a_worker(tmp_path: Path) -> None:
 def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
 
-    def fake_race(method: str, *_: object) -> object:
+    def fake_race(method: str, *_: object, **__: object) -> object:
         timed.append(method)
         return race.MethodRace(
             method=method, steps=1, reference_steps=1, seconds=[1.0] * 20, reference_seconds=[1.0] * 20
@@ -149,7 +149,7 @@ def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPa
             pass
 
     monkeypatch.setattr(race, "_ready", lambda *_: Ready())
-    monkeypatch.setattr(race, "_race", fake_race)
+    monkeypatch.setattr(race, "time_pairs", fake_race)
     noprop, backprop, *others = shared(SAMPLERS)
     found = race_methods(Heat(backprop, [noprop, *others]), None)
     assert timed == ["noprop[T=2]"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.runner import execute, race
-from bench.runner.race import MAX_PAIRS, MIN_PAIRS, Heat, RaceError, race_methods
+from bench.runner.race import Heat, RaceError, race_methods
+from bench.runner.turns import MIN_PAIRS
 from reports.statistics.race import race_effects
 from results.race import RACE_FILE, DatasetRace, read_race
 from results.schema import PlannedCell
@@ -59,25 +59,6 @@ def test_a_sleep_of_10_ms_is_found_and_a_method_against_itself_is_as_fast(raced:
 def test_a_method_that_fails_is_left_out_with_the_reason(raced: Any) -> None:
     found, _ = raced
     assert found.failed == {"dies": "the process of dies was killed by SIGKILL (out of memory?)"}
-
-
-@pytest.mark.parametrize(("noise", "seconds", "pairs"), [(0, 60, MIN_PAIRS), (1, 0, MIN_PAIRS), (1, 60, MAX_PAIRS)])
-def test_turns_are_a_b_b_a_until_that_is_enough(noise: float, seconds: float, pairs: int) -> None:
-    turns: list[str] = []
-    chance = random.Random(0)
-
-    def ours(steps: int) -> float:
-        turns.append("A")
-        return 0.06 * chance.lognormvariate(0, noise)
-
-    def theirs(steps: int) -> float:
-        turns.append("B")
-        return 0.05
-
-    found = race._race("a", ours, theirs, 0.05, 9, seconds)
-    assert "".join(turns[3:]) == ("ABBA" * pairs)[: 2 * pairs]  # before that, a warm-up
-    assert len(found.seconds) == len(found.reference_seconds) == pairs
-    assert (found.steps, found.reference_steps) == (2, 2)
 
 
 class FakeRaces:

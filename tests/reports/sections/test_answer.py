@@ -316,6 +316,9 @@ def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side
     assert row(view, "noprop")[2] == "2.12 (1.50 to 3.00) ✗"
     assert row(view, "dies")[2] == "–"
     assert "Not timed, since it failed then: `dies`." in report_page(view)
+    assert "Other programs" not in report_page(view)
+    crowded = make_race(methods=[timed.model_copy(update={"beside_others": True})])
+    assert "needed its cores while `noprop` ran" in report_page(arrange(record, cells, race=crowded))
 
 
 def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 
 from reports.statistics.effect import Basis, Interval, Verdict
-from reports.statistics.race import median_interval, race_effects
+from reports.statistics.race import correlation_time, median_interval, race_effects
 from results.race import DatasetRace, MethodRace
 from tests.results.test_race import make_race
 
@@ -66,3 +67,52 @@ def test_with_too_few_pairs_nothing_is_decided() -> None:
     effect = race_effects(race_of(2.0, pairs=4))["m0"]
     assert (effect.alone, effect.family) == (None, None)
     assert effect.verdict(0.05, higher_is_better=False) is Verdict.UNDECIDED
+
+
+def alike(chance: np.random.Generator, pairs: int, same: float) -> np.ndarray:
+    """Noise of pairs in a row: each is the one before it again with that probability, otherwise a new draw."""
+    values = chance.standard_t(4, size=pairs)
+    for pair in range(1, pairs):
+        if chance.random() < same:
+            values[pair] = values[pair - 1]
+    return values
+
+
+@pytest.mark.parametrize(("same", "time"), [(0.0, 1.0), (0.5, 3.0)])
+def test_the_correlation_time_is_that_of_the_process(same: float, time: float) -> None:
+    """With autocorrelations same^k it is (1 + same) / (1 - same)."""
+    assert correlation_time(alike(np.random.default_rng(0), 20_000, same)) == pytest.approx(time, rel=0.25)
+
+
+@pytest.mark.parametrize("pairs", [20, 60, 120])
+@pytest.mark.parametrize(("same", "covered"), [(0.0, 0.94), (0.4, 0.9)])
+def test_the_interval_holds_the_ratio_also_where_pairs_in_a_row_are_alike(
+    pairs: int, same: float, covered: float
+) -> None:
+    chance = np.random.default_rng(0)
+    held = plain = 0
+    for _ in range(1_000):
+        values = alike(chance, pairs, same)
+        interval = median_interval(values, correlation=correlation_time(values))
+        assert interval is not None
+        held += interval.low <= 0 <= interval.high
+        taken = median_interval(values)
+        assert taken is not None
+        plain += taken.low <= 0 <= taken.high
+    assert held / 1_000 >= covered
+    assert same == 0 or plain / 1_000 < 0.85
+
+
+def test_a_tenth_of_the_time_is_seen_in_few_pairs_that_are_alike() -> None:
+    """Twenty pairs in four stretches say what four would, too few for ranks; the ratio is far from 1 all the same."""
+    noise = random.Random(0)
+    ours = [0.1 * math.exp(0.02 * (1 if pair // 5 % 2 else -1) + noise.gauss(0, 0.001)) for pair in range(20)]
+    timed = [
+        MethodRace(method=f"m{k}", steps=1, reference_steps=1, seconds=ours, reference_seconds=[1.0] * 20)
+        for k in range(14)
+    ]
+    effect = race_effects(make_race(methods=timed, failed={}).datasets[0])["m0"]
+    assert 20 / correlation_time(np.log(ours)) < 9  # at this family of 14, ranks take nine
+    assert effect.verdict(math.log(1.05), higher_is_better=False) is Verdict.BETTER
+    assert effect.alone is not None
+    assert effect.alone.low < math.log(0.1) < effect.alone.high

@@ -1,0 +1,97 @@
+"""Pairs of short turns of two methods, A B B A A B B A ..., and which of them count.
+
+A pair counts while no other program needs the cores. Beside one, threads wait without spinning, which costs methods
+that wait often more than others, so pairs of both kinds together would be the ratio of neither. Where a neighbour
+stays, the pairs beside it count, and none of the others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from reports.statistics.race import race_effect
+from results.race import MethodRace
+
+MIN_PAIRS = 20
+MAX_PAIRS = 400
+SECONDS = 10.0
+"""Time for a method's pairs, unless `MIN_PAIRS` take longer."""
+PRECISION = 0.02
+"""No more pairs are needed when the interval is this narrow, to both sides, as a fraction of the ratio."""
+_PATIENCE = 3
+"""So many times as long is waited for pairs without a neighbour, where there were some."""
+_TURN_SECONDS = 0.1
+_UNEQUAL = 4.0
+"""Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
+_WARM_UP_STEPS = 2
+
+Train = Callable[[int], float]
+"""Trains for that many steps; returns seconds per step."""
+
+
+def settle(train: Train) -> float:
+    """Warm up for a few steps and then a turn; seconds per step."""
+    train(_WARM_UP_STEPS)
+    return train(_steps(train(1)))
+
+
+def time_pairs(
+    method: str,
+    ours: Train,
+    theirs: Train,
+    crowded: Callable[[], bool],
+    *,
+    reference_step: float,
+    comparisons: int,
+    seconds: float,
+) -> MethodRace:
+    """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`.
+
+    Args:
+        method: The label of the method that is timed.
+        ours: Its training.
+        theirs: The reference's.
+        crowded: Whether other programs needed the cores in the last turns.
+        reference_step: Seconds per step of the reference.
+        comparisons: As many methods share the interval.
+        seconds: Time for the pairs.
+    """
+    our_step = settle(ours)
+    steps, reference_steps = _steps(our_step), _steps(reference_step)
+    if max(our_step, reference_step) < _UNEQUAL * min(our_step, reference_step):
+        steps = reference_steps = max(steps, reference_steps)
+    quiet: list[tuple[float, float]] = []
+    beside: list[tuple[float, float]] = []
+    start = time.monotonic()
+    while True:
+        before = crowded()
+        first = ours(steps), theirs(reference_steps)
+        other, mine = theirs(reference_steps), ours(steps)
+        (beside if before or crowded() else quiet).extend([first, (mine, other)])
+        counted, limit = quiet, seconds
+        if len(quiet) < MIN_PAIRS:
+            counted, limit = beside, _PATIENCE * seconds if quiet else seconds
+        if len(counted) < MIN_PAIRS:
+            continue
+        race = MethodRace(
+            method=method,
+            steps=steps,
+            reference_steps=reference_steps,
+            seconds=[pair[0] for pair in counted],
+            reference_seconds=[pair[1] for pair in counted],
+            beside_others=counted is beside,
+            left_out=len(quiet) + len(beside) - len(counted),
+        )
+        interval = race_effect(race, comparisons).family
+        narrow = interval is not None and interval.high - interval.low <= 2 * math.log1p(PRECISION)
+        enough = interval is not None or len(counted) >= 2 * MIN_PAIRS
+        late = time.monotonic() >= start + limit
+        if (late and enough) or (narrow and not race.beside_others) or len(counted) >= MAX_PAIRS:
+            return race
+
+
+def _steps(seconds: float) -> int:
+    """Steps for a turn of about `_TURN_SECONDS`."""
+    return max(1, round(_TURN_SECONDS / seconds))
