@@ -120,7 +120,6 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
                             theirs,
                             lambda: any(crowded.values()),
                             reference_step=per_step,
-                            comparisons=len(heat.rivals),
                             seconds=seconds,
                         )
                     )

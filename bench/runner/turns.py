@@ -7,11 +7,9 @@ stays, the pairs beside it count, and none of the others.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
-from reports.statistics.race import race_effect
 from results.race import MethodRace
 
 MIN_PAIRS = 20
@@ -44,7 +42,6 @@ def time_pairs(
     crowded: Callable[[], bool],
     *,
     reference_step: float,
-    comparisons: int,
     seconds: float,
 ) -> MethodRace:
     """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`.
@@ -55,7 +52,6 @@ def time_pairs(
         theirs: The reference's.
         crowded: Whether other programs needed the cores in the last turns.
         reference_step: Seconds per step of the reference.
-        comparisons: As many methods share the interval.
         seconds: Time for the pairs.
     """
     our_step = settle(ours)
@@ -73,23 +69,17 @@ def time_pairs(
         counted, limit = quiet, seconds
         if len(quiet) < MIN_PAIRS:
             counted, limit = beside, _PATIENCE * seconds if quiet else seconds
-        if len(counted) < MIN_PAIRS:
-            continue
-        race = MethodRace(
-            method=method,
-            steps=steps,
-            reference_steps=reference_steps,
-            seconds=[pair[0] for pair in counted],
-            reference_seconds=[pair[1] for pair in counted],
-            beside_others=counted is beside,
-            left_out=len(quiet) + len(beside) - len(counted),
-        )
-        interval = race_effect(race, comparisons).family
-        narrow = interval is not None and interval.high - interval.low <= 2 * math.log1p(PRECISION)
-        enough = interval is not None or len(counted) >= 2 * MIN_PAIRS
-        late = time.monotonic() >= start + limit
-        if (late and enough) or (narrow and not race.beside_others) or len(counted) >= MAX_PAIRS:
-            return race
+        if time.monotonic() >= start + limit and len(counted) >= MIN_PAIRS:
+            break
+    return MethodRace(
+        method=method,
+        steps=steps,
+        reference_steps=reference_steps,
+        seconds=[pair[0] for pair in counted],
+        reference_seconds=[pair[1] for pair in counted],
+        beside_others=counted is beside,
+        left_out=len(quiet) + len(beside) - len(counted),
+    )
 
 
 def _steps(seconds: float) -> int:
