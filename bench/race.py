@@ -19,7 +19,7 @@ from bench.commandline.help import Command
 from bench.commandline.params import FiniteFloat, refuse_given
 
 if TYPE_CHECKING:
-    from results.race import DatasetRace
+    from results.race import DatasetRace, MethodRace
 
 
 @click.command(cls=Command)
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 @flags.data_dir
 @flags.device
 @flags.threads
-@where("--seconds", type=FiniteFloat(0), default=10.0, help="Time for each method, unless 20 pairs take longer.")
+@where(
+    "--seconds",
+    type=FiniteFloat(0),
+    default=10.0,
+    help="Time for each method, unless 20 to 60 pairs take longer; thrice that where other programs come and go.",
+)
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
 
@@ -103,9 +108,13 @@ def _table(races: Iterable[DatasetRace]) -> str:
     for each, effect in ((each, race_effects(race)[each.method]) for race in races for each in race.methods):
         interval = effect.alone and f"{math.exp(effect.alone.low):.3f} to {math.exp(effect.alone.high):.3f}"
         times = [f"{median(times) * 1000:.3g}" for times in (each.seconds, each.reference_seconds)]
-        rows.append([each.method, *times, f"{math.exp(effect.value):.3f}", interval or "-", str(len(each.seconds))])
+        rows.append([each.method, *times, f"{math.exp(effect.value):.3f}", interval or "-", _pairs(each)])
     headers = ["method", "ms per step", "reference's", "ratio", "95% interval", "pairs"]
     return tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * 5))
+
+
+def _pairs(race: MethodRace) -> str:
+    return f"{len(race.seconds)}{' beside others' if race.beside_others else ''}"
 
 
 main = exits(cli, "python -m bench.race")

@@ -15,7 +15,7 @@ from reports.statistics.estimates import BOOTSTRAP_FROM
 from reports.view import RunView, moment
 from results.schema import CellResult
 
-ANSWERS = ("answer",)
+ANSWERS = ("answer", "legend")
 """The first page, `report.md`, on a data set. Each file has `section(run: RunView, data: DatasetView) -> Markdown |
 None`."""
 CAVEATS = ("caveats",)

@@ -66,12 +66,12 @@ def race_run(
     if why is not None:
         _note(f"no race: {why}")
         return None
-    race = (None if again else read_race(run)) or RaceRecord(run_id=record.run_id, datasets=[])
+    race = read_race(run) or RaceRecord(run_id=record.run_id, datasets=[])
     for data in view.datasets:
         heat = _heat(view, data)
         if isinstance(heat, str):
             _note(f"no race on {data.name}: {heat}")
-        elif not _covers(race.of(data.name), heat):
+        elif again or not _covers(race.of(data.name), heat):
             kept = [each for each in race.datasets if each.dataset != data.name]
             try:
                 race = race.model_copy(update={"datasets": [*kept, race_methods(heat, data_dir, seconds)]})

@@ -10,16 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from reports.statistics.race import independent_pairs
 from results.race import MethodRace
 
 MIN_PAIRS = 20
-MAX_PAIRS = 400
 SECONDS = 10.0
 """Time for a method's pairs, unless `MIN_PAIRS` take longer."""
-PRECISION = 0.02
-"""No more pairs are needed when the interval is this narrow, to both sides, as a fraction of the ratio."""
 _PATIENCE = 3
 """So many times as long is waited for pairs without a neighbour, where there were some."""
+_UNNOTICED = 4
+"""Pairs beside a neighbour before it is noticed."""
+_INDEPENDENT, _ENOUGH_PAIRS = 10, 3 * MIN_PAIRS
+"""The race goes on until the pairs say what so many independent ones would, or there are so many."""
 _TURN_SECONDS = 0.1
 _UNEQUAL = 4.0
 """Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
@@ -44,7 +46,9 @@ def time_pairs(
     reference_step: float,
     seconds: float,
 ) -> MethodRace:
-    """Pairs of turns until the interval is narrow, or the time or `MAX_PAIRS` is used up; at least `MIN_PAIRS`.
+    """Pairs of turns until the time is used up; at least `MIN_PAIRS`, and more where pairs in a row are alike.
+
+    That an interval is narrow already ends nothing: it may be so by chance, and then misses the ratio more often.
 
     Args:
         method: The label of the method that is timed.
@@ -52,7 +56,7 @@ def time_pairs(
         theirs: The reference's.
         crowded: Whether other programs needed the cores in the last turns.
         reference_step: Seconds per step of the reference.
-        seconds: Time for the pairs.
+        seconds: Time for the pairs; `_PATIENCE` times as long where a neighbour comes and goes.
     """
     our_step = settle(ours)
     steps, reference_steps = _steps(our_step), _steps(reference_step)
@@ -60,26 +64,32 @@ def time_pairs(
         steps = reference_steps = max(steps, reference_steps)
     quiet: list[tuple[float, float]] = []
     beside: list[tuple[float, float]] = []
-    start = time.monotonic()
+    number, was_crowded, start = 0, crowded(), time.monotonic()
     while True:
-        before = crowded()
         first = ours(steps), theirs(reference_steps)
         other, mine = theirs(reference_steps), ours(steps)
-        (beside if before or crowded() else quiet).extend([first, (mine, other)])
+        number += 2
+        is_crowded = crowded()
+        if is_crowded and not was_crowded:
+            del quiet[-_UNNOTICED:]
+        (beside if is_crowded or was_crowded else quiet).extend([first, (mine, other)])
+        was_crowded = is_crowded
         counted, limit = quiet, seconds
         if len(quiet) < MIN_PAIRS:
             counted, limit = beside, _PATIENCE * seconds if quiet else seconds
-        if time.monotonic() >= start + limit and len(counted) >= MIN_PAIRS:
-            break
-    return MethodRace(
-        method=method,
-        steps=steps,
-        reference_steps=reference_steps,
-        seconds=[pair[0] for pair in counted],
-        reference_seconds=[pair[1] for pair in counted],
-        beside_others=counted is beside,
-        left_out=len(quiet) + len(beside) - len(counted),
-    )
+        if time.monotonic() < start + limit or len(counted) < MIN_PAIRS:
+            continue
+        race = MethodRace(
+            method=method,
+            steps=steps,
+            reference_steps=reference_steps,
+            seconds=[pair[0] for pair in counted],
+            reference_seconds=[pair[1] for pair in counted],
+            beside_others=counted is beside,
+            left_out=number - len(counted),
+        )
+        if len(counted) >= _ENOUGH_PAIRS or independent_pairs(race) >= _INDEPENDENT:
+            return race
 
 
 def _steps(seconds: float) -> int:

@@ -67,8 +67,9 @@ class Crowding(AbstractContextManager["Crowding"]):
 
     def resume(self) -> None:
         """From now on the load counts."""
-        with self._lock:
-            self._since = read_cpu_times(self._process)
+        if self._threads > 1:
+            with self._lock:
+                self._since = read_cpu_times(self._process)
 
     def pause(self) -> None:
         """From now on it does not."""

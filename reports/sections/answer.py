@@ -16,13 +16,10 @@ from reports.formats.verdicts import (
     to_decide,
     with_the_same_gains,
 )
-from reports.sections.memory import in_turn
-from reports.sections.unmatched import fairness
-from reports.statistics.effect import Basis
 from reports.statistics.measures import VAL_ACCURACY
 from reports.statistics.outcome import floor, outcome
 from reports.statistics.questions import Findings, Row, findings
-from reports.tables import MARKS, answer_table
+from reports.tables import answer_table
 from reports.view import NOT_RUN, REFERENCE, DatasetView, Family, RunView
 
 MAX_JUDGED = 2
@@ -35,48 +32,17 @@ TEXT = """
 {{ sentences | bullets }}
 
 {{ table }}
-
-{{ legend }}
-
-{{ fairness }}
-
-{{ figure }}
-"""
-LEGEND = """
-{% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. Marks judge all methods of a column
-together: {{ marks }}. Better and worse mean that equality is ruled out; equivalent, that the difference is within
-{{ margins.accuracy_points | number(1) }} points of accuracy, {{ "%g" | format(100 * margins.time) }}% of time or
-{{ "%g" | format(100 * margins.memory) }}% of memory. Intervals are 95%, each by itself, so one behind ? may rule
-out equality.
-{%- if needed %} In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred,
-or no number of seeds would.{% endif %}
-{%- if bases %} Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
-{% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
-on the machine hits both alike.
-{%- if data.race.failed %} Not timed, since it failed then: {{ data.race.failed | codes }}.{% endif %}
-{%- if beside %} Other programs needed its cores while {{ beside | codes }} ran, so threads waited without spinning: on
-a quiet machine the ratio may be different (`python -m bench.race RUN`).{% endif %}
-{%- elif timed %}Time is that of training{% if left_out %}, without the disturbed cells of {{ left_out | codes }}
-{%- endif %}.
-{%- elif data.sharing %}Times are left out: {{ data.sharing }}.{% endif %}
-Memory is {{ memory }}.{% endif %}
-{%- if in_turn %} {{ in_turn }}{% endif %}
-{%- for methods in data.shared_trainings %} {{ methods | codes }} differ at inference alone and share one training per
-seed: its time and memory are measured once.{% endfor %}
 """
 
 
 def section(run: RunView, data: DatasetView) -> Markdown:
-    """The sentences, the table and how to read it."""
+    """The sentences and the table."""
     found = findings(data)
     return prose(
         TEXT,
         data=data,
         sentences=answer(run, data),
         table=answer_table(data).markdown(found.grouped(data)),
-        legend=_legend(found, data),
-        fairness=fairness(run, data),
-        figure=data.figures.get("differences", ""),
     )
 
 
@@ -103,8 +69,7 @@ def answer(run: RunView, data: DatasetView) -> list[str]:
     else:
         row = found.of(subject)
         same = [] if is_open(row, data) else with_the_same_gains(row, data, found)
-        chosen = f" Of {_forms(alike)}, which share a training, it has the best validation accuracy." if alike else ""
-        chosen += _other_inferences(row, data, found)
+        chosen = _chosen(subject, alike, data) + _other_inferences(row, data, found) + _one_block(row, data, found)
         sentences.append(f"**{headline(row, same, data)}**: {in_words(row, data, found)}.{chosen}")
         if same:
             unit = " per step" if found.raced else ""
@@ -127,7 +92,21 @@ def _subject(data: DatasetView) -> tuple[str | None, list[str]]:
     alike = next((group for group in data.shared_trainings if first in group), [])
     if not alike:
         return first, []
-    return max(alike, key=lambda m: statistics.fmean(VAL_ACCURACY.values(data.finished[m]).values())), alike
+    return max(alike, key=lambda m: _validated(m, data)), alike
+
+
+def _validated(method: str, data: DatasetView) -> float:
+    """Its validation accuracy, the mean over seeds."""
+    return statistics.fmean(VAL_ACCURACY.values(data.finished[method]).values())
+
+
+def _chosen(subject: str, alike: list[str], data: DatasetView) -> str:
+    """Why this form of inference is the one that is judged; empty if there is no other."""
+    if not alike:
+        return ""
+    tied = [m for m in alike if m != subject and _validated(m, data) == _validated(subject, data)]
+    what = f"it ties with {codes(tied)} for the best" if tied else "it has the best"
+    return f" Of {_forms(alike)}, which share a training, {what} validation accuracy."
 
 
 def _other_inferences(row: Row, data: DatasetView, found: Findings) -> str:
@@ -155,6 +134,27 @@ def _other_inferences(row: Row, data: DatasetView, found: Findings) -> str:
     return f"{judged} other inference, {listed(said)}."
 
 
+def _one_block(row: Row, data: DatasetView, found: Findings) -> str:
+    """What a single block does, which denoises once: whether it takes a chain of them."""
+    name = data.finished[row.method][0].method_name
+
+    def is_one_block(method: str) -> bool:
+        config = data.finished[method][0].config
+        return data.finished[method][0].method_name == name and config.options.get("T") == 1
+
+    one = next((each for each in found.rows if is_one_block(each.method)), None)
+    if one is None or one.method == row.method or one.test_accuracy is None or row.test_accuracy is None:
+        return ""
+    time = ""
+    if one.time is not None:
+        per_step = " per step" if found.raced else ""
+        time = f" in {number(one.time.ratio)} times {code(str(data.reference))}'s time{per_step}"
+    accuracies = [number(each.test_accuracy or 0.0, decimals=2) for each in (one, row)]
+    return (
+        f" One block, without a chain ({code(one.method)}), has {accuracies[0]}%{time}; the chain has {accuracies[1]}%."
+    )
+
+
 def _forms(alike: list[str]) -> str:
     return codes(alike) if len(alike) < MAX_NAMED else f"{len(alike)} forms of inference"
 
@@ -180,7 +180,7 @@ def _others(rivals: list[Row], reference: str, unit: str) -> str:
         code(each.method) + (f" ({number(each.time.ratio)} times {code(reference)}'s time{unit})" if each.time else "")
         for each in rivals[:MAX_NAMED]
     ]
-    return f" {listed(named)} can do that as well." if named else ""
+    return f" NoProp's savings are had with {listed(named)} as well." if named else ""
 
 
 def _extremes(data: DatasetView, found: Findings) -> list[str]:
@@ -224,29 +224,3 @@ def _what_happened(run: RunView, data: DatasetView) -> list[str]:
         named = [f"{code(m)} (+{number(rise, decimals=1)} points)" for m, rise in most]
         sentences.append(f"**Still learning** in the last fifth, by validation accuracy: {few(named, MAX_NAMED)}.")
     return sentences
-
-
-def _legend(found: Findings, data: DatasetView) -> Markdown:
-    bases = dict.fromkeys(
-        row.accuracy.effect.basis for row in found.rows if row.accuracy is not None and row.accuracy.effect.alone
-    )
-    names = {
-        Basis.SEEDS_AND_IMAGES: "a new seed and a new test set of this size",
-        Basis.SEEDS: "a new seed alone, since which images were right is not recorded",
-        Basis.IMAGES: "a new test set of this size alone, since there is one seed",
-    }
-    return prose(
-        LEGEND,
-        data=data,
-        margins=data.margins,
-        marks=", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()),
-        bases=[names[basis] for basis in bases],
-        images=plural(max((cell.data.n_test for cell in data.cells if cell.data is not None), default=0), "test image"),
-        raced=found.raced,
-        beside=[each.method for each in data.race.methods if each.beside_others] if data.race else [],
-        timed=any(row.time is not None for row in found.rows),
-        needed=any(each and each.seeds_needed for row in found.rows for each in (row.accuracy, row.time, row.memory)),
-        left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},
-        memory=found.memory.name,
-        in_turn=in_turn(data),
-    )

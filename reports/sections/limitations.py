@@ -87,8 +87,9 @@ them.{% if raced %} The race's ratios of times{% if raced | length < run.dataset
 disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
 
-{% if machines == 1 %}Times come from one kind of machine with {{ "one version" if versions == 1 else "several versions"
-}} of PyTorch: their ratios may be different on other hardware, and other load on the machine is not corrected for.
+{% if machines == 1 %}The cells' times come from one kind of machine with
+{{ "one version" if versions == 1 else "several versions" }} of PyTorch: their ratios may be different on other
+hardware, and other load on the machine is not corrected for.
 {%- else %}Cells ran on {{ machines }} kinds of machine, so differences in time may be differences of machine.
 {%- endif %}
 

@@ -10,13 +10,16 @@ from reports.formats.markdown import (
     FINGERPRINT_DIGITS,
     MISSING,
     Markdown,
+    code,
     codes,
+    few,
     markdown_table,
     number,
     setting,
     shown,
 )
 from reports.formats.prose import prose
+from reports.formats.verdicts import MAX_NAMED
 from reports.sections.configuration import SETTINGS
 from reports.sections.hyperparameters import how_found
 from reports.view import DatasetView, RunView
@@ -29,6 +32,8 @@ MATCHED = {
     "learning rate": ("lr",),
 }
 """What a comparison that is fair has in common, and the mismatches that would say otherwise."""
+_LARGER = 1.5
+"""A network with so many times the parameters of another is said to be larger."""
 FAIRNESS = """
 All methods had the same {{ shared | listed }}{% if apart %}, but not the same {{ apart | listed }}{% endif %};
 {%- if tuned and plain %} a search tuned {{ tuned | codes }}, and nothing was tuned for the others
@@ -36,6 +41,8 @@ All methods had the same {{ shared | listed }}{% if apart %}, but not the same {
 {%- elif apart %} no search tuned any of them
 {%- else %} nothing was tuned for any of them{% endif %}; what differed is listed under
 [Unmatched](details.md#unmatched).
+{%- if sizes %} Their networks have from {{ sizes[0] }} to {{ sizes[-1] }}, so times and memory compare
+networks as well as rules.{% endif %}
 """
 TEXT = """
 ### Unmatched
@@ -77,7 +84,18 @@ def fairness(run: RunView, data: DatasetView) -> Markdown:
         apart=[name for name in MATCHED if name not in shared],
         tuned=tuned,
         plain=len(tuned) < len(data.drawn),
+        sizes=_sizes(data),
     )
+
+
+def _sizes(data: DatasetView) -> list[str]:
+    """The smallest and the largest number of parameters, with methods that have it; empty where all are about alike."""
+    sizes = {cell.method: cell.parameters for cell in data.cells if cell.parameters is not None}
+    ends = [min(sizes.values(), default=0), max(sizes.values(), default=0)]
+    if ends[1] <= _LARGER * ends[0]:
+        return []
+    methods = [few([code(m) for m in data.drawn if sizes.get(m) == end], MAX_NAMED) for end in ends]
+    return [f"{number(end)} parameters ({named})" for end, named in zip(ends, methods, strict=True)]
 
 
 def unmatched_table(found: Iterable[Mismatch]) -> Markdown:

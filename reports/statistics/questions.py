@@ -98,7 +98,7 @@ def findings(data: DatasetView, memory: Measure | None = None) -> Findings:
     costs = None if raced or data.sharing or data.reference is None else _cells(data, TRAIN_SECONDS)
     by_question: tuple[dict[str, Judged], ...] = ({}, {}, {})
     if data.reference is not None:
-        times = race_effects(data.race) if data.race is not None else costs.effects if costs else {}
+        times = race_effects(data.race) if data.race is not None and raced else costs.effects if costs else {}
         time, space = math.log1p(data.margins.time), math.log1p(data.margins.memory)
         by_question = (
             _accuracies(data, data.reference),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.factories import (
     make_cells,
     make_config,
     make_data,
+    make_environment,
     make_failed_cell,
     make_machine,
     make_run,
@@ -315,10 +317,56 @@ def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side
     view = arrange(record, cells, race=make_race(methods=[timed]))
     assert row(view, "noprop")[2] == "2.12 (1.50 to 3.00) ✗"
     assert row(view, "dies")[2] == "–"
-    assert "Not timed, since it failed then: `dies`." in report_page(view)
+    assert "Not timed in the race, since it failed then: `dies`." in report_page(view)
     assert "Other programs" not in report_page(view)
-    crowded = make_race(methods=[timed.model_copy(update={"beside_others": True})])
-    assert "needed its cores while `noprop` ran" in report_page(arrange(record, cells, race=crowded))
+    crowded = timed.model_copy(update={"beside_others": True})
+    alone = report_page(arrange(record, cells, race=make_race(methods=[crowded])))
+    assert "needed its cores throughout the race" in alone
+    methods = [crowded, timed.model_copy(update={"method": "dies", "left_out": 6})]
+    one = report_page(arrange(record, cells, race=make_race(methods=methods, failed={})))
+    assert "needed its cores while `noprop` ran" in one
+    assert "6 pairs of turns beside a neighbour did not count" in one
+
+
+def test_a_race_that_timed_nothing_leaves_the_cells_times_and_says_so() -> None:
+    cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop", "dies") for seed in range(3)]
+    page = report_page(arrange(make_run(cells), cells, race=make_race(methods=[], failed={"noprop": "no"})))
+    assert "Time is that of training." in page
+    assert "Not timed in the race, since it failed then: `noprop`." in page
+
+
+def test_a_race_on_another_processor_than_the_cells_is_said_to_be() -> None:
+    cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop") for seed in range(3)]
+    here = report_page(arrange(make_run(cells), cells, race=make_race()))
+    assert "The race ran" not in here
+    moved = make_race(environment=make_environment(cpu="Other 9"))
+    page = report_page(arrange(make_run(cells), cells, race=moved))
+    assert f"another processor (Other 9) than the cells ({cells[0].environment.cpu})." in page
+
+
+def test_networks_of_different_size_are_said_to_be() -> None:
+    methods: dict[str, dict[str, Any]] = {
+        "backprop": BACKPROP,
+        "noprop": {"accuracy": 0.95, "parameters": 7_000},
+        "backprop-cnn": {"accuracy": 0.95, "parameters": 500},
+    }
+    methods["backprop"] = BACKPROP | {"parameters": 7_000}
+    page = report_page(run_of(methods))
+    assert "from 500 parameters (`backprop-cnn`) to 7,000 parameters (`backprop` and `noprop`)" in page
+    methods["backprop-cnn"]["parameters"] = 6_000
+    assert "Their networks" not in report_page(run_of(methods))
+
+
+def test_one_block_is_put_beside_the_chain() -> None:
+    methods: dict[str, dict[str, Any]] = {
+        "backprop": BACKPROP,
+        "noprop": {"accuracy": 0.95},
+        "noprop[T=1]": {"accuracy": 0.94, "method_name": "noprop", "config": make_config(options={"T": 1})},
+    }
+    text = " ".join(lines(run_of(methods)))
+    assert re.search(
+        r"One block, without a chain \(`noprop\[T=1\]`\), has 94\.\d\d% in .* the chain has 95\.\d\d%", text
+    )
 
 
 def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -> None:
@@ -330,6 +378,9 @@ def test_the_answer_is_about_the_inference_with_the_best_validation_accuracy() -
     text = " ".join(lines(run_of(methods)))
     assert "`noprop[sampler=mean]` is more accurate than `backprop`" in text
     assert "Of `noprop`, `noprop[sampler=mean]`, which share a training, it has the best validation accuracy." in text
+    methods["noprop"]["val_accuracy"] = 0.96
+    tied = " ".join(lines(run_of(methods)))
+    assert "it ties with `noprop[sampler=mean]` for the best validation accuracy" in tied
     methods["noprop"]["val_accuracy"] = 0.97
     assert "`noprop` is less accurate than `backprop`" in " ".join(lines(run_of(methods)))
 

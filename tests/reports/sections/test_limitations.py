@@ -138,7 +138,7 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         lambda: sentences(cells_with()),
     ),
     (
-        "Times come from one kind of machine",
+        "The cells' times come from one kind of machine",
         lambda: sentences(cells_with()),
         lambda: sentences([*cells_with(), make_cell(seed=9, environment=make_environment(cpu="Other"))]),
     ),

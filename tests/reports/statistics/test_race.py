@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reports.statistics.effect import Basis, Interval, Verdict
-from reports.statistics.race import correlation_time, median_interval, race_effects
+from reports.statistics.race import correlation_time, median_intervals, race_effects
 from results.race import DatasetRace, MethodRace
 from tests.results.test_race import make_race
 
@@ -19,11 +19,11 @@ def test_the_ranks_are_those_of_the_tables(n: int, rank: int) -> None:
     """The sign test's interval, 95%: for instance ranks 6 and 15 of 20 (coverage 95.9%)."""
     values = [float(value) for value in range(1, n + 1)]
     random.Random(0).shuffle(values)
-    assert median_interval(values) == Interval(rank, n + 1 - rank)
+    assert median_intervals(values) == [Interval(rank, n + 1 - rank)]
 
 
 def test_five_values_are_too_few() -> None:
-    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None
+    assert median_intervals([1.0, 2.0, 3.0, 4.0, 5.0]) == [None]
 
 
 def race_of(*ratios: float, pairs: int = 20) -> DatasetRace:
@@ -81,11 +81,11 @@ def alike(chance: np.random.Generator, pairs: int, same: float) -> np.ndarray:
 @pytest.mark.parametrize(("same", "time"), [(0.0, 1.0), (0.5, 3.0)])
 def test_the_correlation_time_is_that_of_the_process(same: float, time: float) -> None:
     """With autocorrelations same^k it is (1 + same) / (1 - same)."""
-    assert correlation_time(alike(np.random.default_rng(0), 20_000, same)) == pytest.approx(time, rel=0.25)
+    assert correlation_time(alike(np.random.default_rng(0), 20_000, same)) == pytest.approx(time, rel=0.3)
 
 
 @pytest.mark.parametrize("pairs", [20, 60, 120])
-@pytest.mark.parametrize(("same", "covered"), [(0.0, 0.94), (0.4, 0.9)])
+@pytest.mark.parametrize(("same", "covered"), [(0.0, 0.94), (0.5, 0.92)])
 def test_the_interval_holds_the_ratio_also_where_pairs_in_a_row_are_alike(
     pairs: int, same: float, covered: float
 ) -> None:
@@ -93,14 +93,34 @@ def test_the_interval_holds_the_ratio_also_where_pairs_in_a_row_are_alike(
     held = plain = 0
     for _ in range(1_000):
         values = alike(chance, pairs, same)
-        interval = median_interval(values, correlation=correlation_time(values))
+        (interval,) = median_intervals(values, correlation=correlation_time(values))
+        (taken,) = median_intervals(values)
         assert interval is not None
-        held += interval.low <= 0 <= interval.high
-        taken = median_interval(values)
         assert taken is not None
+        held += interval.low <= 0 <= interval.high
         plain += taken.low <= 0 <= taken.high
     assert held / 1_000 >= covered
     assert same == 0 or plain / 1_000 < 0.85
+
+
+@pytest.mark.parametrize(
+    ("pairs", "same", "wrong"), [(20, 0.0, 0.05), (20, 0.4, 0.07), (40, 0.5, 0.07), (60, 0.6, 0.1)]
+)
+def test_a_family_of_equal_methods_is_seldom_told_apart(pairs: int, same: float, wrong: float) -> None:
+    """Any of six methods better or worse, or an interval of the family inside the method's own: in so many races."""
+    chance = np.random.default_rng(0)
+    errors = 0
+    for _ in range(300):
+        told = False
+        for _ in range(6):
+            values = alike(chance, pairs, same)
+            alone, family = median_intervals(values, (0.95, 1 - 0.05 / 6), correlation_time(values))
+            assert alone is not None
+            assert family is not None
+            assert family.low <= alone.low <= alone.high <= family.high
+            told |= not family.low <= 0 <= family.high
+        errors += told
+    assert errors / 300 <= wrong
 
 
 def test_a_tenth_of_the_time_is_seen_in_few_pairs_that_are_alike() -> None:
@@ -108,7 +128,13 @@ def test_a_tenth_of_the_time_is_seen_in_few_pairs_that_are_alike() -> None:
     noise = random.Random(0)
     ours = [0.1 * math.exp(0.02 * (1 if pair // 5 % 2 else -1) + noise.gauss(0, 0.001)) for pair in range(20)]
     timed = [
-        MethodRace(method=f"m{k}", steps=1, reference_steps=1, seconds=ours, reference_seconds=[1.0] * 20)
+        MethodRace(
+            method=f"m{k}",
+            steps=1,
+            reference_steps=1,
+            seconds=[s * 1.0001**k for s in ours],
+            reference_seconds=[1.0] * 20,
+        )
         for k in range(14)
     ]
     effect = race_effects(make_race(methods=timed, failed={}).datasets[0])["m0"]
