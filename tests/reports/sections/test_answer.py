@@ -365,7 +365,7 @@ def test_one_block_is_put_beside_the_chain() -> None:
     }
     text = " ".join(lines(run_of(methods)))
     assert re.search(
-        r"One block, without a chain \(`noprop\[T=1\]`\), has 94\.\d\d% in .* the chain has 95\.\d\d%", text
+        r"One block, without a chain \(`noprop\[T=1\]`\), has 98\.\d\d% in .* the chain has 98\.\d\d%", text
     )
 
 
