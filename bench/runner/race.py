@@ -1,8 +1,9 @@
 """The race: training steps of each method in short turns with the reference's, A B B A A B B A ...
 
-Both are held ready in processes of their own, so the two turns of a pair are a fraction of a second apart, and whatever
-slows the machine down slows both. With fewer threads than cores both stay on the same cores, since the cores of a
-machine that others share are seldom equally fast. `reports.statistics.race` says what follows from the pairs.
+Both are held ready in processes of their own, a new one for each round of a method, so the two turns of a pair are a
+fraction of a second apart, and whatever slows the machine down slows both. With fewer threads than cores both stay on
+the same cores, since the cores of a machine that others share are seldom equally fast. `reports.statistics.race` says
+what follows from the pairs.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from pathlib import Path
 
 from bench.children.processes import compute_variables, how_ended, kill_orphans, owned, send_line, start_child
 from bench.meters.environment import describe_environment
-from bench.runner.turns import SECONDS, Train, settle, time_pairs
+from bench.planning.sharing import share_trainings
+from bench.runner.turns import ROUNDS, SECONDS, Pairs, Train, settle
 from bench.training.racer import RaceTask, Turn, TurnTime
+from methods import available
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effect
 from reports.view import REFERENCE, DatasetView, RunView, arrange, choose_reference
-from results.race import DatasetRace, MethodRace, RaceRecord, read_race, write_race
+from results.race import DatasetRace, RaceRecord, read_race, write_race
 from results.schema import CellResult, PlannedCell, RunRecord
 from results.sharing import placed
 from results.store import read_cells
@@ -101,37 +104,31 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     """
     reference = heat.reference
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    timed: list[MethodRace] = []
-    by_training: dict[tuple[str, str, int], MethodRace] = {}
+    first_of = _by_steps(heat.rivals)
+    pairs = {label: Pairs(label) for label in first_of.values()}
     failed: dict[str, str] = {}
     crowded: dict[int, bool] = {}
     with _ready(reference, data_dir, crowded) as theirs:
         per_step = settle(theirs)
-        for cell in heat.rivals:
-            if alike := by_training.get(cell.training):
-                timed.append(alike.model_copy(update={"method": cell.method}))
+        for number, cell in ((k + 1, cell) for k in range(ROUNDS) for cell in heat.rivals):
+            if cell.method not in pairs or cell.method in failed:
                 continue
             try:
                 with _ready(cell, data_dir, crowded) as ours:
-                    timed.append(
-                        time_pairs(
-                            cell.method,
-                            ours,
-                            theirs,
-                            lambda: any(crowded.values()),
-                            reference_step=per_step,
-                            seconds=seconds,
-                        )
+                    pairs[cell.method].take_round(
+                        ours,
+                        theirs,
+                        lambda: any(crowded.values()),
+                        reference_step=per_step,
+                        seconds=seconds,
+                        is_last=number == ROUNDS,
+                        share=number / ROUNDS,
                     )
             except RaceError as error:
                 failed[cell.method] = str(error)
                 print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
             else:
-                by_training[cell.training] = timed[-1]
-                effect = race_effect(timed[-1], len(heat.rivals))
-                what = f"{cell.dataset} {cell.method}: {_in_words(effect, reference.method)}"
-                beside = ", beside other programs" if timed[-1].beside_others else ""
-                print(f"race: {what}, {len(timed[-1].seconds)} pairs{beside}", file=sys.stderr, flush=True)
+                _say(pairs[cell.method], cell.dataset, reference.method, number)
     return DatasetRace(
         dataset=reference.dataset,
         reference=reference.method,
@@ -141,9 +138,31 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
         batch_size=reference.config.batch_size,
         started_at=started_at,
         environment=describe_environment(reference.config.device),
-        methods=timed,
-        failed=failed,
+        methods=[
+            pairs[first].race().model_copy(update={"method": label})
+            for label, first in first_of.items()
+            if first not in failed
+        ],
+        failed={label: failed[first] for label, first in first_of.items() if first in failed},
     )
+
+
+def _by_steps(cells: list[PlannedCell]) -> dict[str, str]:
+    """Each method's label, and the first that differs from it at inference alone, which is timed for all of them."""
+    known = {cell.method: cell for cell in share_trainings(cell for cell in cells if cell.method_name in available())}
+    first_of: dict[tuple[str, str, int], str] = {}
+    return {c.method: first_of.setdefault(known.get(c.method, c).training, c.method) for c in cells}
+
+
+def _say(pairs: Pairs, dataset: str, reference: str, number: int) -> None:
+    """How far the race is, and after the last round what it found."""
+    if number < ROUNDS:
+        print(f"race: {dataset} {pairs.method}: round {number} of {ROUNDS}", file=sys.stderr, flush=True)
+        return
+    race = pairs.race()
+    beside = ", beside other programs" if race.beside_others else ""
+    what = _in_words(race_effect(race, 1), reference)
+    print(f"race: {dataset} {race.method}: {what}, {len(race.seconds)} pairs{beside}", file=sys.stderr, flush=True)
 
 
 def _heat(view: RunView, data: DatasetView) -> Heat | str:

@@ -40,9 +40,10 @@ def test_by_itself(command: Race) -> None:
         "pairs",
     ]
     assert re.fullmatch(r"backprop-cnn +[\d.]+ +[\d.]+ +\d\.\d{3} +\d\.\d{3} to \d\.\d{3} +[2-6]\d", row)
+    *rounds, last = ended.err.splitlines()
+    assert rounds == [f"race: digits backprop-cnn: round {number} of 3" for number in (1, 2)]
     assert re.fullmatch(
-        r"race: digits backprop-cnn: [\d.]+ times backprop\[T=1\]'s time per step .*, [2-6]\d pairs\n",
-        ended.err,
+        r"race: digits backprop-cnn: [\d.]+ times backprop\[T=1\]'s time per step .*, [2-6]\d pairs", last
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from bench.children.protocol import EVENT, RESULT, Job, ResultEvent, SharedResult, rows_of
 from bench.planning.plan import make_plan
 from bench.planning.sharing import group_by_training, share_trainings
-from bench.runner import race
+from bench.runner import race, turns
 from bench.runner.race import Heat, race_methods
 from results.schema import PlannedCell
 from results.store import CELLS_FILE, read_cells, read_run
@@ -135,11 +135,11 @@ def test_rows_survive_the_way_from_a_worker(tmp_path: Path) -> None:
 def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
 
-    def fake_race(method: str, *_: object, **__: object) -> object:
-        timed.append(method)
-        return race.MethodRace(
-            method=method, steps=1, reference_steps=1, seconds=[1.0] * 20, reference_seconds=[1.0] * 20
-        )
+    def fake_round(self: turns.Pairs, *_: object, **__: object) -> None:
+        timed.append(self.method)
+        self.steps = self.reference_steps = 1
+        self.quiet += [(1.0, 1.0)] * 20
+        self.number += 20
 
     class Ready:
         def __enter__(self) -> object:
@@ -149,8 +149,8 @@ def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPa
             pass
 
     monkeypatch.setattr(race, "_ready", lambda *_: Ready())
-    monkeypatch.setattr(race, "time_pairs", fake_race)
+    monkeypatch.setattr(turns.Pairs, "take_round", fake_round)
     noprop, backprop, *others = shared(SAMPLERS)
     found = race_methods(Heat(backprop, [noprop, *others]), None)
-    assert timed == ["noprop[T=2]"]
+    assert timed == ["noprop[T=2]"] * turns.ROUNDS
     assert [each.method for each in found.methods] == [noprop.method, *(cell.method for cell in others)]
