@@ -48,7 +48,7 @@ def test_a_sleep_of_10_ms_is_found_and_a_method_against_itself_is_as_fast(raced:
     assert median(dawdles.seconds) - median(dawdles.reference_seconds) == pytest.approx(0.0103, abs=0.0015)
     assert dawdles.reference_steps > 4 * dawdles.steps
     assert again.steps == again.reference_steps
-    assert len(again.seconds) == MIN_PAIRS
+    assert MIN_PAIRS <= len(again.seconds) <= 3 * MIN_PAIRS
     interval = race_effects(found)["again"].family
     assert interval is not None
     assert interval.low < 0.05
