@@ -1,6 +1,6 @@
 """The race: training steps of each method in short turns with the reference's, A B B A A B B A ...
 
-Both are held ready in processes of their own, a new one for each round of a method, so the two turns of a pair are a
+Both are held ready in processes of their own, new ones in each round, so the two turns of a pair are a
 fraction of a second apart, and whatever slows the machine down slows both. With fewer threads than cores both stay on
 the same cores, since the cores of a machine that others share are seldom equally fast. `reports.statistics.race` says
 what follows from the pairs.
@@ -108,27 +108,28 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     pairs = {label: Pairs(label) for label in first_of.values()}
     failed: dict[str, str] = {}
     crowded: dict[int, bool] = {}
-    with _ready(reference, data_dir, crowded) as theirs:
-        per_step = settle(theirs)
-        for number, cell in ((k + 1, cell) for k in range(ROUNDS) for cell in heat.rivals):
-            if cell.method not in pairs or cell.method in failed:
-                continue
-            try:
-                with _ready(cell, data_dir, crowded) as ours:
-                    pairs[cell.method].take_round(
-                        ours,
-                        theirs,
-                        lambda: any(crowded.values()),
-                        reference_step=per_step,
-                        seconds=seconds,
-                        is_last=number == ROUNDS,
-                        share=number / ROUNDS,
-                    )
-            except RaceError as error:
-                failed[cell.method] = str(error)
-                print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
-            else:
-                _say(pairs[cell.method], cell.dataset, reference.method, number)
+    for number in range(1, ROUNDS + 1):
+        with _ready(reference, data_dir, crowded) as theirs:
+            per_step = settle(theirs)
+            for cell in heat.rivals:
+                if cell.method not in pairs or cell.method in failed:
+                    continue
+                try:
+                    with _ready(cell, data_dir, crowded) as ours:
+                        pairs[cell.method].take_round(
+                            ours,
+                            theirs,
+                            lambda: any(crowded.values()),
+                            reference_step=per_step,
+                            seconds=seconds,
+                            is_last=number == ROUNDS,
+                            share=number / ROUNDS,
+                        )
+                except RaceError as error:
+                    failed[cell.method] = str(error)
+                    print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
+                else:
+                    _say(pairs[cell.method], cell.dataset, reference.method, number)
     return DatasetRace(
         dataset=reference.dataset,
         reference=reference.method,
