@@ -30,7 +30,7 @@ class MethodRace(Record):
     beside_others: bool = False
     """Whether other programs needed the cores in these pairs, so that threads waited without spinning."""
     left_out: Count = 0
-    """Pairs of the other kind, which do not count."""
+    """Pairs that do not count: of the other kind, or taken just before a neighbour was noticed."""
 
     @model_validator(mode="after")
     def _in_pairs(self) -> Self:

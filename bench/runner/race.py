@@ -1,9 +1,9 @@
 """The race: training steps of each method in short turns with the reference's, A B B A A B B A ...
 
-Both are held ready in processes of their own, new ones in each round, so the two turns of a pair are a
-fraction of a second apart, and whatever slows the machine down slows both. With fewer threads than cores both stay on
-the same cores, since the cores of a machine that others share are seldom equally fast. `reports.statistics.race` says
-what follows from the pairs.
+Both are held ready in processes of their own, new ones in each round, so the two turns of a pair are a fraction of a
+second apart, and whatever slows the machine down slows both. With fewer threads than cores both stay on the same cores,
+since the cores of a machine that others share are seldom equally fast. `reports.statistics.race` says what follows from
+the pairs.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ seed: its time and memory are measured once.{% endfor %}
 def section(run: RunView, data: DatasetView) -> Markdown:
     """The legend, what was the same for all methods, and the picture."""
     found = findings(data)
+    timed = data.race.methods if data.race else []
     bases = dict.fromkeys(
         row.accuracy.effect.basis for row in found.rows if row.accuracy is not None and row.accuracy.effect.alone
     )
@@ -67,8 +68,8 @@ def section(run: RunView, data: DatasetView) -> Markdown:
         raced=found.raced,
         elsewhere=_elsewhere(data),
         unraced=_unraced(data) if found.raced else [],
-        left_out_pairs=sum(each.left_out for each in data.race.methods if not each.beside_others) if data.race else 0,
-        beside=[each.method for each in data.race.methods if each.beside_others] if data.race else [],
+        left_out_pairs=sum(each.left_out for each in timed if not each.beside_others),
+        beside=[each.method for each in timed if each.beside_others],
         timed=any(row.time is not None for row in found.rows),
         needed=any(each and each.seeds_needed for row in found.rows for each in (row.accuracy, row.time, row.memory)),
         left_out=dict.fromkeys(method for method, _ in found.costs.left_out) if found.costs else {},

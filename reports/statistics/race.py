@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from reports.statistics.effect import LEVEL, Basis, Effect, Interval
 from results.race import DatasetRace, MethodRace
 
-_ROUNDS = 5
+_CORRECTIONS = 5
 
 
 def median_intervals(
@@ -72,7 +72,7 @@ def correlation_time(values: NDArray[np.float64]) -> float:
     number = len(signs)
     correlations = [float(signs[lag:] @ signs[: number - lag]) / power for lag in range(number)]
     found = 1.0
-    for _ in range(_ROUNDS):
+    for _ in range(_CORRECTIONS):
         time, last = -1.0, math.inf
         for lag in range(0, number - 1, 2):
             last = min(last, sum(correlations[k] + (found / number if k else 0.0) for k in (lag, lag + 1)))
