@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--seconds",
     type=FiniteFloat(0),
     default=10.0,
-    help="Time for each method, unless 20 to 60 pairs take longer; thrice that where other programs come and go.",
+    help="Time for each method, unless 20 pairs take longer; thrice that where other programs come and go.",
 )
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
@@ -77,7 +77,8 @@ def _alone(data_dir: Path | None, seconds: float, *, dataset: str, against_itsel
     from bench.meters.environment import available_cores
     from bench.planning.method_spec import parse_settings
     from bench.planning.plan import make_plan
-    from bench.runner.race import Heat, RaceError, heat_of, race_methods
+    from bench.runner.race import Heat, heat_of, race_methods
+    from bench.runner.racers import RaceError
 
     given["threads"] = given["threads"] or available_cores()
     given["settings"] = parse_settings(given["settings"])

@@ -16,7 +16,10 @@ RACE_FILE = "race.json"
 
 
 class MethodRace(Record):
-    """Pairs of turns, one of the method and one of the reference right before or after it: A B B A A B ..."""
+    """Pairs of turns, one of the method and one of the reference right before or after it: A B B A A B ...
+
+    From round to round the method that begins may be the other one.
+    """
 
     method: str
     """As in `CellResult.method`."""
@@ -27,6 +30,8 @@ class MethodRace(Record):
     """Per training step of the method, by pair."""
     reference_seconds: Annotated[list[Positive], Field(min_length=1)]
     """Per training step of the reference in the same pair."""
+    rounds: list[AtLeastOne] = Field(default_factory=list)
+    """Pairs in each round, one round after another: each had new processes of both. Older files do not say."""
     beside_others: bool = False
     """Whether other programs needed the cores in these pairs, so that threads waited without spinning."""
     left_out: Count = 0
@@ -36,6 +41,8 @@ class MethodRace(Record):
     def _in_pairs(self) -> Self:
         if len(self.seconds) != len(self.reference_seconds):
             raise ValueError("there are not as many turns of the reference as of the method")
+        if self.rounds and sum(self.rounds) != len(self.seconds):
+            raise ValueError("the rounds do not have as many pairs as there are")
         return self
 
 

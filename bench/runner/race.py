@@ -9,31 +9,23 @@ the pairs.
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.children.processes import compute_variables, how_ended, kill_orphans, owned, send_line, start_child
 from bench.meters.environment import describe_environment
 from bench.planning.sharing import share_trainings
-from bench.runner.turns import ROUNDS, SECONDS, Pairs, Train, settle
-from bench.training.racer import RaceTask, Turn, TurnTime
+from bench.runner.racers import RaceError, Racers
+from bench.runner.turns import SECONDS, Pairs, rounds_in, settle
 from methods import available
 from reports.statistics.effect import Effect
-from reports.statistics.race import race_effect
+from reports.statistics.race import race_effects
 from reports.view import REFERENCE, DatasetView, RunView, arrange, choose_reference
 from results.race import DatasetRace, RaceRecord, read_race, write_race
 from results.schema import CellResult, PlannedCell, RunRecord
 from results.sharing import placed
 from results.store import read_cells
-
-
-class RaceError(RuntimeError):
-    """A method cannot be timed; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -102,39 +94,29 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     Raises:
         RaceError: the reference fails.
     """
-    reference = heat.reference
+    reference, threads = heat.reference, heat.reference.config.threads
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     first_of = _by_steps(heat.rivals)
-    pairs = {label: Pairs(label) for label in first_of.values()}
+    timed = {cell.method: cell for cell in heat.rivals if cell.method in first_of.values()}
+    pairs = {label: Pairs(label) for label in timed}
     failed: dict[str, str] = {}
-    crowded: dict[int, bool] = {}
-    for number in range(1, ROUNDS + 1):
-        with _ready(reference, data_dir, crowded) as theirs:
-            per_step = settle(theirs)
-            for cell in heat.rivals:
-                if cell.method not in pairs or cell.method in failed:
-                    continue
+    with Racers(threads, data_dir) as racers:
+        rounds = rounds_in(seconds)
+        for number in range(1, rounds + 1):
+            print(f"race: {reference.dataset}: round {number} of {rounds}", file=sys.stderr, flush=True)
+            for label in [each for each in timed if each not in failed]:
                 try:
-                    with _ready(cell, data_dir, crowded) as ours:
-                        pairs[cell.method].take_round(
-                            ours,
-                            theirs,
-                            lambda: any(crowded.values()),
-                            reference_step=per_step,
-                            seconds=seconds,
-                            is_last=number == ROUNDS,
-                            share=number / ROUNDS,
-                        )
+                    _take_round(racers, pairs[label], number, timed[label], reference, seconds)
                 except RaceError as error:
-                    failed[cell.method] = str(error)
-                    print(f"warning: {cell.dataset} {cell.method} is left out of the race: {error}", file=sys.stderr)
-                else:
-                    _say(pairs[cell.method], cell.dataset, reference.method, number)
-    return DatasetRace(
+                    if error.cell is reference:
+                        raise
+                    failed[label] = str(error)
+                    print(f"warning: {reference.dataset} {label} is left out of the race: {error}", file=sys.stderr)
+    race = DatasetRace(
         dataset=reference.dataset,
         reference=reference.method,
         seed=reference.seed,
-        threads=reference.config.threads,
+        threads=threads,
         device=reference.config.device,
         batch_size=reference.config.batch_size,
         started_at=started_at,
@@ -146,6 +128,21 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
         ],
         failed={label: failed[first] for label, first in first_of.items() if first in failed},
     )
+    _say(race)
+    return race
+
+
+def _take_round(
+    racers: Racers, pairs: Pairs, number: int, cell: PlannedCell, reference: PlannedCell, seconds: float
+) -> None:
+    """Take a round's pairs with new processes; the one that goes first is started first."""
+    order = (cell, reference) if number % 2 == 1 else (reference, cell)
+    with racers.ready(order[0]) as first:
+        its_step = settle(first)
+        with racers.ready(order[1]) as second:
+            sides = [(first, its_step), (second, settle(second))]
+            (ours, our_step), (theirs, their_step) = sides if number % 2 == 1 else sides[::-1]
+            pairs.take_round(number, ours, theirs, racers.crowded, step_seconds=(our_step, their_step), seconds=seconds)
 
 
 def _by_steps(cells: list[PlannedCell]) -> dict[str, str]:
@@ -155,15 +152,14 @@ def _by_steps(cells: list[PlannedCell]) -> dict[str, str]:
     return {c.method: first_of.setdefault(known.get(c.method, c).training, c.method) for c in cells}
 
 
-def _say(pairs: Pairs, dataset: str, reference: str, number: int) -> None:
-    """How far the race is, and after the last round what it found."""
-    if number < ROUNDS:
-        print(f"race: {dataset} {pairs.method}: round {number} of {ROUNDS}", file=sys.stderr, flush=True)
-        return
-    race = pairs.race()
-    beside = ", beside other programs" if race.beside_others else ""
-    what = _in_words(race_effect(race, 1), reference)
-    print(f"race: {dataset} {race.method}: {what}, {len(race.seconds)} pairs{beside}", file=sys.stderr, flush=True)
+def _say(race: DatasetRace) -> None:
+    """What it found of each method."""
+    effects = race_effects(race)
+    for each in race.methods:
+        beside = ", beside other programs" if each.beside_others else ""
+        what = _in_words(effects[each.method], race.reference)
+        print(f"race: {race.dataset} {each.method}: {what}, {len(each.seconds)} pairs{beside}", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def _heat(view: RunView, data: DatasetView) -> Heat | str:
@@ -189,39 +185,6 @@ def _covers(race: DatasetRace | None, heat: Heat) -> bool:
     if race is None or race.reference != heat.reference.method:
         return False
     return {cell.method for cell in heat.rivals} <= {each.method for each in race.methods} | race.failed.keys()
-
-
-@contextmanager
-def _ready(cell: PlannedCell, data_dir: Path | None, crowded: dict[int, bool]) -> Iterator[Train]:
-    """Start a process for a cell's method. Its turns raise `RaceError` if it fails.
-
-    `crowded` is what each process has seen. When one of them is crowded, the threads of all yield.
-    """
-    process = start_child("bench.training.racer", subprocess.DEVNULL, compute_variables(cell.config.threads))
-
-    def ask(line: str) -> None:
-        with suppress(BrokenPipeError):  # its end says more
-            send_line(process, line)
-
-    def train(steps: int) -> float:
-        assert process.stdout is not None
-        ask(Turn(steps=steps, yielding=any(crowded.values())).model_dump_json())
-        line = process.stdout.readline()
-        if not line.endswith("\n"):
-            raise RaceError(f"the process of {cell.method} {how_ended(process.wait())}")
-        time = TurnTime.model_validate_json(line)
-        if time.error is not None:
-            raise RaceError(f"{cell.method} raised {time.error}")
-        crowded[process.pid] = time.crowded
-        return time.seconds / steps
-
-    with owned(process):
-        kill_orphans(process)
-        ask(RaceTask(cell=cell, data_dir=str(data_dir) if data_dir else None).model_dump_json())
-        try:
-            yield train
-        finally:
-            crowded.pop(process.pid, None)
 
 
 def _in_words(effect: Effect, reference: str) -> str:

@@ -4,29 +4,33 @@ A pair counts while no other program needs the cores. Beside one, threads wait w
 that wait often more than others, so pairs of both kinds together would be the ratio of neither. Where a neighbour
 stays, the pairs beside it count, and none of the others.
 
-A method's pairs come in several rounds, each with a process of its own, while other methods are timed in between: a
-machine that others share is slow for ten seconds and then fast, for one method more than for another.
+A method's pairs come in several rounds, each with new processes of both, while other methods are timed in between: a
+process has a speed of its own, and a machine that others share is slow for ten seconds and then fast. So rounds differ
+by more than their pairs do, and `reports.statistics.race` goes by rounds. The process that was started first, and
+whose turn comes first, is the reference's in every second round.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from reports.statistics.race import independent_pairs
 from results.race import MethodRace
 
-MIN_PAIRS = 20
 SECONDS = 10.0
-"""Time for a method's pairs, unless `MIN_PAIRS` take longer."""
-ROUNDS = 3
+"""Time for a method's pairs in all rounds, unless `MIN_PAIRS` take longer."""
+_MIN_ROUNDS = 8
+_ROUND_SECONDS = 5.0
+"""The longest round. With more time there are more of them, since it is rounds that average out."""
+MIN_PAIRS = 20
 _PATIENCE = 3
 """So many times as long is waited for pairs without a neighbour, where there were some."""
 _UNNOTICED = 4
 """Pairs beside a neighbour before it is noticed."""
-_INDEPENDENT, _ENOUGH_PAIRS = 10, 3 * MIN_PAIRS
-"""The last round goes on until the pairs say what so many independent ones would, or there are so many."""
 _TURN_SECONDS = 0.1
 _UNEQUAL = 4.0
 """Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
@@ -34,8 +38,19 @@ _WARM_UP_STEPS = 2
 
 Train = Callable[[int], float]
 """Trains for that many steps; returns seconds per step."""
-Pair = tuple[float, float]
-"""Seconds per step of the method and of the reference."""
+
+
+class Pair(NamedTuple):
+    """Seconds per step of the method and of the reference, in a round."""
+
+    round: int
+    ours: float
+    theirs: float
+
+
+def rounds_in(seconds: float) -> int:
+    """How many rounds share the time for a method."""
+    return max(_MIN_ROUNDS, math.ceil(seconds / _ROUND_SECONDS))
 
 
 def settle(train: Train) -> float:
@@ -62,45 +77,48 @@ class Pairs:
 
     def take_round(
         self,
+        number: int,
         ours: Train,
         theirs: Train,
         crowded: Callable[[], bool],
         *,
-        reference_step: float,
-        seconds: float,
-        is_last: bool = True,
-        share: float = 1.0,
+        step_seconds: tuple[float, float],
+        seconds: float = SECONDS,
     ) -> None:
         """Take pairs of turns until this round's share of the time, and of `MIN_PAIRS`, is used up.
 
-        That an interval is narrow already ends nothing: it may be so by chance, and then misses the ratio more often.
-
         Args:
+            number: Of the round, from 1 to `rounds_in(seconds)`. The reference comes first where it is even.
             ours: The method's training, in a new process.
             theirs: The reference's.
             crowded: Whether other programs needed the cores in the last turns.
-            reference_step: Seconds per step of the reference.
+            step_seconds: A step of the method and one of the reference.
             seconds: Time for the pairs of all rounds; `_PATIENCE` times as long where a neighbour comes and goes.
-            is_last: Whether more pairs are taken here where those in a row are alike.
-            share: Of the time and the pairs, with this round.
         """
-        our_step = settle(ours)
         if not self.steps:
-            self.steps, self.reference_steps = _steps(our_step), _steps(reference_step)
-            if max(our_step, reference_step) < _UNEQUAL * min(our_step, reference_step):
+            self.steps, self.reference_steps = map(_steps, step_seconds)
+            if max(step_seconds) < _UNEQUAL * min(step_seconds):
                 self.steps = self.reference_steps = max(self.steps, self.reference_steps)
+
+        def take(*order: Train) -> list[float]:
+            return [train(self.steps if train is ours else self.reference_steps) for train in order]
+
         was_crowded, start = crowded(), time.monotonic() - self.seconds
         while True:
-            first = ours(self.steps), theirs(self.reference_steps)
-            other, mine = theirs(self.reference_steps), ours(self.steps)
-            self.number += 2
+            if number % 2 == 1:
+                one, two, three, four = take(ours, theirs, theirs, ours)
+                pairs = [Pair(number, one, two), Pair(number, four, three)]
+            else:
+                one, two, three, four = take(theirs, ours, ours, theirs)
+                pairs = [Pair(number, two, one), Pair(number, three, four)]
+            self.number += len(pairs)
             is_crowded = crowded()
             if is_crowded and not was_crowded:
                 del self.quiet[-_UNNOTICED:]
-            (self.beside if is_crowded or was_crowded else self.quiet).extend([first, (mine, other)])
+            (self.beside if is_crowded or was_crowded else self.quiet).extend(pairs)
             was_crowded = is_crowded
             self.seconds = time.monotonic() - start
-            if self._is_enough(share, seconds, is_last):
+            if self._is_enough(number / rounds_in(seconds), seconds):
                 return
 
     def race(self) -> MethodRace:
@@ -110,8 +128,9 @@ class Pairs:
             method=self.method,
             steps=self.steps,
             reference_steps=self.reference_steps,
-            seconds=[pair[0] for pair in counted],
-            reference_seconds=[pair[1] for pair in counted],
+            seconds=[pair.ours for pair in counted],
+            reference_seconds=[pair.theirs for pair in counted],
+            rounds=[*Counter(pair.round for pair in counted).values()],
             beside_others=counted is self.beside,
             left_out=self.number - len(counted),
         )
@@ -119,12 +138,10 @@ class Pairs:
     def _counted(self, share: float = 1.0) -> list[Pair]:
         return self.quiet if len(self.quiet) >= share * MIN_PAIRS else self.beside
 
-    def _is_enough(self, share: float, seconds: float, is_last: bool) -> bool:
+    def _is_enough(self, share: float, seconds: float) -> bool:
         counted = self._counted(share)
         patience = _PATIENCE if counted is self.beside and self.quiet else 1
-        if len(counted) < share * MIN_PAIRS or self.seconds < share * seconds * patience:
-            return False
-        return not is_last or len(counted) >= _ENOUGH_PAIRS or independent_pairs(self.race()) >= _INDEPENDENT
+        return len(counted) >= share * MIN_PAIRS and self.seconds >= share * seconds * patience
 
 
 def _steps(seconds: float) -> int:

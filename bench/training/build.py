@@ -23,14 +23,24 @@ _AUTOCAST = ("train_step", "loss", "predict", "diagnose")
 
 def load_data(cell: PlannedCell, data_dir: Path | None) -> tuple[DeviceData, DataRecord]:
     """The cell's data on its device, and what they are."""
+    return place_data(cell, data_dir, load_splits(cell, data_dir))
+
+
+def load_splits(cell: PlannedCell, data_dir: Path | None) -> datasets.Splits:
+    """The images that the cell trains on and is evaluated on, wherever it computes."""
     dataset, config = datasets.get(datasets.placed(cell.dataset, data_dir)), cell.config
-    splits = datasets.make_splits(
+    return datasets.make_splits(
         dataset.load(data_dir),
         num_classes=dataset.num_classes,
         train_size=config.train_size,
         split_seed=config.split_seed,
         allow_duplicates=config.duplicates,
     )
+
+
+def place_data(cell: PlannedCell, data_dir: Path | None, splits: datasets.Splits) -> tuple[DeviceData, DataRecord]:
+    """The cell's data on its device, and what they are."""
+    dataset, config = datasets.get(datasets.placed(cell.dataset, data_dir)), cell.config
     augmented = record_of(config.augment, splits.record.shape, flip=dataset.flip)
     data = DeviceData.place(splits, torch.device(config.device))
     known = {"augmentation": augmented, "class_names": dataset.class_names}

@@ -18,12 +18,8 @@ import psutil
 import torch
 
 from bench.meters.cpu import CpuTimes, read_cpu_times
+from bench.meters.crowd import WINDOW_SECONDS, Crowd, foreign_core_seconds
 
-_WINDOW_SECONDS = 0.5
-"""Over which the load is taken."""
-_CROWDED, _FREE = 0.25, 0.1
-"""Cores that are wanted beyond those there are: above the first the threads yield, until it stays below the second."""
-_CALM_WINDOWS = 6
 _NOTICED_SECONDS = 10.0
 """As long as others must have been there before it is worth a sentence."""
 
@@ -31,24 +27,18 @@ _NOTICED_SECONDS = 10.0
 class Crowding(AbstractContextManager["Crowding"]):
     """Watches, from a thread of its own, how many cores other processes take from this one's threads.
 
-    It watches from `resume` to `pause`, so that a process which takes turns with another does not see it.
+    It watches from `resume` to `pause`.
     """
 
-    crowded = False
-    """What it has seen."""
-
-    def __init__(self, threads: int, *, acts: bool = True) -> None:
-        """With `acts` the threads yield as soon as the machine is crowded; else when `let_yield` says so."""
+    def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._acts = acts
+        self._crowd = Crowd(threads)
         self._process = psutil.Process()
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_watching, daemon=True)
         self._since: CpuTimes | None = None
-        self._seconds = self._foreign = 0.0
-        self._team: _IdleTeam | None = None
-        self._calm = 0
+        self._team: IdleTeam | None = None
         self._yielding_since = 0.0
         self._yielded = 0.0
         self._said = False
@@ -90,32 +80,13 @@ class Crowding(AbstractContextManager["Crowding"]):
         self._said = True
         return "other programs need its cores, so its threads wait without spinning and it takes longer"
 
-    def note(self, seconds: float, foreign_core_seconds: float, cores: int) -> None:
-        """Take in what others used for so many seconds, and act when that is enough to go by."""
-        self._seconds += seconds
-        self._foreign += foreign_core_seconds
-        if self._seconds < _WINDOW_SECONDS:
-            return
-        lacking = self._threads + self._foreign / self._seconds - cores
-        self._seconds = self._foreign = 0.0
-        self._calm = self._calm + 1 if lacking < _FREE else 0
-        if lacking > _CROWDED:
-            self.crowded = True
-        elif self._calm >= _CALM_WINDOWS:
-            self.crowded = False
-        if self._acts:
-            self._change(self.crowded)
-
-    def let_yield(self, yielding: bool) -> None:
-        """From now on the threads yield, or spin."""
-        with self._lock:
-            self._change(yielding)
-
-    def _change(self, yielding: bool) -> None:
-        if not yielding:
+    def note(self, seconds: float, foreign: float, cores: int) -> None:
+        """Take in the core seconds that others used in so many seconds, and act when that is enough to go by."""
+        self._crowd.note(seconds, foreign, cores)
+        if not self._crowd.crowded:
             self._spin()
         elif self._team is None:
-            self._team, self._yielding_since = _IdleTeam(), time.monotonic()
+            self._team, self._yielding_since = IdleTeam(), time.monotonic()
 
     def _spin(self) -> None:
         if self._team is not None:
@@ -128,19 +99,18 @@ class Crowding(AbstractContextManager["Crowding"]):
             return
         now, before = read_cpu_times(self._process), self._since
         self._since = now
-        if now.busy is None or before.busy is None:
-            return  # the system does not tell
-        taken = now.busy - before.busy + (now.stolen or 0.0) - (before.stolen or 0.0)
-        self.note(now.at - before.at, taken - (now.cell - before.cell), len(self._process.cpu_affinity()))
+        foreign = foreign_core_seconds(before, now)
+        if foreign is not None:
+            self.note(now.at - before.at, foreign, len(self._process.cpu_affinity()))
 
     def _keep_watching(self) -> None:
-        while not self._over.wait(_WINDOW_SECONDS):
+        while not self._over.wait(WINDOW_SECONDS):
             with self._lock:
                 self._look()
 
 
-class _IdleTeam:
-    """A thread whose OpenMP threads exist and do nothing, until `end`."""
+class IdleTeam:
+    """A thread whose OpenMP threads exist and do nothing, until `end`: meanwhile all others' wait without spinning."""
 
     def __init__(self) -> None:
         self._over, there = threading.Event(), threading.Event()
@@ -154,5 +124,6 @@ class _IdleTeam:
         self._over.wait()
 
     def end(self) -> None:
+        """From now on the others spin again."""
         self._over.set()
         self._thread.join()

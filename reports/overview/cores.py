@@ -11,7 +11,7 @@ from reports.formats.markdown import Markdown, code, markdown_table, number
 from reports.formats.prose import prose
 from reports.overview.overview import CHAIN, Overview
 from reports.overview.pooling import MachineRace, Pool
-from reports.statistics.race import race_effect
+from reports.statistics.race import race_ratio
 
 CORES = (4, 8, 16)
 HEADERS = ["data set", "step of", "1 core", "2 cores", *(f"{cores} cores, simulated" for cores in CORES)]
@@ -99,7 +99,7 @@ def _measured(each: Pool) -> Iterator[Measured]:
             timed = [known for race in races for known in race.race.methods if known.method == label]
             if len(timed) == 2:
                 chain = Step(*(statistics.median(known.seconds) for known in timed))
-                ratios = [math.exp(race_effect(known, 1).value) for known in timed]
+                ratios = [race_ratio(known) for known in timed]
                 whole = Step(chain.one / ratios[0], chain.two / ratios[1])
                 amp = ", bfloat16" if each.conditions.by_name["amp"] else ""
                 runs = tuple(run for race in races for run in race.runs)

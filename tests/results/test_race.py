@@ -45,6 +45,7 @@ def test_a_race_comes_back_and_is_shown_with_its_data_set(tmp_path: Path) -> Non
 WRONG: dict[str, Any] = {
     "datasets.0.methods.0.seconds.1": {"seconds": [0.2, -1.0]},
     "as many turns": {"seconds": [0.2]},
+    "the rounds do not have as many pairs": {"rounds": [1, 2]},
     "datasets.0.methods.0.steps": {"steps": 0},
     "datasets.0.methods.0.colour": {"colour": "red"},
     "timed twice": {"method": "dies"},

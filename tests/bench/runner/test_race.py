@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bench.runner import execute, race
-from bench.runner.race import Heat, RaceError, race_methods
-from bench.runner.turns import MIN_PAIRS
-from reports.statistics.race import independent_pairs, race_effects
-from results.race import RACE_FILE, DatasetRace, MethodRace, read_race
+from bench.runner.race import Heat, race_methods
+from bench.runner.racers import RaceError
+from bench.runner.turns import MIN_PAIRS, rounds_in
+from reports.statistics.race import race_effects
+from results.race import RACE_FILE, DatasetRace, read_race
 from results.schema import PlannedCell
 from results.store import read_cells
 from tests.bench.conftest import Command
@@ -27,15 +28,6 @@ METHODS = ("--methods", "noprop[T=1],backprop[T=1]", "--seeds", "0", "--threads"
 def rogue(name: str, label: str | None = None) -> PlannedCell:
     config = make_config(threads=1, batch_size=16, optimizer="AdamW", options={})
     return PlannedCell(dataset="halves", method=label or name, method_name=name, seed=0, config=config)
-
-
-def pairs_until_enough(timed: MethodRace) -> int:
-    """With no time left: 20 pairs, and more until they say what ten independent ones would, up to 60."""
-    for pairs in range(MIN_PAIRS, 3 * MIN_PAIRS, 2):
-        first = {"seconds": timed.seconds[:pairs], "reference_seconds": timed.reference_seconds[:pairs]}
-        if independent_pairs(timed.model_copy(update=first)) >= 10:
-            return pairs
-    return 3 * MIN_PAIRS
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +49,8 @@ def test_a_sleep_of_10_ms_is_found_and_a_method_against_itself_is_as_fast(raced:
     assert median(dawdles.seconds) - median(dawdles.reference_seconds) == pytest.approx(0.0103, abs=0.0015)
     assert dawdles.reference_steps > 4 * dawdles.steps
     assert again.steps == again.reference_steps
-    assert pairs_until_enough(again) == len(again.seconds)
+    assert MIN_PAIRS <= len(again.seconds) <= MIN_PAIRS + 2
+    assert len(again.rounds) == rounds_in(0)
     interval = race_effects(found)["again"].family
     assert interval is not None
     assert interval.low < 0.05
@@ -155,7 +148,7 @@ def test_without_a_race_nothing_is_said(command: Command, races: FakeRaces, tmp_
 def test_a_reference_that_fails_is_said_and_the_report_is_built(
     command: Command, races: FakeRaces, tmp_path: Path
 ) -> None:
-    races.stop = RaceError("backprop[T=1] raised OSError: no")
+    races.stop = RaceError("backprop[T=1] raised OSError: no", rogue("backprop"))
     ended = command(*METHODS, "--out", tmp_path)
     assert ended.code == 0
     assert "note: no race on digits: backprop[T=1] raised OSError: no" in ended.lines

@@ -9,57 +9,27 @@ import sys
 
 import pytest
 
+from bench.meters.crowd import CALM_WINDOWS, WINDOW_SECONDS
 from bench.training import crowding
 from bench.training.crowding import Crowding
 
-CROWDED, FREE = 0.5, 0.05
-WINDOW = crowding._WINDOW_SECONDS
+CROWDED = 0.5
 
 
 def test_threads_yield_while_others_need_their_cores() -> None:
-    with Crowding(threads=1) as watched:  # one: nothing watches but this test
-        watched._threads = 2
-        watched.note(WINDOW / 2, CROWDED, cores=2)
-        assert watched.yielded_seconds == 0  # too short to tell
-        watched.note(WINDOW / 2, CROWDED * WINDOW / 2, cores=2)
+    with Crowding(threads=2) as watched:  # before `resume` only this test says what others use
+        watched.note(WINDOW_SECONDS, CROWDED * WINDOW_SECONDS, cores=2)
         assert watched._team is not None
-        for _ in range(crowding._CALM_WINDOWS - 1):
-            watched.note(WINDOW, FREE * WINDOW, cores=2)
-        watched.note(WINDOW, CROWDED * WINDOW, cores=2)  # it was only a pause
-        for _ in range(crowding._CALM_WINDOWS - 1):
-            watched.note(WINDOW, FREE * WINDOW, cores=2)
-        assert watched._team is not None
-        watched.note(WINDOW, FREE * WINDOW, cores=2)
+        for _ in range(CALM_WINDOWS):
+            watched.note(WINDOW_SECONDS, 0.0, cores=2)
         assert watched._team is None
         assert watched.yielded_seconds > 0
 
 
-@pytest.mark.parametrize(("foreign", "cores"), [(0.2, 2), (1.0, 4)])
-def test_threads_spin_where_there_is_room(foreign: float, cores: int) -> None:
-    with Crowding(threads=1) as watched:
-        watched._threads = 2
-        watched.note(WINDOW, foreign * WINDOW, cores)
-        assert watched._team is None
-
-
-def test_in_a_race_they_yield_when_both_methods_shall() -> None:
-    with Crowding(threads=1, acts=False) as watched:
-        watched._threads = 2
-        watched.note(WINDOW, CROWDED, cores=2)
-        assert watched.crowded
-        assert watched._team is None
-        watched.let_yield(True)
-        watched.note(WINDOW, FREE * WINDOW, cores=2)
-        assert watched._team is not None
-        watched.let_yield(False)
-        assert watched._team is None
-
-
 def test_a_crowd_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowding, "_NOTICED_SECONDS", 0.0)
-    with Crowding(threads=1) as watched:
-        watched._threads = 2
-        watched.note(WINDOW, CROWDED, cores=2)
+    with Crowding(threads=2) as watched:
+        watched.note(WINDOW_SECONDS, CROWDED, cores=2)
         assert watched.news() is not None
         assert watched.news() is None
 
