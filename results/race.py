@@ -30,8 +30,9 @@ class MethodRace(Record):
     """Per training step of the method, by pair."""
     reference_seconds: Annotated[list[Positive], Field(min_length=1)]
     """Per training step of the reference in the same pair."""
-    rounds: list[AtLeastOne] = Field(default_factory=list)
-    """Pairs in each round, one round after another: each had new processes of both. Older files do not say."""
+    rounds: list[Count] = Field(default_factory=list)
+    """Pairs in each round, one round after another: each had new processes of both. The method began in the first, the
+    reference in the second, and so on. Older files do not say."""
     beside_others: bool = False
     """Whether other programs needed the cores in these pairs, so that threads waited without spinning."""
     left_out: Count = 0

@@ -124,13 +124,14 @@ class Pairs:
     def race(self) -> MethodRace:
         """Its result: quiet pairs, if there are enough of them."""
         counted = self._counted()
+        in_round = Counter(pair.round for pair in counted)
         return MethodRace(
             method=self.method,
             steps=self.steps,
             reference_steps=self.reference_steps,
             seconds=[pair.ours for pair in counted],
             reference_seconds=[pair.theirs for pair in counted],
-            rounds=[*Counter(pair.round for pair in counted).values()],
+            rounds=[in_round[number] for number in range(1, max(in_round) + 1)],
             beside_others=counted is self.beside,
             left_out=self.number - len(counted),
         )

@@ -312,15 +312,15 @@ def test_where_there_is_a_race_its_ratio_is_the_time_also_for_cells_side_by_side
         method="noprop",
         steps=1,
         reference_steps=1,
-        seconds=[0.3] * 20,
-        reference_seconds=[0.1] * 10 + [0.2] * 10,
-        rounds=[5] * 4,
+        seconds=[0.3] * 16,
+        reference_seconds=([0.1] * 4 + [0.2] * 4) * 2,
+        rounds=[2] * 8,
     )
     cells = [cell(method, seed, 0.95) for method in ("backprop", "noprop", "dies") for seed in range(3)]
     record = make_run(cells, jobs=2)
     assert row(arrange(record, cells), "noprop")[2] == "–"
     view = arrange(record, cells, race=make_race(methods=[timed]))
-    assert row(view, "noprop")[2] == "2.12 (1.12 to 4.01) ✗"
+    assert row(view, "noprop")[2] == "2.12 (1.50 to 3.00) ✗"
     assert row(view, "dies")[2] == "–"
     assert "Not timed in the race, since it failed then: `dies`." in report_page(view)
     assert "Other programs" not in report_page(view)
