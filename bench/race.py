@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--seconds",
     type=FiniteFloat(0),
     default=10.0,
-    help="Time for each method, unless 20 pairs take longer; thrice that where other programs come and go.",
+    help="Time for each method, unless four pairs in each of eight rounds take longer, or other programs come and go.",
 )
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
@@ -65,11 +65,13 @@ def _of_run(run: Path, data_dir: Path | None, seconds: float) -> int:
 
     record = read_run(run)
     with run_lock(run):
-        race = race_run(run, record, data_dir, again=True, seconds=seconds)
-        for each in race.datasets if race else ():
+        races = race_run(run, record, data_dir, again=True, seconds=seconds)
+        if not races:
+            return 2  # the reason has been said
+        for each in races:
             print(f"{each.dataset}\n{_table([each])}\n")
         print(build_report(run))
-    return 1 if race and any(each.failed for each in race.datasets) else 0
+    return 1 if any(each.failed for each in races) else 0
 
 
 def _alone(data_dir: Path | None, seconds: float, *, dataset: str, against_itself: bool, **given: Any) -> int:

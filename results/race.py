@@ -16,9 +16,9 @@ RACE_FILE = "race.json"
 
 
 class MethodRace(Record):
-    """Pairs of turns, one of the method and one of the reference right before or after it: A B B A A B ...
+    """Pairs of turns, one of the method and one of the reference right before or after it.
 
-    From round to round the method that begins may be the other one.
+    Of every two pairs in a row the first is the one in which the method's turn came first.
     """
 
     method: str

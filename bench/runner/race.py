@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 from bench.meters.environment import describe_environment
 from bench.planning.sharing import share_trainings
 from bench.runner.racers import RaceError, Racers
-from bench.runner.turns import SECONDS, Pairs, rounds_in, settle
+from bench.runner.turns import SECONDS, Pairs, Train, rounds_in, settle
 from methods import available
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effects
@@ -38,7 +40,7 @@ class Heat:
 
 def race_run(
     run: Path, record: RunRecord, data_dir: Path | None, *, again: bool = False, seconds: float = SECONDS
-) -> RaceRecord | None:
+) -> list[DatasetRace]:
     """Race the methods of a run that finished, and keep each data set's result in the run's folder once it is there.
 
     Args:
@@ -49,7 +51,7 @@ def race_run(
         seconds: Time for each method.
 
     Returns:
-        The race; None, and why is said, if there can be none.
+        The races of the data sets that were raced now; why others were not is said.
 
     Raises:
         ResultsError: `race.json` is damaged, or cannot be written.
@@ -60,7 +62,8 @@ def race_run(
     )
     if why is not None:
         _note(f"no race: {why}")
-        return None
+        return []
+    raced = []
     race = read_race(run) or RaceRecord(run_id=record.run_id, datasets=[])
     for data in view.datasets:
         heat = _heat(view, data)
@@ -69,12 +72,13 @@ def race_run(
         elif again or not _covers(race.of(data.name), heat):
             kept = [each for each in race.datasets if each.dataset != data.name]
             try:
-                race = race.model_copy(update={"datasets": [*kept, race_methods(heat, data_dir, seconds)]})
+                raced.append(race_methods(heat, data_dir, seconds))
             except RaceError as error:
                 _note(f"no race on {data.name}: {error}")
                 continue
+            race = race.model_copy(update={"datasets": [*kept, raced[-1]]})
             write_race(run, race)
-    return race
+    return raced
 
 
 def heat_of(cells: list[PlannedCell]) -> Heat | None:
@@ -100,13 +104,21 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     timed = {cell.method: cell for cell in heat.rivals if cell.method in first_of.values()}
     pairs = {label: Pairs(label) for label in timed}
     failed: dict[str, str] = {}
+    last: Pairs | None = None
     with Racers(threads, data_dir) as racers:
         rounds = rounds_in(seconds)
         for number in range(1, rounds + 1):
             print(f"race: {reference.dataset}: round {number} of {rounds}", file=sys.stderr, flush=True)
             for label in [each for each in timed if each not in failed]:
+                was_crowded = racers.crowded()
                 try:
-                    _take_round(racers, pairs[label], number, timed[label], reference, seconds)
+                    with _ready(racers, number, timed[label], reference) as (ours, theirs, step_seconds):
+                        if last is not None and racers.crowded() and not was_crowded:
+                            last.forget_unnoticed(last.quiet[-1].round if last.quiet else 0)
+                        last = pairs[label]
+                        last.take_round(
+                            number, ours, theirs, racers.crowded, step_seconds=step_seconds, seconds=seconds
+                        )
                 except RaceError as error:
                     if error.cell is reference:
                         raise
@@ -132,17 +144,18 @@ def race_methods(heat: Heat, data_dir: Path | None, seconds: float = SECONDS) ->
     return race
 
 
-def _take_round(
-    racers: Racers, pairs: Pairs, number: int, cell: PlannedCell, reference: PlannedCell, seconds: float
-) -> None:
-    """Take a round's pairs with new processes; the one that goes first is started first."""
+@contextmanager
+def _ready(
+    racers: Racers, number: int, cell: PlannedCell, reference: PlannedCell
+) -> Iterator[tuple[Train, Train, tuple[float, float]]]:
+    """New processes for a round, the method's and the reference's, and a step of each; what goes first starts first."""
     order = (cell, reference) if number % 2 == 1 else (reference, cell)
     with racers.ready(order[0]) as first:
         its_step = settle(first)
         with racers.ready(order[1]) as second:
             sides = [(first, its_step), (second, settle(second))]
             (ours, our_step), (theirs, their_step) = sides if number % 2 == 1 else sides[::-1]
-            pairs.take_round(number, ours, theirs, racers.crowded, step_seconds=(our_step, their_step), seconds=seconds)
+            yield ours, theirs, (our_step, their_step)
 
 
 def _by_steps(cells: list[PlannedCell]) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Racers:
         """Every process has so many threads, and the user's data folder, if any."""
         self._threads = threads
         self._data_dir = data_dir
-        self._owned = ExitStack()
+        self._owned: dict[subprocess.Popen[str], ExitStack] = {}
         self._idle: list[subprocess.Popen[str]] = []
         self._crowd = Crowd(threads)
 
@@ -41,7 +41,8 @@ class Racers:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._owned.close()
+        for process in [*self._owned]:
+            self._end(process)
 
     def crowded(self) -> bool:
         """Whether other programs needed the cores in the last turns."""
@@ -54,14 +55,18 @@ class Racers:
         Its turns raise `RaceError` if it fails.
         """
         process = self._idle.pop() if self._idle else self._start()
+        if process.poll() is not None:
+            self._end(process)
+            process = self._start()
         task = RaceTask(cell=cell, data_dir=str(self._data_dir) if self._data_dir else None)
         _send(process, task.model_dump_json())
 
         def train(steps: int) -> float:
             _send(process, Turn(steps=steps, yielding=self.crowded()).model_dump_json())
             time = _answer(process)
-            if time is None:
-                raise RaceError(f"the process of {cell.method} {how_ended(process.wait())}", cell)
+            if time is None or time.is_over:
+                ended = how_ended(0 if time else process.wait())
+                raise RaceError(f"the process of {cell.method} {ended}", cell)
             if time.error is not None:
                 raise RaceError(f"{cell.method} raised {time.error}", cell)
             self._crowd.note(time.watched_seconds, time.foreign_core_seconds, time.cores)
@@ -77,14 +82,21 @@ class Racers:
     def _release(self, process: subprocess.Popen[str]) -> None:
         """End the fork; what it came from can be had again, unless it ended, too."""
         _send(process, "")
-        if _answer(process) is not None:
+        time = _answer(process)
+        if time is not None and time.is_over:
             self._idle.append(process)
+        else:
+            self._end(process)
 
     def _start(self) -> subprocess.Popen[str]:
         process = start_child("bench.training.racer", subprocess.DEVNULL, compute_variables(self._threads))
-        self._owned.enter_context(owned(process))
+        self._owned[process] = ExitStack()
+        self._owned[process].enter_context(owned(process))
         kill_orphans(process)
         return process
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        self._owned.pop(process).close()
 
 
 def _send(process: subprocess.Popen[str], line: str) -> None:

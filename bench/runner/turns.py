@@ -1,8 +1,8 @@
 """Pairs of short turns of two methods, A B B A A B B A ..., and which of them count.
 
-A pair counts while no other program needs the cores. Beside one, threads wait without spinning, which costs methods
-that wait often more than others, so pairs of both kinds together would be the ratio of neither. Where a neighbour
-stays, the pairs beside it count, and none of the others.
+Beside another program that needs the cores threads wait without spinning, which costs methods that wait often more than
+others, so pairs of both kinds together would be the ratio of neither. Those without a neighbour count, or those beside
+one, where more rounds have them; the others are left out.
 
 A method's pairs come in several rounds, each with new processes of both, while other methods are timed in between: a
 process has a speed of its own, and a machine that others share is slow for ten seconds and then fast. So rounds differ
@@ -22,13 +22,14 @@ from typing import NamedTuple
 from results.race import MethodRace
 
 SECONDS = 10.0
-"""Time for a method's pairs in all rounds, unless `MIN_PAIRS` take longer."""
+"""Time for a method's pairs in all rounds, unless `MIN_PAIRS` in each take longer."""
+MIN_PAIRS = 4
+"""In a round."""
 _MIN_ROUNDS = 8
 _ROUND_SECONDS = 5.0
 """The longest round. With more time there are more of them, since it is rounds that average out."""
-MIN_PAIRS = 20
 _PATIENCE = 3
-"""So many times as long is waited for pairs without a neighbour, where there were some."""
+"""So many times as long a round waits for pairs without a neighbour, where there were some in an earlier one."""
 _UNNOTICED = 4
 """Pairs beside a neighbour before it is noticed."""
 _TURN_SECONDS = 0.1
@@ -54,9 +55,10 @@ def rounds_in(seconds: float) -> int:
 
 
 def settle(train: Train) -> float:
-    """Warm up for a few steps and then a turn; seconds per step."""
+    """Warm up for a few steps, and then a turn where that is longer; seconds per step."""
     train(_WARM_UP_STEPS)
-    return train(_steps(train(1)))
+    seconds = train(1)
+    return train(_steps(seconds)) if _steps(seconds) > 1 else seconds
 
 
 @dataclass
@@ -72,8 +74,7 @@ class Pairs:
     beside: list[Pair] = field(default_factory=list)
     """Those beside a neighbour."""
     number: int = 0
-    seconds: float = 0.0
-    """That they took."""
+    """Of pairs that were taken."""
 
     def take_round(
         self,
@@ -85,7 +86,7 @@ class Pairs:
         step_seconds: tuple[float, float],
         seconds: float = SECONDS,
     ) -> None:
-        """Take pairs of turns until this round's share of the time, and of `MIN_PAIRS`, is used up.
+        """Take pairs of turns until this round's share of the time is used up, and there are enough of a kind.
 
         Args:
             number: Of the round, from 1 to `rounds_in(seconds)`. The reference comes first where it is even.
@@ -93,7 +94,7 @@ class Pairs:
             theirs: The reference's.
             crowded: Whether other programs needed the cores in the last turns.
             step_seconds: A step of the method and one of the reference.
-            seconds: Time for the pairs of all rounds; `_PATIENCE` times as long where a neighbour comes and goes.
+            seconds: Time for the pairs of all rounds.
         """
         if not self.steps:
             self.steps, self.reference_steps = map(_steps, step_seconds)
@@ -103,27 +104,37 @@ class Pairs:
         def take(*order: Train) -> list[float]:
             return [train(self.steps if train is ours else self.reference_steps) for train in order]
 
-        was_crowded, start = crowded(), time.monotonic() - self.seconds
+        was_quiet, was_crowded, start = bool(self.quiet), crowded(), time.monotonic()
         while True:
+            # of the two pairs, that in which our turn came first stands first
             if number % 2 == 1:
                 one, two, three, four = take(ours, theirs, theirs, ours)
                 pairs = [Pair(number, one, two), Pair(number, four, three)]
             else:
                 one, two, three, four = take(theirs, ours, ours, theirs)
-                pairs = [Pair(number, two, one), Pair(number, three, four)]
+                pairs = [Pair(number, three, four), Pair(number, two, one)]
             self.number += len(pairs)
             is_crowded = crowded()
             if is_crowded and not was_crowded:
-                del self.quiet[-_UNNOTICED:]
+                self.forget_unnoticed(number)
             (self.beside if is_crowded or was_crowded else self.quiet).extend(pairs)
             was_crowded = is_crowded
-            self.seconds = time.monotonic() - start
-            if self._is_enough(number / rounds_in(seconds), seconds):
+            shares = (time.monotonic() - start) / (seconds / rounds_in(seconds)) if seconds else math.inf
+            quiet, beside = (sum(pair.round == number for pair in kind) for kind in (self.quiet, self.beside))
+            is_patient = was_quiet and shares < _PATIENCE
+            if shares >= 1 and (quiet >= MIN_PAIRS or (beside >= MIN_PAIRS and not is_patient)):
                 return
 
+    def forget_unnoticed(self, number: int) -> None:
+        """Leave out the last quiet pairs of that round: a neighbour has been noticed, and may have come before them."""
+        for _ in range(_UNNOTICED):
+            if self.quiet and self.quiet[-1].round == number:
+                self.quiet.pop()
+
     def race(self) -> MethodRace:
-        """Its result: quiet pairs, if there are enough of them."""
-        counted = self._counted()
+        """Its result."""
+        quiet, beside = (len({pair.round for pair in kind}) for kind in (self.quiet, self.beside))
+        counted = self.quiet if quiet >= beside else self.beside
         in_round = Counter(pair.round for pair in counted)
         return MethodRace(
             method=self.method,
@@ -135,14 +146,6 @@ class Pairs:
             beside_others=counted is self.beside,
             left_out=self.number - len(counted),
         )
-
-    def _counted(self, share: float = 1.0) -> list[Pair]:
-        return self.quiet if len(self.quiet) >= share * MIN_PAIRS else self.beside
-
-    def _is_enough(self, share: float, seconds: float) -> bool:
-        counted = self._counted(share)
-        patience = _PATIENCE if counted is self.beside and self.quiet else 1
-        return len(counted) >= share * MIN_PAIRS and self.seconds >= share * seconds * patience
 
 
 def _steps(seconds: float) -> int:

@@ -70,6 +70,8 @@ class TurnTime(BaseModel):
     cores: int = 1
     error: str | None = None
     """What the method raised; nothing follows it."""
+    is_over: bool = False
+    """The process of the task has ended, and there can be another: no reply to a turn."""
 
 
 class Racer:
@@ -159,18 +161,28 @@ def main() -> int:
             except Exception as error:
                 _reply(replies, TurnTime(error=describe(error)))
                 return 1
-            if sys.platform == "darwin":  # its own libraries do not, either
+            if not _can_fork():
                 return _race(task, splits, replies)
             copy = os.fork()
             if copy == 0:
-                os._exit(_race(task, splits, replies))
+                code = _race(task, splits, replies)
+                for worker in psutil.Process().children(recursive=True):
+                    worker.kill()
+                os._exit(code)
             ended = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
             if ended < 0:
                 os.kill(os.getpid(), -ended)
             if ended != 0:
                 return ended
-            _reply(replies, TurnTime())  # ready for another task
+            _reply(replies, TurnTime(is_over=True))
     return 0
+
+
+def _can_fork() -> bool:
+    """Whether this process's libraries survive that: none has threads or a GPU in use, as a plug-in's may."""
+    if sys.platform == "darwin" or torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    return psutil.Process().num_threads() == 1
 
 
 def _race(task: RaceTask, splits: Splits, replies: TextIO) -> int:
@@ -181,7 +193,7 @@ def _race(task: RaceTask, splits: Splits, replies: TextIO) -> int:
         racer = Racer(task, splits)
         while (turn := turns.get()) != "\n":
             _reply(replies, racer.train(Turn.model_validate_json(turn)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _reply(replies, TurnTime(error=describe(error)))
         return 1
     return 0

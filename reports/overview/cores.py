@@ -91,7 +91,7 @@ def _rows(found: Measured) -> list[list[str]]:
 def _measured(each: Pool) -> Iterator[Measured]:
     """For every processor that was raced on one and on two threads."""
     by_processor: dict[str, dict[int, MachineRace]] = {}
-    for known in each.races:
+    for known in (race for race in each.races if race.is_quiet):
         by_processor.setdefault(known.race.environment.cpu, {})[known.race.threads] = known
     for processor, by_threads in by_processor.items():
         races = [by_threads[threads] for threads in (1, 2) if threads in by_threads]

@@ -39,6 +39,11 @@ class MachineRace:
     runs: tuple[str, ...]
     race: DatasetRace
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no other program needed the cores; in a race of this kind all methods' pairs are alike in that."""
+        return not any(each.beside_others for each in self.race.methods)
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:
@@ -47,7 +52,7 @@ class Pool:
     label: str
     conditions: Conditions
     data: DatasetView
-    """Its race is that of the machine that timed most methods."""
+    """Its race is that of the machine that timed most methods, a quiet one first."""
     runs: dict[str, list[str]]
     """Names of the runs that each method's cells come from."""
     races: list[MachineRace] = field(default_factory=list)
@@ -137,7 +142,7 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
     (data,) = arrange(_record(latest, [cell for _, cell in kept]), [cell for _, cell in kept]).datasets
     data = dataclasses.replace(data, reference=_reference(data), sharing=NO_RACE, calibration=None)
     races = _races(data, sources)
-    main = max(races, key=lambda each: len(each.race.methods), default=None)
+    main = max(races, key=lambda each: (len(each.race.methods), each.is_quiet), default=None)
     data = dataclasses.replace(data, race=main.race if main else None)
     return Pool(label, conditions, data, runs, races, len(cells) - len(kept))
 
@@ -214,7 +219,10 @@ def _record(latest: RunRecord, cells: list[CellResult]) -> RunRecord:
 
 
 def _races(data: DatasetView, sources: list[Source]) -> list[MachineRace]:
-    """Races of the same training steps against the same reference, by machine; of a method, the newest."""
+    """Races of the same training steps against the same reference, by machine; of a method, the newest.
+
+    Those beside other programs, where threads wait in another way, stand apart as if they were another machine's.
+    """
     if data.reference is None:
         return []
     step = step_of(data.name, data.finished[data.reference][0].config)
@@ -232,13 +240,17 @@ def _races(data: DatasetView, sources: list[Source]) -> list[MachineRace]:
             for method, config in planned.items()
             if step_of(data.name, config) == step and _is_same(config.options, wanted.get(method))
         }
-        timed = {each.method: each for each in race.methods if each.method in alike}
-        if race.reference != data.reference or race.reference not in alike or not timed:
+        if race.reference != data.reference or race.reference not in alike:
             continue
-        runs, _, methods = by_machine.setdefault(_machine(race), ([], race, {}))
-        runs.append(source.name)
-        methods.update(timed)
-        by_machine[_machine(race)] = runs, race, methods
+        for beside, machine in ((False, _machine(race)), (True, f"{_machine(race)}, beside other programs")):
+            timed = {
+                each.method: each for each in race.methods if each.method in alike and each.beside_others == beside
+            }
+            if timed:
+                runs, _, methods = by_machine.setdefault(machine, ([], race, {}))
+                runs.append(source.name)
+                methods.update(timed)
+                by_machine[machine] = runs, race, methods
     return [
         MachineRace(machine, tuple(runs), race.model_copy(update={"methods": list(methods.values())}))
         for machine, (runs, race, methods) in by_machine.items()

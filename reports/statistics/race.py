@@ -1,20 +1,22 @@
 """What a race says: how many times the reference's time a training step takes.
 
 Each pair of turns gives a ratio. In every second pair the method's turn comes first, right after another turn of its
-own, with warm caches; in the others the reference's does. Half of the difference between the medians of both kinds is
+own, with warm caches; in the others the reference's does. Half of the median difference between two pairs in a row is
 taken off, or added. A round's answer is the median of its ratios, so that a turn which the machine disturbs moves it by
 at most one rank. The method begins in every second round, and in the others the reference; a process that was started
 before the other is up to 3% slower. The race's answer is half-way between the means of both kinds of rounds.
 
 Its interval is Student's, from how far rounds of a kind lie apart: a process has a speed of its own, and a machine that
 others share changes its speed, for longer than a pair takes. For the family's interval that noise is taken from all
-methods of a race together, since most of it is the machine's, but not below the method's own. Pairs of races without
+methods of a race together, since most of it is the machine's, but not below the method's own, nor is that interval ever
+narrower than the method's. Pairs of races without
 rounds are cut into parts, one after another, which stand for rounds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +28,18 @@ _PARTS = 5
 
 
 def race_effects(race: DatasetRace) -> dict[str, Effect]:
-    """The logarithm of every method's ratio, by its label.
+    """The logarithm of every method's ratio, by its label."""
+    return effects_of(race.methods)
+
+
+def effects_of(methods: Sequence[MethodRace]) -> dict[str, Effect]:
+    """Those of all methods that were timed in a race.
 
     Methods that share a training were timed once, and count once among those that share the family's interval
     (Bonferroni). Where a method has no two rounds of a kind, it has no interval.
     """
-    rounds = {each.method: _rounds(each) for each in race.methods}
-    timed = {tuple(each.seconds): rounds[each.method] for each in race.methods}.values()
+    rounds = {each.method: _rounds(each) for each in methods}
+    timed = {tuple(each.seconds): rounds[each.method] for each in methods}.values()
     freedom = sum(each.freedom for each in timed)
     spread = math.sqrt(sum(each.squares for each in timed) / freedom) if freedom else 0.0
     return {method: _effect(found, spread, freedom, len(timed)) for method, found in rounds.items()}
@@ -60,7 +67,8 @@ def _rounds(race: MethodRace) -> _Rounds:
     pairs = zip(race.seconds, race.reference_seconds, strict=True)
     logs = np.array([math.log(ours / theirs) for ours, theirs in pairs])
     if len(logs) > 1:
-        order = (np.median(logs[::2]) - np.median(logs[1::2])) / 2
+        couples = len(logs) // 2 * 2
+        order = np.median(logs[:couples:2] - logs[1:couples:2]) / 2
         logs[::2] -= order
         logs[1::2] += order
     parts, beginners = np.array_split(logs, _PARTS if len(logs) >= 2 * _PARTS else 1), 1
@@ -81,18 +89,16 @@ def _effect(rounds: _Rounds, spread: float, freedom: int, comparisons: int) -> E
     if rounds.freedom == 0:
         return Effect(rounds.value, 1, Basis.STEPS, None, None)
     own = math.sqrt(rounds.squares / rounds.freedom)
-    alone, family = (
-        _around(rounds.value, noise * math.sqrt(rounds.variance), by, missed)
-        for noise, by, missed in (
-            (own, rounds.freedom, 1 - LEVEL),
-            (max(own, spread), freedom, (1 - LEVEL) / comparisons),
-        )
-    )
-    return Effect(rounds.value, 1, Basis.STEPS, alone, family)
+    alone = _quantile(rounds.freedom, 1 - LEVEL) * own
+    family = max(alone, _quantile(freedom, (1 - LEVEL) / comparisons) * max(own, spread))
+    ends = [
+        Interval(rounds.value - half, rounds.value + half)
+        for half in (alone * math.sqrt(rounds.variance), family * math.sqrt(rounds.variance))
+    ]
+    return Effect(rounds.value, 1, Basis.STEPS, ends[0], ends[1])
 
 
-def _around(value: float, error: float, freedom: int, missed: float) -> Interval:
+def _quantile(freedom: int, missed: float) -> float:
     from scipy import special  # slow to import, and `--help` need not wait for it
 
-    half = float(-special.stdtrit(freedom, missed / 2)) * error
-    return Interval(value - half, value + half)
+    return float(-special.stdtrit(freedom, missed / 2))

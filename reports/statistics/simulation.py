@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from reports.statistics import race_simulation
 from reports.statistics.accuracy import Answers, accuracy_changes, accuracy_effects
 from reports.statistics.costs import cost_changes, cost_effects
 from reports.statistics.effect import Effect, Verdict
@@ -229,6 +230,10 @@ def main(runs: int) -> None:
     for what, case in SOMETHING.items():
         found = [simulate(replace(case, methods=methods), runs) for methods in METHODS]
         _print(what, *(f"{each.called / runs:.1%}; {each.equivalent / runs:.1%}" for each in found))
+    for what, entries in race_simulation.rows(runs):
+        if what.endswith("differs"):
+            print()
+        _print(what, *entries)
 
 
 def _print(first: str, *entries: str) -> None:

@@ -120,6 +120,15 @@ class Leaves(Steady):
         os._exit(3)
 
 
+@register("quits")
+class Quits(Steady):
+    """Ends its process without a word, as if all were well."""
+
+    def train_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Go."""
+        os._exit(0)
+
+
 @register("resigns")
 class Resigns(Steady):
     """Ends its process as if all were well, and has left a thread in every process that builds it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -135,13 +136,14 @@ def test_rows_survive_the_way_from_a_worker(tmp_path: Path) -> None:
 def test_a_race_times_one_of_those_that_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
 
-    def fake_round(_: object, pairs: turns.Pairs, number: int, *__: object) -> None:
-        timed.append(pairs.method)
-        pairs.steps = pairs.reference_steps = 1
-        pairs.quiet += [turns.Pair(number, 1.0, 1.0)] * 20
-        pairs.number += 20
+    def fake_round(self: turns.Pairs, number: int, *_: object, **__: object) -> None:
+        timed.append(self.method)
+        self.steps = self.reference_steps = 1
+        self.quiet += [turns.Pair(number, 1.0, 1.0)] * 4
+        self.number += 4
 
-    monkeypatch.setattr(race, "_take_round", fake_round)
+    monkeypatch.setattr(race, "_ready", lambda *_: nullcontext((None, None, (1.0, 1.0))))
+    monkeypatch.setattr(turns.Pairs, "take_round", fake_round)
     noprop, backprop, *others = shared(SAMPLERS)
     found = race_methods(Heat(backprop, [noprop, *others]), None)
     assert timed == ["noprop[T=2]"] * turns.rounds_in(turns.SECONDS)

@@ -55,6 +55,12 @@ def race(*methods: str, cpu: str = "Example CPU", ratio: float = 2.0, started: s
     return RaceRecord(run_id=RUN_ID, datasets=[sitting])
 
 
+def beside(record: RaceRecord) -> RaceRecord:
+    sitting = record.datasets[0]
+    crowded = [each.model_copy(update={"beside_others": True}) for each in sitting.methods]
+    return record.model_copy(update={"datasets": [sitting.model_copy(update={"methods": crowded})]})
+
+
 def only(*sources: Source) -> Pool:
     (found,) = pool(sources)
     return found
@@ -202,3 +208,12 @@ def test_a_longer_training_without_backprop_does_not_hide_the_one_that_has_it() 
     cells = [*make_cells(["backprop", "noprop"], epochs=2), *make_cells(["backprop-cnn", "noprop"], epochs=9)]
     page = Overview([source("run", *cells)], [], Path())
     assert [each.label for each in page.main] == ["mnist, 9 epochs", "mnist, 2 epochs"]
+
+
+def test_races_beside_other_programs_stand_apart_from_quiet_ones() -> None:
+    cells = [cell(), cell("noprop"), cell("local-loss")]
+    quiet = source("quiet", *cells, race=race("noprop", ratio=2.0))
+    crowded = source("crowded", *cells, race=beside(race("noprop", "local-loss", ratio=3.0, started="2026-03-03")))
+    machines = {each.machine: len(each.race.methods) for each in only(quiet, crowded).races}
+    here = "Example CPU (2 threads of 8 cores)"
+    assert machines == {here: 1, f"{here}, beside other programs": 2}

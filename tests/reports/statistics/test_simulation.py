@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reports.statistics.race_simulation import EQUAL, UNEQUAL
 from reports.statistics.simulation import NOTHING, SOMETHING, Case, Noise, Rates, simulate
 
 RUNS = 60
@@ -106,4 +107,5 @@ def test_a_single_method_that_is_1_3_times_slower_is_found_at_five_seeds() -> No
 
 def test_the_readme_s_table_has_every_case_that_the_command_simulates() -> None:
     text = (Path(__file__).parents[3] / "reports" / "README.md").read_text(encoding="utf-8")
-    assert [case for case in (*NOTHING, *SOMETHING) if f"\n| {case} | " not in text] == []
+    cases = (*NOTHING, *SOMETHING, *EQUAL, *UNEQUAL)
+    assert [case for case in cases if f"\n| {case} | " not in text] == []
