@@ -98,6 +98,7 @@ class TargetPropagation(LayerwiseCNN):
 
     def __init__(self, shape: TaskShape, options: TargetPropagationOptions) -> None:
         super().__init__(shape, options, batch_norm=False)
+        self.updates_per_batch = options.inverse_steps
         activation = MLPS[self.mlp].activation() if options.is_mlp else None
         self.inverses = nn.ModuleList(
             Inverse(given, wanted, activation=activation) for wanted, given in pairwise(self.hidden_shapes)

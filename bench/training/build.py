@@ -57,7 +57,7 @@ class MethodBuilder:
     seed: int
     training_images: TrainingImages
     steps: int = 0
-    """Of training: where a schedule of the learning rate ends."""
+    """Batches of training: where a schedule of the learning rate ends."""
 
     @classmethod
     def on(cls, data: DeviceData, record: DataRecord, name: str, config: CellConfig, seed: int) -> MethodBuilder:
@@ -77,7 +77,9 @@ class MethodBuilder:
         device = torch.device(self.config.device)
         method = cls(self.shape, cls.Options.parse(self.config.options)).to(device)
         method.init_from_data(self.training_images)
-        method.set_up((updates or self.updates()).make)
+        updates = updates or self.updates()
+        updates.per_batch = method.updates_per_batch
+        method.set_up(updates.make)
         if self.config.amp:
             use_mixed_precision(method, device)
         torch.manual_seed(seed_of(self.seed, Stream.TRAINING))

@@ -31,11 +31,15 @@ _TINY = 1e-12
 
 
 class Updates:
-    """Makes the optimisers of a cell, as its configuration says."""
+    """Makes the optimisers of a cell, as its configuration says.
+
+    `per_batch` is how often an optimiser steps for a batch, as the method says: a learning rate holds for a batch.
+    """
 
     def __init__(self, config: CellConfig, steps: int) -> None:
-        """With the number of training steps, over which a cosine goes down."""
+        """With the number of training steps, one a batch, over which a cosine goes down."""
         self._config, self._steps = config, steps
+        self.per_batch = 1
         self._norms: list[Tensor] = []
 
     def make(self, parameters: ParameterGroups) -> Optimizer:
@@ -55,7 +59,7 @@ class Updates:
                     scale_down(gradients, norm, config.clip)
             if config.lr_schedule != "constant" or config.warmup_steps:
                 for group in optimizer.param_groups:
-                    group["lr"] = config.lr * self.factor(done)
+                    group["lr"] = config.lr * self.factor(done // self.per_batch)
 
         def after(optimizer: Optimizer, *_: Any) -> None:
             done = first[_DONE] = first[_DONE] + 1

@@ -115,6 +115,8 @@ class Method(nn.Module, ABC):
     """Which of several ways to compute the same training is used; known after `set_up`. None: there is only one."""
     num_passes: int = 1
     """Passes over its batches in an epoch; known after `set_up`. Each pass may train something else."""
+    updates_per_batch: int = 1
+    """Steps of an optimiser for one batch, all at the same learning rate; known before `set_up`."""
 
     def __init__(self, shape: TaskShape, options: OptionsBase) -> None:
         """Build the network on the CPU from PyTorch's global generator.

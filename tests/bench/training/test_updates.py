@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.training.build import MethodBuilder
 from bench.training.updates import Updates, averaged
-from methods.core.method import STACKED, Method, TaskShape
+from methods.core.method import STACKED, Method, TaskShape, TrainingImages
 from tests.bench.stubs import Recorder
 from tests.factories import make_config
 from tests.methods.helpers import batch, build
@@ -108,3 +109,20 @@ def test_evaluation_is_with_averaged_weights_and_training_goes_on_with_its_own()
     with averaged(method, for_good=True):
         pass
     torch.testing.assert_close(dict(method.named_parameters()), expected)
+
+
+def test_several_updates_a_batch_have_the_learning_rate_of_one() -> None:
+    """A schedule goes down over batches, so it is not through before the training is."""
+    name, (x, y) = "difference-target-propagation", batch()
+    images = TrainingImages(lambda: (x, y), SMALL.num_classes)
+    rates: list[list[float]] = []
+    for inverse_steps in (1, 3):
+        config = make_config(optimizer="Adam", lr=0.1, lr_schedule="cosine", options={"inverse_steps": inverse_steps})
+        method = MethodBuilder(name, SMALL, config, 0, images, steps=5).make()
+        (optimizer,) = method.optimizers()
+        rates.append([])
+        for _ in range(5):
+            method.train_step(x, y)
+            rates[-1].append(optimizer.param_groups[0]["lr"])
+    assert rates[0] == rates[1] == sorted(rates[0], reverse=True)
+    assert 0 < rates[0][-1] < 0.02
