@@ -89,7 +89,9 @@ class Racers:
             self._end(process)
 
     def _start(self) -> subprocess.Popen[str]:
-        process = start_child("bench.training.racer", subprocess.DEVNULL, compute_variables(self._threads))
+        # NumPy would start its threads when it is imported, and what has threads is not forked
+        variables = compute_variables(self._threads) | {"OPENBLAS_NUM_THREADS": "1"}
+        process = start_child("bench.training.racer", subprocess.DEVNULL, variables)
         self._owned[process] = ExitStack()
         self._owned[process].enter_context(owned(process))
         kill_orphans(process)

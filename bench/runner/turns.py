@@ -35,7 +35,6 @@ _UNNOTICED = 4
 _TURN_SECONDS = 0.1
 _UNEQUAL = 4.0
 """Times per step further apart than that by a factor: each method has its own number of steps in a turn."""
-_WARM_UP_STEPS = 2
 
 Train = Callable[[int], float]
 """Trains for that many steps; returns seconds per step."""
@@ -55,8 +54,8 @@ def rounds_in(seconds: float) -> int:
 
 
 def settle(train: Train) -> float:
-    """Warm up for a few steps, and then a turn where that is longer; seconds per step."""
-    train(_WARM_UP_STEPS)
+    """Warm up for two steps, and for a turn where that is longer; seconds per step."""
+    train(1)
     seconds = train(1)
     return train(_steps(seconds)) if _steps(seconds) > 1 else seconds
 
@@ -75,6 +74,8 @@ class Pairs:
     """Those beside a neighbour."""
     number: int = 0
     """Of pairs that were taken."""
+    seconds: float = 0.0
+    """That they took."""
 
     def take_round(
         self,
@@ -119,10 +120,12 @@ class Pairs:
                 self.forget_unnoticed(number)
             (self.beside if is_crowded or was_crowded else self.quiet).extend(pairs)
             was_crowded = is_crowded
-            shares = (time.monotonic() - start) / (seconds / rounds_in(seconds)) if seconds else math.inf
+            elapsed, share = time.monotonic() - start, seconds / rounds_in(seconds)
             quiet, beside = (sum(pair.round == number for pair in kind) for kind in (self.quiet, self.beside))
-            is_patient = was_quiet and shares < _PATIENCE
-            if shares >= 1 and (quiet >= MIN_PAIRS or (beside >= MIN_PAIRS and not is_patient)):
+            is_patient = was_quiet and elapsed < _PATIENCE * share
+            is_over = self.seconds + elapsed >= number * share  # a round that took longer shortens the next
+            if is_over and (quiet >= MIN_PAIRS or (beside >= MIN_PAIRS and not is_patient)):
+                self.seconds += elapsed
                 return
 
     def forget_unnoticed(self, number: int) -> None:
