@@ -99,7 +99,7 @@ class Differences(Figure[DatasetView]):
         text = f"Every method against `{data.reference}` (the line at 0 and at 1). "
         if len(bars):
             text += f"Bars: 95% intervals of {listed(list(bars))}, each for its own method"
-            text += f", over {_basis(data)}. " if ACCURACY in bars and _basis(data) else ". "
+            text += f"; of accuracy over {_basis(data)}. " if ACCURACY in bars and _basis(data) else ". "
         counted = any(row.memory and row.memory.effect.basis is Basis.COUNTED for row in _rows(data))
         text += "Memory is counted, so it has no bars. " if counted else ""
         text += "Grey: no difference that counts. Filled: decided for all methods of the panel together; hollow: not."

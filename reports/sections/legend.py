@@ -20,8 +20,8 @@ are 95%, each by itself, so one behind ? may leave out equality.
 {%- if needed %} In brackets behind ?: about how many seeds in all would decide; without a number, more than a hundred,
 or no number of seeds would.{% endif %}
 {%- if bases %} Intervals of accuracy cover {{ bases | listed }} ({{ images }}).{% endif %}
-{% if raced %}Time is that of a training step, measured in turns with the reference's (`race.json`), so that other load
-on the machine hits both alike.
+{% if raced %}Time is that of a training step, alternating with the reference's (`race.json`), so that other load on the
+machine hits both alike; its interval is over rounds, each with new processes.
 {%- if elsewhere %} The race ran on another processor ({{ elsewhere[0] }}) than the cells
 ({{ elsewhere[1] }}).{% endif %}
 {%- if beside %} Other programs needed its cores
