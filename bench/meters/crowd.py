@@ -7,9 +7,9 @@ from bench.meters.cpu import CpuTimes
 WINDOW_SECONDS = 0.5
 """Over which the load is taken."""
 CALM_WINDOWS = 6
+"""In a row, before the machine is taken to be free again."""
 _CROWDED, _FREE = 0.25, 0.1
-"""Cores that are wanted beyond those there are: above the first the machine is crowded, until it stays below the second
-for so many windows."""
+"""Cores that are wanted beyond those there are: above the first the machine is crowded, below the second it is calm."""
 
 
 class Crowd:

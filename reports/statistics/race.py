@@ -9,8 +9,7 @@ before the other is up to 3% slower. The race's answer is half-way between the m
 Its interval is Student's, from how far rounds of a kind lie apart: a process has a speed of its own, and a machine that
 others share changes its speed, for longer than a pair takes. For the family's interval that noise is taken from all
 methods of a race together, since most of it is the machine's, but not below the method's own, nor is that interval ever
-narrower than the method's. Pairs of races without
-rounds are cut into parts, one after another, which stand for rounds.
+narrower than the method's. Pairs of races without rounds are cut into parts, one after another, which stand for rounds.
 """
 
 from __future__ import annotations
