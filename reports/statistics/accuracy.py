@@ -27,7 +27,7 @@ from results.schema import CellResult
 CAUTION = 1.85
 """Spread that the methods share is taken this many times as large before it stands in for a method's own: methods
 differ in spread, and a method whose few seeds happen to agree must not borrow the steadiness of others. At 2, a gap of
-5 points among 15 methods and 3 seeds is missed in 6% of runs, at this value in 5%, with no more false alarms
+5 points among 15 methods and 3 seeds is missed in more than one of twenty runs, with no fewer false alarms
 (`simulation.py`)."""
 
 

@@ -4,7 +4,7 @@ Each pair of turns gives a ratio. In every second pair the method's turn comes f
 own, with warm caches; in the others the reference's does. Half of the median difference between two pairs in a row is
 taken off, or added. A round's answer is the median of its ratios, so that a turn which the machine disturbs moves it by
 at most one rank. The method begins in every second round, and in the others the reference; a process that was started
-before the other is up to 3% slower. The race's answer is half-way between the means of both kinds of rounds.
+before the other is a little slower. The race's answer is half-way between the means of both kinds of rounds.
 
 Its interval is Student's, from how far rounds of a kind lie apart: a process has a speed of its own, and a machine that
 others share changes its speed, for longer than a pair takes. For the family's interval that noise is taken from all
