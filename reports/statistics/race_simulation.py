@@ -10,6 +10,7 @@ import numpy as np
 
 from reports.statistics.effect import Effect, Verdict
 from reports.statistics.race import effects_of
+from reports.statistics.rates import Rates, told_apart
 from results.race import MethodRace
 
 _MARGIN = math.log(1.05)
@@ -59,38 +60,14 @@ def simulate(case: Case, races: int, seed: int = 0) -> Iterator[dict[str, Effect
         yield effects_of(timed)
 
 
-@dataclass(slots=True)
-class Rates:
-    """Parts of the races, or of the printed intervals."""
-
-    false_alarms: float = 0.0
-    """Any method that is as fast as the reference is told apart from it."""
-    coverage: float = 0.0
-    coverage_of_first: float = 0.0
-    called: float = 0.0
-    """The first method is told apart, on the right side."""
-    equivalent: float = 0.0
-    """It is called equivalent."""
-
-
 def rates(case: Case, races: int, seed: int = 0) -> Rates:
     """Hold the verdicts of a case against the truth."""
     found = Rates()
     for effects in simulate(case, races, seed):
         truths = {name: case.effect if name == "m0" else 0.0 for name in effects}
         verdicts = {name: effect.verdict(_MARGIN, higher_is_better=False) for name, effect in effects.items()}
-        told = {name for name, verdict in verdicts.items() if verdict in (Verdict.BETTER, Verdict.WORSE)}
-        held = {name: _holds(effect, truths[name]) for name, effect in effects.items()}
-        found.false_alarms += any(truths[name] == 0.0 for name in told) / races
-        found.coverage += sum(held.values()) / len(held) / races
-        found.coverage_of_first += held["m0"] / races
-        found.called += (case.effect != 0 and "m0" in told and effects["m0"].value * case.effect > 0) / races
-        found.equivalent += (verdicts["m0"] is Verdict.EQUIVALENT) / races
+        found.count(effects, truths, told_apart(verdicts), verdicts["m0"] is Verdict.EQUIVALENT)
     return found
-
-
-def _holds(effect: Effect, truth: float) -> bool:
-    return effect.alone is not None and effect.alone.low <= truth <= effect.alone.high
 
 
 METHODS = (1, 6, 14)
@@ -114,8 +91,15 @@ def rows(races: int) -> Iterator[tuple[str, list[str]]]:
     yield "a race in which nothing differs", columns
     for seed, (what, case) in enumerate(EQUAL.items()):
         each = [rates(replace(case, methods=methods), races, seed) for methods in METHODS]
-        yield what, [f"{one.false_alarms:.1%}; {one.coverage:.1%}, {one.coverage_of_first:.1%}" for one in each]
+        yield (
+            what,
+            [f"{_part(one.false_alarms, one)}; {one.coverage:.1%}, {_part(one.covered_first, one)}" for one in each],
+        )
     yield "a race in which something differs", columns
     for seed, (what, case) in enumerate(UNEQUAL.items()):
         each = [rates(replace(case, methods=methods), races, seed) for methods in METHODS]
-        yield what, [f"{one.called:.1%}; {one.equivalent:.1%}" for one in each]
+        yield what, [f"{_part(one.called, one)}; {_part(one.equivalent, one)}" for one in each]
+
+
+def _part(count: int, of: Rates) -> str:
+    return f"{count / of.runs:.1%}"

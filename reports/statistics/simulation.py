@@ -7,7 +7,7 @@ intervals where nothing differs, then power and the rate of false "equivalent".
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import click
@@ -19,6 +19,7 @@ from reports.statistics import race_simulation
 from reports.statistics.accuracy import Answers, accuracy_changes, accuracy_effects
 from reports.statistics.costs import cost_changes, cost_effects
 from reports.statistics.effect import Effect, Verdict
+from reports.statistics.rates import Rates, told_apart
 
 Noise = Literal["normal", "skewed", "heavy-tailed"]
 NOISES: tuple[Noise, ...] = ("normal", "skewed", "heavy-tailed")
@@ -58,27 +59,6 @@ class Case:
     accuracy: float = 0.97
 
 
-@dataclass(slots=True)
-class Rates:
-    """What was seen, as counts."""
-
-    runs: int = 0
-    false_alarms: int = 0
-    """Runs in which any method without a difference was called better or worse."""
-    covered: int = 0
-    intervals: int = 0
-    called: int = 0
-    """Runs in which a method that differs was called better or worse, rightly."""
-    equivalent: int = 0
-    """Runs in which the second method was called equivalent."""
-    coverage_by_run: list[float] = field(default_factory=list)
-
-    @property
-    def coverage(self) -> float:
-        """Part of the printed intervals that hold the truth."""
-        return self.covered / max(1, self.intervals)
-
-
 def simulate(case: Case, runs: int, seed: int = 0) -> Rates:
     """Draw the case `runs` times and hold the verdicts against the truth."""
     rng = np.random.default_rng(seed)
@@ -90,26 +70,15 @@ def simulate(case: Case, runs: int, seed: int = 0) -> Rates:
 
 
 def _count(rates: Rates, case: Case, effects: dict[str, Effect]) -> None:
-    rates.runs += 1
-    alarm, called, covered = False, False, 0
-    for name, effect in effects.items():
-        truth = case.effect if name == "1" or case.alike else 0.0
-        if case.two_runs:
-            differs = _is_regression(case, effect)
-            equivalent = False
-        else:
-            verdict = effect.verdict(MARGINS[case.what], higher_is_better=case.what == "accuracy")
-            differs, equivalent = verdict in (Verdict.BETTER, Verdict.WORSE), verdict is Verdict.EQUIVALENT
-        alarm |= differs and truth == 0.0
-        called |= differs and truth != 0.0 and (effect.value > 0) == (truth > 0)
-        rates.equivalent += equivalent and name == "1"
-        if effect.alone is not None:
-            rates.intervals += 1
-            covered += effect.alone.low <= truth <= effect.alone.high
-    rates.false_alarms += alarm
-    rates.called += called
-    rates.covered += covered
-    rates.coverage_by_run.append(covered / max(1, len(effects)))
+    truths = {name: case.effect if name == "1" or case.alike else 0.0 for name in effects}
+    if case.two_runs:
+        rates.count(effects, truths, {name for name, each in effects.items() if _is_regression(case, each)}, False)
+        return
+    verdicts = {
+        name: each.verdict(MARGINS[case.what], higher_is_better=case.what == "accuracy")
+        for name, each in effects.items()
+    }
+    rates.count(effects, truths, told_apart(verdicts), verdicts["1"] is Verdict.EQUIVALENT)
 
 
 def _is_regression(case: Case, effect: Effect) -> bool:

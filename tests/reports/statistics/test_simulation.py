@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from reports.statistics.race_simulation import EQUAL, UNEQUAL
-from reports.statistics.simulation import NOTHING, SOMETHING, Case, Noise, Rates, simulate
+from reports.statistics.rates import Rates
+from reports.statistics.simulation import NOTHING, SOMETHING, Case, Noise, simulate
 
 RUNS = 60
 
