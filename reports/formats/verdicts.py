@@ -42,12 +42,12 @@ def accuracy_in_words(judged: Judged | None, reference: str) -> Markdown:
     gap = f"{value} points, {interval.strip('()')}" if interval else f"{value} points"
     gap += f"; {ONE_SEED}" if judged.effect.basis is Basis.IMAGES else ""
     if judged.verdict is Verdict.UNDECIDED:
-        seeds = plural(judged.effect.seeds, "seed")
+        by_what = "so few test images" if judged.needs_images else plural(judged.effect.seeds, "seed")
         more = f"; about {plural(judged.seeds_needed, 'seed')} in all would decide" if judged.seeds_needed else ""
         if leaning := judged.leaning:
             note = f"undecided when all methods are judged together{more}"
             return f"is probably {leaning} accurate than {code(reference)} ({gap}; {note})"
-        return f"cannot be told from {code(reference)} in accuracy by {seeds} ({gap}{more})"
+        return f"cannot be told from {code(reference)} in accuracy by {by_what} ({gap}{more})"
     words = {
         Verdict.EQUIVALENT: "as accurate as",
         Verdict.BETTER: "more accurate than",
