@@ -8,7 +8,6 @@ the pairs.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from bench.planning.sharing import share_trainings
 from bench.runner.racers import RaceError, Racers
 from bench.runner.turns import SECONDS, Pairs, Train, rounds_in, settle
 from methods import available
+from reports.formats.effects import ratio
 from reports.statistics.effect import Effect
 from reports.statistics.race import race_effects
 from reports.view import REFERENCE, DatasetView, RunView, arrange, choose_reference
@@ -202,10 +202,8 @@ def _covers(race: DatasetRace | None, heat: Heat) -> bool:
 
 def _in_words(effect: Effect, reference: str) -> str:
     """`1.08 times backprop's time per step (1.06 to 1.10)`."""
-    text = f"{math.exp(effect.value):.3g} times {reference}'s time per step"
-    if effect.alone is None:
-        return text
-    return f"{text} ({math.exp(effect.alone.low):.3g} to {math.exp(effect.alone.high):.3g})"
+    times, _, interval = ratio(effect).partition(" ")
+    return f"{times} times {reference}'s time per step {interval}".rstrip()
 
 
 def _note(sentence: str) -> None:
