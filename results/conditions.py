@@ -208,6 +208,9 @@ class Environment(Record):
     cuda: str | None
     commit: str | None
     """The project's git commit, with `-dirty` if the working tree had changes; null outside a checkout."""
+    layers: Literal["compiled", "pytorch"] | None = None
+    """How convolutions are pooled, rectified and dropped out: by functions that were compiled on this machine, which
+    hold less for the backward pass, or by PyTorch's operations; null: by PyTorch's, before there was a choice."""
     package: str | None = None
     """Where there is no commit: version and the beginning of the SHA-256 over the files, `0.1.0 (files 3f9a...)`."""
 

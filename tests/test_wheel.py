@@ -73,6 +73,7 @@ def expected(source: Path) -> set[str]:
     folders = [source / package for package in PACKAGES]
     code = {path for folder in folders for path in folder.rglob("*.py")}
     data = {path for kind in ("*.toml", "*.jinja", "web/*") for path in (source / "reports").rglob(kind)}
+    data |= {*(source / "methods").rglob("*.c")}
     paths = {path.relative_to(source).as_posix() for path in code | data}
     return {path for path in paths if not path.startswith(NEITHER)}
 

@@ -19,7 +19,8 @@ class ActivationMeter(Meter):
 
     Counted by storage: a tensor saved twice, or a view of one, counts once, at its storage's full size, since that is
     what stays in memory. Parameters and buffers are held anyway and do not count; the batch of images does, once. The
-    result depends on the method, the shapes and the version of PyTorch, not on the machine's load or allocator.
+    result depends on the method, the shapes, the version of PyTorch and whether layers are compiled, and neither on the
+    machine's load nor on its allocator.
 
     Example:
         >>> with ActivationMeter(model.parameters(), model.buffers()) as meter:

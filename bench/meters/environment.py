@@ -18,11 +18,12 @@ import pynvml
 import torch
 
 from bench.meters.cpu_quota import cpu_quota
+from methods.networks.compiled import functions
 from results.schema import Environment
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _FOLDERS = ("bench", "methods", "reports", "results")
-_CODE = (".py", ".jinja", ".toml")
+_CODE = (".py", ".c", ".jinja", ".toml")
 _MISLEADING = {f"GIT_{name}" for name in ("DIR", "WORK_TREE", "INDEX_FILE", "COMMON_DIR", "OBJECT_DIRECTORY", "CONFIG")}
 """Variables that git sets for what it starts, such as hooks: they name another repository."""
 
@@ -55,6 +56,7 @@ def describe_environment(device: str) -> Environment:
         torch=torch.__version__,
         cuda=torch.version.cuda if on_gpu else None,
         commit=commit,
+        layers="pytorch" if on_gpu or functions(torch.float32) is None else "compiled",
         package=None if commit else _package(),
     )
 

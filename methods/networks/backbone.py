@@ -14,7 +14,7 @@ from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import INFERENCE_ONLY, Options, count_to
 from methods.networks.embedding import ClassEmbedding, EmbeddingKind
-from methods.networks.layers import BatchNorm1d, Conv2d, Dropout
+from methods.networks.layers import BatchNorm1d, Conv2d, Dropout, MaxPoolReLU
 
 HIDDEN = 256
 CONV_CHANNELS = (32, 64, 128)
@@ -66,8 +66,7 @@ class ImagePath(nn.Module):
         layers: list[nn.Module] = []
         channels = shape.channels
         for out_channels in (round(width * count) for count in CONV_CHANNELS):
-            # Pooling before ReLU is the same function (both keep the order of numbers) on a quarter of the pixels.
-            layers += [Conv2d(channels, out_channels, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), Dropout(DROPOUT)]
+            layers += [Conv2d(channels, out_channels, 3, padding=1), MaxPoolReLU(), Dropout(DROPOUT)]
             channels = out_channels
         self.convolutions = nn.Sequential(*layers)
         self._features = features

@@ -1,8 +1,14 @@
 """PyTorch layers, computed in a way that is cheaper on a CPU or correct in mixed precision: the same functions."""
 
-import torch
-from torch import Tensor, nn
+from typing import Any
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from methods.networks.compiled import Functions, functions
 from methods.networks.rng import current
 
 _LANES = 2**16
@@ -22,6 +28,21 @@ class Conv2d(nn.Conv2d):
         return self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
 
 
+class MaxPoolReLU(nn.Module):
+    """The maximum of every 2x2 positions, then ReLU.
+
+    Compiled, it is one pass each way and keeps a byte for each output, of which place it is.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to (batch, channels, height / 2, width / 2), rounded down."""
+        compiled = _compiled(x)
+        if compiled is None:
+            return F.max_pool2d(x, 2).relu()
+        y: Tensor = _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), compiled)
+        return y
+
+
 class Dropout(nn.Dropout):
     """PyTorch's. On a CPU each draw of a 64-bit number gives the mask of four numbers, 16 bits each.
 
@@ -33,17 +54,61 @@ class Dropout(nn.Dropout):
         dropped = round(self.p * _LANES)
         if not self.training or dropped in (0, _LANES) or x.device.type != "cpu":
             return super().forward(x)
-        return x * _kept(x, dropped) * (_LANES / (_LANES - dropped))
+        bound, scale = torch.iinfo(torch.int16).min + dropped, _LANES / (_LANES - dropped)
+        random = _random(x)
+        compiled = _compiled(x)
+        if compiled is None:
+            return x * (random >= bound) * scale
+        y: Tensor = _Dropout.apply(x.contiguous(memory_format=torch.channels_last), random, bound, scale, compiled)
+        return y
 
 
-def _kept(x: Tensor, dropped: int) -> Tensor:
-    """Where x, (batch, channels, height, width), is kept: `dropped` of 2**16 cases are not."""
+def _random(x: Tensor) -> Tensor:
+    """16 random bits for each number of x, (batch, channels, height, width), in the order of `channels_last`."""
     batch, channels, height, width = x.shape
     count = x.numel()
     whole = torch.iinfo(torch.int64)
     draws = torch.randint(whole.min, whole.max, (-(-count // 4),), device=x.device, generator=current())
-    lanes = draws.view(torch.int16)[:count].view(batch, height, width, channels)  # as x lies in memory
-    return lanes.permute(0, 3, 1, 2) >= torch.iinfo(torch.int16).min + dropped
+    return draws.view(torch.int16)[:count].view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _compiled(x: Tensor) -> Functions | None:
+    """What computes with x; None: PyTorch's operations, one after another."""
+    if x.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+        return None
+    return functions(x.dtype)
+
+
+class _MaxPoolReLU(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, compiled: Functions) -> Tensor:
+        y, places = compiled.pool(x)
+        ctx.save_for_backward(places)
+        ctx.compiled, ctx.shape = compiled, x.shape
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        return ctx.compiled.pool_back(grad, places, ctx.shape), None
+
+
+class _Dropout(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, random: Tensor, bound: int, scale: float, compiled: Functions) -> Tensor:
+        y, kept = compiled.drop(x, random, bound, scale)
+        ctx.save_for_backward(kept)
+        ctx.compiled, ctx.scale = compiled, scale
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (kept,) = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        return ctx.compiled.drop_back(grad, kept, ctx.scale), None, None, None, None
 
 
 class BatchNorm1d(nn.BatchNorm1d):

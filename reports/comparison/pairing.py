@@ -199,7 +199,9 @@ def _is_refused(what: str) -> bool:
 def _obstacles(found: dict[str, list[str]], partners: Partners, old: RunView, new: RunView) -> dict[str, str]:
     """Why measures are not judged, by field of `CellResult`."""
     machine = [text for what in MACHINE for text in found.get(what, [])]
-    reasons = {field: list(machine) for field in COST} | {"activation_bytes": found.get("device", [])}
+    reasons = {field: list(machine) for field in COST} | {
+        "activation_bytes": [*found.get("device", []), *found.get("layers", [])]
+    }
     reasons["rss_rise_bytes"] += found.get("measured by", [])
     # Also if both runs had the same: how cells fall side by side, or on machines, is chance.
     if any(placed(cells) for cells in zip(*partners, strict=True)):

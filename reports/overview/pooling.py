@@ -58,6 +58,8 @@ class Pool:
     races: list[MachineRace] = field(default_factory=list)
     replaced: int = 0
     """Finished cells that a newer run has again, with the same method and seed."""
+    without_memory: int = 0
+    """Cells whose memory is left out, since their layers hold something else than the reference's."""
 
     @property
     def name(self) -> str:
@@ -139,12 +141,33 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
         if source.name not in runs.setdefault(cell.method, []):
             runs[cell.method].append(source.name)
     latest = max((source.record for source, _ in kept), key=lambda record: parse_utc(record.created_at))
-    (data,) = arrange(_record(latest, [cell for _, cell in kept]), [cell for _, cell in kept]).datasets
-    data = dataclasses.replace(data, reference=_reference(data), sharing=NO_RACE, calibration=None)
+    data = _arranged(latest, [cell for _, cell in kept])
+    alike = _memory_alike(data)
+    data = _arranged(latest, alike)
     races = _races(data, sources)
     main = max(races, key=lambda each: (len(each.race.methods), each.is_quiet), default=None)
     data = dataclasses.replace(data, race=main.race if main else None)
-    return Pool(label, conditions, data, runs, races, len(cells) - len(kept))
+    without_memory = sum(cell.activation_bytes is not None for _, cell in kept)
+    without_memory -= sum(cell.activation_bytes is not None for cell in alike)
+    return Pool(label, conditions, data, runs, races, len(cells) - len(kept), without_memory)
+
+
+def _arranged(latest: RunRecord, cells: list[CellResult]) -> DatasetView:
+    (data,) = arrange(_record(latest, cells), cells).datasets
+    return dataclasses.replace(data, reference=_reference(data), sharing=NO_RACE, calibration=None)
+
+
+def _memory_alike(data: DatasetView) -> list[CellResult]:
+    """The cells, without the memory of those whose layers hold something else than the reference's newest cell's."""
+    if data.reference is None:
+        return data.cells
+
+    def layers(cell: CellResult) -> str:
+        return cell.environment.layers or "pytorch"
+
+    newest = max(data.finished[data.reference], key=lambda cell: parse_utc(cell.started_at))
+    nothing = dict.fromkeys(("activation_bytes", "activation_bytes_in_turn"))
+    return [cell if layers(cell) == layers(newest) else cell.model_copy(update=nothing) for cell in data.cells]
 
 
 def _reference(data: DatasetView) -> str | None:

@@ -25,7 +25,9 @@ images; of one seed, test images alone
 {%- if basis %}; where rows do not say which images were right, seeds alone: {{ basis | listed }}{% endif %}
 {%- if single %}; or there is none: {{ single | listed }}{% endif %}. Behind ?: about how many seeds in all
 would decide, where that is fewer than a hundred. Memory is what a training step holds for the backward pass, counted
-exactly.
+exactly
+{%- if unlike %}; left out where layers were computed in another way than the reference's, which holds more or less:
+{{ unlike | listed }}{% endif %}.
 
 Time is that of a training step, raced in turns with the reference's on one machine: {{ raced | join("; ") or "none" }}.
 {% if unraced %}A dash: not raced ({{ unraced | listed }}); cells' own times are not used, since they ran on different
@@ -51,6 +53,7 @@ def table(overview: Overview) -> Markdown:
         margins=sorted({f"{each.data.margins.accuracy_points:g}" for each in pools}),
         basis=[label for label, effects in bases.items() if any(e.basis is Basis.SEEDS and e.alone for e in effects)],
         single=[label for label, effects in bases.items() if any(e.alone is None for e in effects)],
+        unlike=[f"{plural(each.without_memory, 'cell')} of {each.name}" for each in pools if each.without_memory],
         raced=[
             f"{each.name}: {_race_machine(each)} ({overview.links(known.runs)})"
             for each in pools

@@ -95,3 +95,9 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(environment, "_PROJECT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert environment._commit() is None
+
+
+@pytest.mark.parametrize(("found", "said"), [(None, "pytorch"), (object(), "compiled")])
+def test_it_says_how_layers_are_computed(found: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "functions", lambda dtype: found)
+    assert environment.describe_environment.__wrapped__("cpu").layers == said

@@ -142,6 +142,13 @@ def test_what_hangs_on_the_machine_is_not_judged_where_it_is_another(
     assert found.changes == []
 
 
+def test_activations_of_layers_that_hold_something_else_are_not_judged() -> None:
+    found = pairing_of([make_cell()], [make_cell(environment=make_environment(layers="compiled"))])
+    (pair,) = found.pairs
+    assert pair.obstacles == {"activation_bytes": "layers: none against compiled"}
+    assert found.changes == ["layers: none against compiled"]
+
+
 @pytest.mark.parametrize(("old", "new"), [(1, 2), (2, 1), (2, 2)])
 def test_times_of_cells_side_by_side_are_not_judged(old: int, new: int) -> None:
     found = pair_runs(view_of([make_cell()], jobs=old), view_of([make_cell()], jobs=new))

@@ -184,6 +184,26 @@ def test_memory_is_that_of_activations_even_where_a_card_was_used() -> None:
     assert round(memory.ratio, 6) == 0.25
 
 
+def test_memory_of_layers_that_hold_something_else_is_left_out_and_counted() -> None:
+    compiled = {"environment": make_environment(layers="compiled"), "started": "2026-03-02"}
+    (found,) = pool(
+        [
+            source("old", cell("noprop", activation_bytes=50), cell("backprop-cnn", activation_bytes=50)),
+            source(
+                "new",
+                cell(activation_bytes=100, **compiled),
+                cell("backprop-cnn", activation_bytes=10, **compiled),
+                created="2026-03-02",
+            ),
+        ]
+    )
+    assert found.without_memory == 1
+    assert found.found.of("noprop").memory is None
+    memory = found.found.of("backprop-cnn").memory
+    assert memory is not None
+    assert memory.ratio == pytest.approx(0.1)
+
+
 def test_the_largest_comparison_of_a_data_set_with_noprop_is_the_main_one() -> None:
     rivals = [cell(m, config={"epochs": 9}) for m in ("backprop", "local-loss", "dfa")]
     page = Overview([source("run", cell(), cell("noprop")), source("rivals", *rivals)], [], Path())

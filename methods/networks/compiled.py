@@ -1,0 +1,154 @@
+"""The functions of `compiled.c`, compiled on this machine the first time that they are wanted.
+
+Only where it can be done without a risk: on Linux, with a C compiler, beside the OpenMP runtime that PyTorch has loaded
+(a second one would have threads of its own, which wait for the same cores). Elsewhere there are none, and layers are
+PyTorch's operations one after another: the same numbers, with more memory and time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_SOURCE = Path(__file__).with_suffix(".c")
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-fopenmp")
+_DTYPES = {torch.float32: (), torch.bfloat16: ("-DBFLOAT16",)}
+_SECONDS = 60
+"""A compiler that takes longer is stopped."""
+_GRAIN = 2**15
+"""Numbers that are worth a further thread."""
+
+
+class Functions:
+    """Those for one type of numbers. Tensors are dense, on the CPU and of that type; images lie in `channels_last`."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        address, count, whole, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
+        library.pool.argtypes = [address] * 3 + [count] * 4 + [whole]
+        library.pool_back.argtypes = library.pool.argtypes
+        library.drop.argtypes = [address] * 4 + [count, whole, number, whole]
+        library.drop_back.argtypes = [address] * 3 + [count, number, whole]
+        for name in ("pool", "pool_back", "drop", "drop_back"):
+            getattr(library, name).restype = None
+        self._library = library
+
+    def pool(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The ReLU of maxima of 2x2 of x, (batch, channels, height, width), and what `pool_back` needs of it."""
+        batch, channels, height, width = x.shape
+        y = _empty((batch, channels, height // 2, width // 2), x.dtype)
+        places = _empty(y.shape, torch.uint8)
+        self._library.pool(
+            x.data_ptr(), y.data_ptr(), places.data_ptr(), batch, height, width, channels, _threads(x.numel())
+        )
+        return y, places
+
+    def pool_back(self, grad: Tensor, places: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient of x, of that shape, from that of y."""
+        batch, channels, height, width = shape
+        to = _empty(shape, grad.dtype)
+        self._library.pool_back(
+            grad.data_ptr(), places.data_ptr(), to.data_ptr(), batch, height, width, channels, _threads(to.numel())
+        )
+        return to
+
+    def drop(self, x: Tensor, random: Tensor, bound: int, scale: float) -> tuple[Tensor, Tensor]:
+        """X * kept * scale, and kept: where `random`, 16 bits for each of x's numbers as they lie, is >= bound."""
+        y, kept = torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
+        self._library.drop(
+            x.data_ptr(), random.data_ptr(), y.data_ptr(), kept.data_ptr(), x.numel(), bound, scale, _threads(x.numel())
+        )
+        return y, kept
+
+    def drop_back(self, grad: Tensor, kept: Tensor, scale: float) -> Tensor:
+        """The gradient of x from that of y; both lie alike."""
+        to = torch.empty_like(grad)
+        self._library.drop_back(
+            grad.data_ptr(), kept.data_ptr(), to.data_ptr(), grad.numel(), scale, _threads(grad.numel())
+        )
+        return to
+
+
+@cache
+def functions(dtype: torch.dtype) -> Functions | None:
+    """Those for this type of numbers; None where there are none."""
+    if dtype not in _DTYPES or sys.platform != "linux":
+        return None
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    runtime = _openmp()
+    if compiler is None or runtime is None:
+        return None
+    try:
+        library = _built((compiler, *_FLAGS, *_DTYPES[dtype]))
+        ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # what the library takes from OpenMP is found there
+        return Functions(ctypes.CDLL(str(library)))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _openmp() -> str | None:
+    """The file of the runtime that PyTorch's threads come from; other libraries may have loaded others."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        address = ctypes.cast(library.omp_get_max_threads, ctypes.c_void_p).value or 0
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            first, last = (int(end, 16) for end in line.split()[0].split("-"))
+            if first <= address < last and line.split()[-1].startswith("/"):
+                return line.split(maxsplit=5)[-1]
+    return None
+
+
+def _built(command: tuple[str, ...]) -> Path:
+    """The library, from where it was left or else anew.
+
+    Raises:
+        OSError: there is no place for it.
+        subprocess.SubprocessError: the compiler fails.
+    """
+    processor = platform.processor()
+    with suppress(OSError):
+        processor = next(iter(Path("/proc/cpuinfo").read_text().split("\n\n")), "")
+        processor = "".join(line for line in processor.splitlines() if line.startswith(("flags", "Features", "model")))
+    key = hashlib.sha256("\n".join([*command, processor, _SOURCE.read_text()]).encode()).hexdigest()[:16]
+    folder = _folder()
+    built = folder / f"layers-{key}.so"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as aside:
+            parts = [Path(aside) / "layers.o", Path(aside) / "layers.so"]
+            for step in (
+                [*command, "-c", str(_SOURCE), "-o", str(parts[0])],
+                [command[0], "-shared", str(parts[0]), "-o", str(parts[1])],
+            ):
+                subprocess.run(step, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS)
+            parts[1].replace(built)
+    return built
+
+
+@cache
+def _folder() -> Path:
+    """Where libraries are kept, or, where nothing can be, for this process alone."""
+    with suppress(OSError, RuntimeError):
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "noprop-bench"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="noprop-bench-"))
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+
+
+def _threads(numbers: int) -> int:
+    return max(1, min(torch.get_num_threads(), numbers // _GRAIN))
