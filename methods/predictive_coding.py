@@ -45,8 +45,8 @@ class PredictiveCodingOptions(CNNOptions):
         int, Check(lambda value: MIN_STEPS <= value <= MAX_STEPS, f"a whole number from {MIN_STEPS} to {MAX_STEPS:,}")
     ] = 5
     """Steps of descent on the energy for each batch of training; prediction takes none."""
-    step_size: Annotated[float, Check(lambda value: 0 < value <= 1, "above 0 and at most 1")] = 0.3
-    """Their length."""
+    step_size: Annotated[float, Check(lambda value: 0 < value <= 1, "above 0 and at most 1")] = 0.1
+    """Their length. Too long a one raises the energy: as layers learn, so do the gains from one to the next."""
     loss: Literal["se", "ce"] = "se"
     """The output's loss: squared error, as of all other predictions, or cross-entropy."""
     beta: Positive = 1.0

@@ -7,10 +7,12 @@ PyTorch's operations one after another: the same numbers, with more memory and t
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -85,15 +87,15 @@ def functions(dtype: torch.dtype) -> Functions | None:
     """Those for this type of numbers; None where there are none."""
     if dtype not in _DTYPES or sys.platform != "linux":
         return None
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), "")
     runtime = _openmp()
-    if compiler is None or runtime is None:
+    if not compiler or runtime is None:
         return None
     try:
-        library = _built((compiler, *_FLAGS, *_DTYPES[dtype]))
+        library = _built(shlex.split(compiler), (*_FLAGS, *_DTYPES[dtype]))
         ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # what the library takes from OpenMP is found there
         return Functions(ctypes.CDLL(str(library)))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
@@ -109,7 +111,7 @@ def _openmp() -> str | None:
     return None
 
 
-def _built(command: tuple[str, ...]) -> Path:
+def _built(compiler: list[str], flags: tuple[str, ...]) -> Path:
     """The library, from where it was left or else anew.
 
     Raises:
@@ -120,15 +122,15 @@ def _built(command: tuple[str, ...]) -> Path:
     with suppress(OSError):
         processor = next(iter(Path("/proc/cpuinfo").read_text().split("\n\n")), "")
         processor = "".join(line for line in processor.splitlines() if line.startswith(("flags", "Features", "model")))
-    key = hashlib.sha256("\n".join([*command, processor, _SOURCE.read_text()]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join([*compiler, *flags, processor, _SOURCE.read_text()]).encode()).hexdigest()[:16]
     folder = _folder()
     built = folder / f"layers-{key}.so"
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=folder) as aside:
             parts = [Path(aside) / "layers.o", Path(aside) / "layers.so"]
             for step in (
-                [*command, "-c", str(_SOURCE), "-o", str(parts[0])],
-                [command[0], "-shared", str(parts[0]), "-o", str(parts[1])],
+                [*compiler, *flags, "-c", str(_SOURCE), "-o", str(parts[0])],
+                [*compiler, "-shared", str(parts[0]), "-o", str(parts[1])],  # OpenMP is found where it is loaded
             ):
                 subprocess.run(step, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS)
             parts[1].replace(built)
@@ -143,7 +145,9 @@ def _folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    return Path(tempfile.mkdtemp(prefix="noprop-bench-"))
+    folder = Path(tempfile.mkdtemp(prefix="noprop-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Generator
 from bench.meters.activations import ActivationMeter
 from bench.training.ranks import share_of
 from methods.core.method import TaskShape
+from methods.networks import layers
 from methods.networks.layerwise import hidden_shapes
 from tests.methods.helpers import SHAPE, batch, build
 
@@ -87,8 +88,16 @@ def held(name: str, shape: TaskShape) -> int:
 
 
 @pytest.mark.parametrize("shape", [TaskShape(1, 28, 28, 10), TaskShape(3, 32, 32, 10)], ids=str)
-def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_there(shape: TaskShape) -> None:
-    """The other two have to wait for the output's error with all activations in hand."""
+def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_there(
+    shape: TaskShape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other two have to wait for the output's error with all activations in hand.
+
+    Where layers are compiled, they hold a fifth, and what a rule holds beside them is more of the whole.
+    """
+    compiled = {name: held(name, shape) for name in ("backprop-cnn", "local-loss", "mono-forward")}
+    assert max(compiled["local-loss"], compiled["mono-forward"] / 0.75) < compiled["backprop-cnn"]
+    monkeypatch.setattr(layers, "functions", lambda dtype: None)
     reference = held("backprop-cnn", shape)
     assert held("local-loss", shape) < 0.75 * reference
     for name in ("dfa", "difference-target-propagation"):
