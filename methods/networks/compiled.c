@@ -1,7 +1,7 @@
 /* Pooling with ReLU, and dropout, each in one pass forward and one backward.
 
    Compiled once for float32 and, with -DBFLOAT16, once for bfloat16. Images lie as (batch, height, width, channels), and
-   every number is that of PyTorch's operations one after another. */
+   every number equals that of PyTorch's operations one after another; zeros may differ in sign. */
 
 #include <stdint.h>
 #include <string.h>

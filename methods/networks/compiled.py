@@ -14,6 +14,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,8 +25,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+_EXACT = "-fno-fast-math"
+"""Whatever `CC` says; when it is linked, too, or all of the process would take tiny numbers for 0."""
 _SOURCE = Path(__file__).with_suffix(".c")
-_FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-fopenmp")
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=off", _EXACT, "-fPIC", "-fopenmp")
 _DTYPES = {torch.float32: (), torch.bfloat16: ("-DBFLOAT16",)}
 _SECONDS = 60
 """A compiler that takes longer is stopped."""
@@ -87,16 +90,29 @@ def functions(dtype: torch.dtype) -> Functions | None:
     """Those for this type of numbers; None where there are none."""
     if dtype not in _DTYPES or sys.platform != "linux":
         return None
-    compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), "")
-    runtime = _openmp()
-    if not compiler or runtime is None:
-        return None
     try:
-        library = _built(shlex.split(compiler), (*_FLAGS, *_DTYPES[dtype]))
+        compiler = shlex.split(os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), ""))
+        runtime = _openmp()
+        if not compiler or runtime is None:
+            return None
         ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # what the library takes from OpenMP is found there
-        return Functions(ctypes.CDLL(str(library)))
-    except (OSError, ValueError, subprocess.SubprocessError):
+        return _loaded(_built(compiler, (*_FLAGS, *_DTYPES[dtype])))
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError):
         return None
+
+
+def _loaded(library: Path) -> Functions:
+    """From that file; one that cannot be loaded is built anew by the next process.
+
+    Raises:
+        OSError: it cannot be loaded.
+        AttributeError: it lacks a function.
+    """
+    try:
+        return Functions(ctypes.CDLL(str(library)))
+    except (OSError, AttributeError):
+        library.unlink(missing_ok=True)
+        raise
 
 
 def _openmp() -> str | None:
@@ -106,8 +122,9 @@ def _openmp() -> str | None:
         address = ctypes.cast(library.omp_get_max_threads, ctypes.c_void_p).value or 0
         for line in Path("/proc/self/maps").read_text().splitlines():
             first, last = (int(end, 16) for end in line.split()[0].split("-"))
-            if first <= address < last and line.split()[-1].startswith("/"):
-                return line.split(maxsplit=5)[-1]
+            if first <= address < last:
+                file = line.split(maxsplit=5)[-1]
+                return file if file.startswith("/") else None
     return None
 
 
@@ -130,11 +147,38 @@ def _built(compiler: list[str], flags: tuple[str, ...]) -> Path:
             parts = [Path(aside) / "layers.o", Path(aside) / "layers.so"]
             for step in (
                 [*compiler, *flags, "-c", str(_SOURCE), "-o", str(parts[0])],
-                [*compiler, "-shared", str(parts[0]), "-o", str(parts[1])],  # OpenMP is found where it is loaded
+                [
+                    *compiler,
+                    "-shared",
+                    _EXACT,
+                    str(parts[0]),
+                    "-o",
+                    str(parts[1]),
+                ],
             ):
-                subprocess.run(step, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS)
+                _run(step)
+            with parts[1].open("rb") as library:
+                os.fsync(library)  # half a library would end the process that loads it
             parts[1].replace(built)
     return built
+
+
+def _run(command: list[str]) -> None:
+    """Run it without a word, and end it with all that it started if it takes too long.
+
+    Raises:
+        OSError: there is no such program.
+        subprocess.SubprocessError: it fails, or takes too long.
+    """
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+        try:
+            code = process.wait(_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if code != 0:
+        raise subprocess.CalledProcessError(code, command)
 
 
 @cache

@@ -31,13 +31,14 @@ class Conv2d(nn.Conv2d):
 class MaxPoolReLU(nn.Module):
     """The maximum of every 2x2 positions, then ReLU.
 
-    Compiled, it is one pass each way and keeps a byte for each output, of which place it is.
+    Compiled, it is one pass each way and keeps a byte for each output, of which place it is. It then has no gradient of
+    its gradient; with the environment variable `CC=false` it is PyTorch's operations, which have.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, channels, height / 2, width / 2), rounded down."""
         compiled = _compiled(x)
-        if compiled is None:
+        if compiled is None or x.dim() != 4 or min(x.shape[2:]) < 2:
             return F.max_pool2d(x, 2).relu()
         y: Tensor = _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), compiled)
         return y
@@ -74,7 +75,7 @@ def _random(x: Tensor) -> Tensor:
 
 def _compiled(x: Tensor) -> Functions | None:
     """What computes with x; None: PyTorch's operations, one after another."""
-    if x.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+    if x.device.type != "cpu" or type(x) not in (Tensor, nn.Parameter) or torch._C._are_functorch_transforms_active():
         return None
     return functions(x.dtype)
 
@@ -91,7 +92,7 @@ class _MaxPoolReLU(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad, places = (each.contiguous(memory_format=torch.channels_last) for each in (grad, places))
         return ctx.compiled.pool_back(grad, places, ctx.shape), None
 
 
@@ -107,7 +108,7 @@ class _Dropout(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         (kept,) = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad, kept = (each.contiguous(memory_format=torch.channels_last) for each in (grad, kept))
         return ctx.compiled.drop_back(grad, kept, ctx.scale), None, None, None, None
 
 

@@ -202,7 +202,7 @@ def _obstacles(found: dict[str, list[str]], partners: Partners, old: RunView, ne
     reasons = {field: list(machine) for field in COST} | {
         "activation_bytes": [*found.get("device", []), *found.get("layers", [])]
     }
-    reasons["rss_rise_bytes"] += found.get("measured by", [])
+    reasons["rss_rise_bytes"] += [*found.get("measured by", []), *found.get("layers", [])]
     # Also if both runs had the same: how cells fall side by side, or on machines, is chance.
     if any(placed(cells) for cells in zip(*partners, strict=True)):
         launchers = (" or ".join(sorted({cell.launcher for cell in cells})) for cells in zip(*partners, strict=True))

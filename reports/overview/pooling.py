@@ -163,10 +163,10 @@ def _memory_alike(data: DatasetView) -> list[CellResult]:
         return data.cells
 
     def layers(cell: CellResult) -> str:
-        return cell.environment.layers or "pytorch"
+        return "pytorch" if cell.execution == "together" else cell.environment.layers or "pytorch"
 
     newest = max(data.finished[data.reference], key=lambda cell: parse_utc(cell.started_at))
-    nothing = dict.fromkeys(("activation_bytes", "activation_bytes_in_turn"))
+    nothing = dict.fromkeys(("activation_bytes", "activation_bytes_in_turn", "rss_rise_bytes"))
     return [cell if layers(cell) == layers(newest) else cell.model_copy(update=nothing) for cell in data.cells]
 
 

@@ -1,16 +1,20 @@
-"""The compiled layers give the numbers of PyTorch's operations, to the bit, and keep less."""
+"""The compiled layers give the numbers of PyTorch's operations, and keep less."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from methods.networks import compiled, layers
 from methods.networks.layers import Dropout, MaxPoolReLU
@@ -51,7 +55,7 @@ def through(shape: tuple[int, ...], dtype: torch.dtype, order: torch.memory_form
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_they_are_pytorch_s_operations_to_the_bit(
+def test_their_numbers_are_those_of_pytorch_s_operations(
     shape: tuple[int, ...], dtype: torch.dtype, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert compiled.functions(dtype) is not None
@@ -111,6 +115,53 @@ def test_nothing_is_kept_without_a_gradient() -> None:
         assert not MaxPoolReLU()(torch.randn(1, 3, 4, 4, requires_grad=True)).requires_grad
 
 
+def test_what_is_kept_may_be_laid_out_anew() -> None:
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+
+    def gradient() -> Tensor:
+        torch.manual_seed(0)
+        (found,) = torch.autograd.grad(Dropout(0.5).train()(MaxPoolReLU()(x)).square().sum(), x)
+        return found
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.contiguous(), lambda tensor: tensor):
+        moved = gradient()
+    assert torch.equal(moved, gradient())
+
+
+def test_a_map_that_is_too_small_is_refused_as_by_pytorch() -> None:
+    with pytest.raises(RuntimeError, match="too small"):
+        MaxPoolReLU()(torch.randn(2, 3, 1, 4))
+
+
+def test_numbers_that_are_only_described_are_pytorch_s() -> None:
+    with FakeTensorMode():
+        assert MaxPoolReLU()(torch.randn(1, 2, 4, 4)).shape == (1, 2, 2, 2)
+
+
+def test_fast_arithmetic_is_not_taken_from_the_compiler_s_flags(anew: Path) -> None:
+    program = (
+        "import torch\n"
+        "from methods.networks.layers import MaxPoolReLU, functions\n"
+        "assert functions(torch.float32)\n"
+        "assert MaxPoolReLU()(torch.full((1, 16, 2, 2), float('nan'))).isnan().all()\n"
+        "assert (torch.tensor(1e-40) * 1.0).item() > 0\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"CC": "cc -ffast-math"})
+
+
+def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(
+    anew: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/started\nwait\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setattr(compiled, "_SECONDS", 1)
+    assert compiled.functions(torch.float32) is None
+    started = int((tmp_path / "started").read_text())
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+
+
 def test_under_vmap_they_are_pytorch_s() -> None:
     x = torch.randn(3, 2, 4, 6, 6)
     assert torch.equal(torch.vmap(MaxPoolReLU())(x), torch.stack([F.max_pool2d(each, 2).relu() for each in x]))
@@ -120,7 +171,7 @@ def test_a_library_is_compiled_once(anew: Path, monkeypatch: pytest.MonkeyPatch)
     assert compiled.functions(torch.float32) is not None
     (built,) = anew.iterdir()
     compiled.functions.cache_clear()
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
+    monkeypatch.setattr(compiled, "_run", lambda *_: pytest.fail("compiled again"))
     assert compiled.functions(torch.float32) is not None
     assert list(anew.iterdir()) == [built]
 
@@ -135,7 +186,7 @@ def test_without_a_compiler_that_works_there_are_none(
     assert not list(anew.iterdir())
 
 
-def test_a_library_that_cannot_be_loaded_is_passed_over(anew: Path) -> None:
+def test_a_library_that_cannot_be_loaded_is_passed_over_and_the_next_process_makes_another(anew: Path) -> None:
     program = "import torch; from methods.networks.compiled import functions; print(functions(torch.float32))"
 
     def loaded() -> str:
@@ -145,11 +196,13 @@ def test_a_library_that_cannot_be_loaded_is_passed_over(anew: Path) -> None:
     (built,) = anew.iterdir()
     built.write_bytes(b"no library")
     assert loaded() == "None\n"
+    assert "Functions" in loaded()
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_for_the_process(anew: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = anew.parent / "file"
     file.touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(anew.parent))
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
     assert compiled.functions(torch.float32) is not None
 
