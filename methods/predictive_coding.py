@@ -8,7 +8,9 @@ F = sum_l 1/2 |h_l - f_l(h_{l-1})|^2 + beta L(head(h_L), y).
 A batch first infers the activities: from h_l = f_l(h_{l-1}), where only the output is wrong, so many steps of gradient
 descent on the energy, with all activities at once,
 
-h_l <- h_l - step_size dF/dh_l,    dF/dh_l = e_l - J_{l+1}^T e_{l+1},    e_l = h_l - f_l(h_{l-1}),
+h_l <- h_l - step_size dF/dh_l,    dF/dh_l = e_l - J_{l+1}^T e_{l+1},    e_l = h_l - f_l(h_{l-1})
+
+(shorter steps where these would raise the energy, which is ours),
 
 and then updates the weights of every layer once, along -dF/dw at the activities that it has arrived at. Both depend on
 a layer's own errors and those of its neighbours alone. At the energy's minimum e_l = J_{l+1}^T e_{l+1}, which is the
@@ -19,6 +21,7 @@ With `loss=ce`, L is the cross-entropy of the head's logits, with `loss=se` half
 label. beta below 1 pulls the output only part of the way to the label (cf. the source's positive nudging).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -35,6 +38,10 @@ from methods.networks.layerwise import CNNOptions, LayerwiseCNN
 
 MIN_STEPS, MAX_STEPS = 4, 1_000
 """With fewer steps than hidden layers, the first layer gets no error to learn from."""
+_NOISE = 1.001
+"""A higher energy than that times the last is no rounding."""
+_RECOVERY = 1.01
+"""By what steps grow again with each batch, up to the option's length."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class PredictiveCodingOptions(CNNOptions):
     ] = 5
     """Steps of descent on the energy for each batch of training; prediction takes none."""
     step_size: Annotated[float, Check(lambda value: 0 < value <= 1, "above 0 and at most 1")] = 0.1
-    """Their length. Too long a one raises the energy: as layers learn, so do the gains from one to the next."""
+    """Their length at most. As layers learn, so do the gains from one to the next, and what was short enough once then
+    raises the energy: see `PredictiveCoding.infer`."""
     loss: Literal["se", "ce"] = "se"
     """The output's loss: squared error, as of all other predictions, or cross-entropy."""
     beta: Positive = 1.0
@@ -80,31 +88,44 @@ class PredictiveCoding(LayerwiseCNN):
         for module in self.image_path.modules():
             if isinstance(module, Dropout):
                 module.p = 0.0
+        self.step: Tensor
+        self.register_buffer("step", torch.tensor(options.step_size))
 
     def losses(self, x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The terms of the energy after inference, hidden layer by hidden layer, then the output's loss."""
         yield from self.energies(self.infer(x, y), x, y)
 
     def infer(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        """The activities h_1, ..., h_L after inference, without graphs."""
+        """The activities h_1, ..., h_L after inference, without graphs.
+
+        A step after which the energy is higher is taken back, and steps are half as long from then on.
+        """
         with torch.no_grad():
             activities = [h.to(x.dtype) for h in self.layer_outputs(x)[0]]  # bfloat16 has two digits, steps are small
+        start, slope, lowest = activities, [torch.zeros_like(h) for h in activities], math.inf
         for _ in range(self.options.inference_steps):
-            self.infer_once(activities, x, y)
+            energy, gradients = self.slope(activities, x, y)
+            if energy > _NOISE * lowest:
+                self.step /= 2
+            else:
+                start, slope, lowest = activities, gradients, energy
+            activities = [h - self.step * gradient for h, gradient in zip(start, slope, strict=True)]
+        self.step.mul_(_RECOVERY).clamp_(max=self.options.step_size)
         return activities
 
-    def infer_once(self, activities: list[Tensor], x: Tensor, y: Tensor) -> None:
-        """One step of descent on the energy, of all activities at once, in place."""
+    def slope(self, activities: list[Tensor], x: Tensor, y: Tensor) -> tuple[float, list[Tensor]]:
+        """The energy, a mean over the batch, and each image's own energy's gradient in its activities."""
         free = [h.detach().requires_grad_() for h in activities]
         gradients = [torch.zeros_like(h) for h in activities]
+        total = 0.0
         for number, energy in enumerate(self.energies(free, x, y)):
             involved = slice(max(number - 1, 0), number + 1)  # h_{l-1} and h_l; the output's loss has h_L alone
             with torch.autocast(x.device.type, enabled=False):
                 found = torch.autograd.grad(energy * len(x), free[involved])
             for gradient, term in zip(gradients[involved], found, strict=True):
                 gradient += term
-        for h, gradient in zip(activities, gradients, strict=True):
-            h -= self.options.step_size * gradient
+            total += float(energy.detach())
+        return total, gradients
 
     def energies(self, activities: list[Tensor], x: Tensor, y: Tensor) -> Iterator[Tensor]:
         """The energy's terms, means over the batch: one for each hidden layer, then the output's loss."""

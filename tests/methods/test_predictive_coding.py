@@ -32,6 +32,12 @@ def energy(method: Any, found: list[Tensor], x: Tensor, y: Tensor) -> float:
     return float(sum(method.energies(found, x, y)).detach())
 
 
+def descend(method: Any, found: list[Tensor], x: Tensor, y: Tensor) -> None:
+    """One step of inference, in place."""
+    for h, gradient in zip(found, method.slope(found, x, y)[1], strict=True):
+        h -= method.options.step_size * gradient
+
+
 def weight_gradients(method: Any, found: list[Tensor], x: Tensor, y: Tensor) -> list[list[Tensor]]:
     """The gradients of the energy with the given activities for each hidden layer, then for the head."""
     method.zero_grad()
@@ -45,7 +51,7 @@ def test_every_step_of_inference_lowers_the_energy(loss: str) -> None:
     found = activities(method, x)
     energies = [energy(method, found, x, y)]
     for _ in range(20):
-        method.infer_once(found, x, y)
+        descend(method, found, x, y)
         energies.append(energy(method, found, x, y))
     assert all(after < before for before, after in pairwise(energies))
     assert energies[-1] < 0.95 * energies[0]
@@ -64,11 +70,11 @@ def test_a_step_of_inference_follows_the_energy_s_gradient_for_each_image() -> N
     )
     total = total + 0.5 * (method.head(free[-1]) - F.one_hot(y, 10)).square().sum()
     moved = [h.clone() for h in start]
-    method.infer_once(moved, x, y)
+    descend(method, moved, x, y)
     for h, before, gradient in zip(moved, start, torch.autograd.grad(total, free), strict=True):
         torch.testing.assert_close(h, before - 0.2 * gradient)
     alone = [h[:1].clone() for h in start]
-    method.infer_once(alone, x[:1], y[:1])
+    descend(method, alone, x[:1], y[:1])
     for one, of_many in zip(alone, moved, strict=True):
         torch.testing.assert_close(one, of_many[:1])
 
@@ -78,10 +84,32 @@ def test_an_error_moves_one_layer_down_with_each_step() -> None:
     start = activities(method, x)
     found = [h.clone() for h in start]
     for step in range(1, len(start) + 1):
-        method.infer_once(found, x, y)
+        descend(method, found, x, y)
         moved = [not torch.allclose(*pair, rtol=0, atol=1e-6) for pair in zip(found, start, strict=True)]
         assert not any(moved[: len(start) - step])
         assert moved[-1]
+
+
+def test_steps_that_raise_the_energy_are_taken_back_and_shortened_and_recover() -> None:
+    method, (x, y) = build("predictive-coding", step_size=0.3, inference_steps=8), batch()
+    assert energy(method, method.infer(x, y), x, y) < energy(method, activities(method, x), x, y)
+    assert float(method.step) == pytest.approx(0.3)  # no step was too long
+    with torch.no_grad():
+        method.head.weight *= 10  # steps overshoot by this
+    start = activities(method, x)
+    jumped = [h.clone() for h in start]
+    for _ in range(8):
+        descend(method, jumped, x, y)
+    assert energy(method, jumped, x, y) > energy(method, start, x, y)
+    for _ in range(5):
+        found = method.infer(x, y)
+    assert energy(method, found, x, y) < energy(method, start, x, y)
+    shortened = float(method.step)
+    assert shortened < 0.15
+    with torch.no_grad():
+        method.head.weight /= 10
+    method.infer(x, y)
+    assert float(method.step) == pytest.approx(1.01 * shortened)
 
 
 def test_a_layer_learns_from_the_activities_next_to_it_alone() -> None:
