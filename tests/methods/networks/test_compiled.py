@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,9 @@ from methods.networks.layers import Dropout, MaxPoolReLU
 SHAPES = [(3, 5, 7, 9), (64, 32, 28, 28), (4, 64, 14, 14), (2, 128, 7, 7), (2, 3, 2, 2)]
 DTYPES = [torch.float32, torch.bfloat16]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compiled on Linux alone")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="compiled on Linux with a C compiler alone"
+)
 
 
 @pytest.fixture
