@@ -102,7 +102,7 @@ class PredictiveCoding(LayerwiseCNN):
         """
         with torch.no_grad():
             activities = [h.to(x.dtype) for h in self.layer_outputs(x)[0]]  # bfloat16 has two digits, steps are small
-        start, slope, lowest = activities, [torch.zeros_like(h) for h in activities], math.inf
+        start, slope, lowest = activities, list[Tensor](), math.inf
         for _ in range(self.options.inference_steps):
             energy, gradients = self.slope(activities, x, y)
             if energy > _NOISE * lowest:

@@ -166,7 +166,8 @@ def _memory_alike(data: DatasetView) -> list[CellResult]:
         return "pytorch" if cell.execution == "together" else cell.environment.layers or "pytorch"
 
     newest = max(data.finished[data.reference], key=lambda cell: parse_utc(cell.started_at))
-    nothing = dict.fromkeys(("activation_bytes", "activation_bytes_in_turn", "rss_rise_bytes"))
+    nothing: dict[str, Any] = dict.fromkeys(("activation_bytes", "activation_bytes_in_turn", "rss_rise_bytes"))
+    nothing["activation_bytes_by_T"] = {}
     return [cell if layers(cell) == layers(newest) else cell.model_copy(update=nothing) for cell in data.cells]
 
 

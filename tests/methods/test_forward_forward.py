@@ -13,6 +13,7 @@ import methods
 from bench.meters.activations import ActivationMeter
 from methods.core.method import TaskShape
 from methods.forward_forward import goodness
+from methods.networks import layers
 from methods.networks.layerwise import cut, normalised
 from tests.methods.helpers import (
     accuracy,
@@ -149,17 +150,30 @@ def test_it_holds_one_layer_of_one_pass_for_backward() -> None:
     with ActivationMeter(method.parameters(), method.buffers()) as meter:
         method.train_step(x, y)
     held = []
-    for layers in (cut(method.image_path)[:1], cut(method.image_path)):
+    for chosen in (cut(method.image_path)[:1], cut(method.image_path)):
         with ActivationMeter(method.parameters(), method.buffers()) as alone:
             h = method.with_label(x, y)
             losses = []
-            for layer in layers:
+            for layer in chosen:
                 h = layer(h)
                 losses.append(goodness(h).mean())
         held.append(alone.peak_bytes)
     first, all_layers = held
     assert meter.peak_bytes == pytest.approx(first, rel=0.01)
     assert meter.peak_bytes < 0.85 * all_layers
+
+
+def test_it_holds_less_than_backpropagation_where_layers_are_pytorch_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled, layers hold so little that the label's planes are as much as what it saves."""
+    monkeypatch.setattr(layers, "functions", lambda dtype: None)
+    shape = TaskShape(1, 28, 28, 10)
+    held = {}
+    for name in ("forward-forward", "backprop-cnn"):
+        method = build(name, shape=shape)
+        with ActivationMeter(method.parameters(), method.buffers()) as meter:
+            method.train_step(*batch(32, shape))
+        held[name] = meter.peak_bytes
+    assert held["forward-forward"] < 0.85 * held["backprop-cnn"]
 
 
 @pytest.mark.parametrize("values", [{"theta": "0"}, {"sharpness": "inf"}, {"negatives": "soft"}], ids=str)

@@ -188,7 +188,11 @@ def test_memory_of_layers_that_hold_something_else_is_left_out_and_counted() -> 
     compiled = {"environment": make_environment(layers="compiled"), "started": "2026-03-02"}
     (found,) = pool(
         [
-            source("old", cell("noprop", activation_bytes=50), cell("backprop-cnn", activation_bytes=50)),
+            source(
+                "old",
+                cell("noprop", activation_bytes=50, activation_bytes_by_T={"10": 50}),
+                cell("backprop-cnn", activation_bytes=50),
+            ),
             source(
                 "new",
                 cell(activation_bytes=100, **compiled),
@@ -199,6 +203,7 @@ def test_memory_of_layers_that_hold_something_else_is_left_out_and_counted() -> 
     )
     assert found.without_memory == 1
     assert found.found.of("noprop").memory is None
+    assert found.data.finished["noprop"][0].activation_bytes_by_T == {}
     memory = found.found.of("backprop-cnn").memory
     assert memory is not None
     assert memory.ratio == pytest.approx(0.1)
