@@ -152,7 +152,7 @@ def _difference(each: Comparison) -> str:
 
 
 def _settings(each: Comparison) -> Iterator[str]:
-    """`steps 40 instead of 1,000` for augmentation and whatever else in table 3 but epochs was different here."""
+    """`steps 40 instead of 1,000` for whatever differs from the paper's training but the epochs."""
     configs = [cell.config for cell in each.cells]
     shared, training = published().training_of_all, published().training_of(each.entry.method)
     assert training is not None  # an entry has one
@@ -161,6 +161,10 @@ def _settings(each: Comparison) -> Iterator[str]:
         ("batch size", shared.batch_size, [config.batch_size for config in configs]),
         ("learning rate", shared.lr, [config.lr for config in configs]),
         ("weight decay", shared.weight_decay, [config.weight_decay for config in configs]),
+        ("learning-rate schedule", "constant", [config.lr_schedule for config in configs]),
+        ("precision", "float32", ["bfloat16" if config.amp else "float32" for config in configs]),
+        ("gradient clipping", "none", [config.clip or "none" for config in configs]),
+        ("weight averaging", "none", [config.ema or "none" for config in configs]),
         ("augmentation", "none", [config.augment for config in configs]),
     ]
     for name, value in training.options.items():

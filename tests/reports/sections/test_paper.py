@@ -105,6 +105,9 @@ def test_without_a_matching_row_there_is_no_section() -> None:
             "; batch size 64 instead of 128, learning rate 0.01 instead of 0.001:",
         ),
         ({"config": {"weight_decay": 0.0}}, "; weight decay 0 instead of 0.001:"),
+        ({"config": {"lr_schedule": "cosine"}}, "; learning-rate schedule cosine instead of constant: not a"),
+        ({"config": {"amp": True, "clip": 1.0}}, "; precision bfloat16 instead of float32, gradient clipping 1 "),
+        ({"config": {"ema": 0.99}}, "; weight averaging 0.99 instead of none: not a reproduction."),
         ({"config": {"augment": "standard"}}, "; augmentation standard instead of none: not a reproduction."),
     ],
 )
