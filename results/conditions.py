@@ -211,6 +211,8 @@ class Environment(Record):
     layers: Literal["compiled", "pytorch"] | None = None
     """How convolutions are pooled, rectified and dropped out: by functions that were compiled on this machine, which
     hold less for the backward pass, or by PyTorch's operations; null: by PyTorch's, before there was a choice."""
+    bfloat16: bool | None = None
+    """Whether the processor (or the card) has fast operations in bfloat16; null: not known."""
     package: str | None = None
     """Where there is no commit: version and the beginning of the SHA-256 over the files, `0.1.0 (files 3f9a...)`."""
 

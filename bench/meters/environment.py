@@ -57,8 +57,22 @@ def describe_environment(device: str) -> Environment:
         cuda=torch.version.cuda if on_gpu else None,
         commit=commit,
         layers="pytorch" if on_gpu or functions(torch.float32) is None else "compiled",
+        bfloat16=has_bfloat16(device),
         package=None if commit else _package(),
     )
+
+
+def has_bfloat16(device: str) -> bool | None:
+    """Whether PyTorch has fast convolutions and products in bfloat16 for the processor or card; None: it cannot say.
+
+    Elsewhere they are computed one number after another, by far slower than in float32.
+    """
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # what PyTorch itself goes by
+    except (AttributeError, RuntimeError):
+        return None
 
 
 def _cpu_model() -> str:

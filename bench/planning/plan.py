@@ -12,6 +12,7 @@ import torch
 import methods
 from bench import datasets
 from bench.errors import UserError
+from bench.meters.environment import has_bfloat16
 from bench.planning.method_spec import MethodSpec, parse_methods
 from bench.planning.presets import OPTIMIZER, PAPER, PRESETS
 from bench.planning.tuned import SEARCHED, Winners
@@ -77,6 +78,7 @@ def make_plan(
     seeds = _distinct("seed", PRESETS[preset].seeds if seeds is None else seeds)
     given = {name: value for name, value in config.items() if value is not None}
     given["device"] = resolve_device(given["device"], is_remote=is_remote)
+    _say_if_slow(given["device"], amp=given.get("amp", False), is_remote=is_remote)
     cells: list[PlannedCell] = []
     for dataset in chosen:
         here = [_searched(spec, dataset.name, winners, given) for spec in specs]
@@ -105,6 +107,13 @@ def plan_one_method(method: str, why: str, **request: Any) -> list[PlannedCell]:
     if len({cell.method for cell in cells}) > 1:
         raise UserError(f"{method!r} is more than one method: {why}")
     return cells
+
+
+def _say_if_slow(device: str, *, amp: bool, is_remote: bool) -> None:
+    if amp and not is_remote and has_bfloat16(device) is False:
+        print(
+            f"note: --amp: {device} has no instructions for bfloat16, so float32 is many times faster", file=sys.stderr
+        )
 
 
 def _get_datasets(names: Sequence[str]) -> list[datasets.Dataset]:
@@ -172,8 +181,8 @@ def check_cells(
     Raises:
         UserError: a device, data set or method is not here, or does not fit, or data are not what they were.
     """
-    for device in {cell.config.device for cell in cells}:
-        resolve_device(device, is_remote=is_remote)
+    for device, amp in sorted({(cell.config.device, cell.config.amp) for cell in cells}):
+        _say_if_slow(resolve_device(device, is_remote=is_remote), amp=amp, is_remote=is_remote)
     specs: dict[tuple[str, DataUse], dict[str, MethodSpec]] = {}
     for cell in cells:
         try:

@@ -87,6 +87,10 @@ them.{% if raced %} The race's ratios of times{% if raced | length < run.dataset
 disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
 
+{% if emulated %}**Mixed precision on a processor without bfloat16** ({{ emulated | plural("cell") }}): every step took
+many times as long as in float32, some methods' more than others'. Times from processors that have it are different.
+{%- endif %}
+
 {% if machines == 1 %}The cells' times come from one kind of machine with
 {{ "one version" if versions == 1 else "several versions" }} of PyTorch: their ratios may be different on other
 hardware, and other load on the machine is not corrected for.
@@ -186,6 +190,7 @@ def _whole_run(run: RunView) -> Markdown:
         raced=[data.name for data in run.datasets if data.race is not None and data.race.methods],
         disturbed=sum(map(is_disturbed, cells)),
         disturbed_share=f"{DISTURBED_SHARE:.0%}",
+        emulated=sum(cell.config.amp and cell.environment.bfloat16 is False for cell in cells),
         machines=len({(each.cpu, each.cores, each.gpu, each.platform) for each in environments}),
         versions=len({each.torch for each in environments}),
         commits=commits,

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 import methods
 from bench.meters import environment
@@ -101,3 +102,15 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
 def test_it_says_how_layers_are_computed(found: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "functions", lambda dtype: found)
     assert environment.describe_environment.__wrapped__("cpu").layers == said
+
+
+def test_bfloat16_is_what_pytorch_itself_goes_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in (True, False):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=answer: answer, raising=False)
+        assert environment.has_bfloat16("cpu") is answer
+
+    def unknown() -> bool:
+        raise RuntimeError("not built with oneDNN")
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", unknown, raising=False)
+    assert environment.has_bfloat16("cpu") is None

@@ -121,6 +121,23 @@ def test_user_wins_over_the_preset() -> None:
     assert (config.train_size, config.threads, config.device, config.preset) == (50, 6, "cpu", "paper")
 
 
+@pytest.mark.parametrize("planned_before", [False, True])
+@pytest.mark.parametrize(("amp", "has_it"), [(True, False), (True, True), (True, None), (False, False)])
+def test_mixed_precision_without_the_instructions_for_it_is_said(
+    amp: bool,
+    has_it: bool | None,
+    planned_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(plan, "has_bfloat16", lambda _: has_it)
+    cells = make_plan(**request(), amp=amp)
+    if planned_before:
+        capsys.readouterr()
+        check_cells(cells, None)
+    assert capsys.readouterr().err.count("--amp: cpu has no instructions for bfloat16") == (amp and has_it is False)
+
+
 @pytest.mark.parametrize("augment", ["none", "standard"])
 def test_augmentation_is_the_same_for_all_methods(augment: str) -> None:
     assert {cell.config.augment for cell in make_plan(**request(augment=augment, methods="all"))} == {augment}

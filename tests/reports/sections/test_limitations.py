@@ -53,12 +53,23 @@ def side_by_side(*, raced: bool) -> str:
     return section(arrange(make_run(cells, jobs=2), cells, race=make_race(methods=[timed]) if raced else None))
 
 
+MIXED = {"config": make_config(epochs=FULL, amp=True)}
 GPU = {"config": make_config(epochs=FULL, device="cuda:0")}
 CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     (
         "95.0% of the test images are of one class",
         lambda: sentences(cells_with(data=make_data(majority_share=0.95))),
         lambda: sentences(cells_with(data=make_data(majority_share=0.11))),
+    ),
+    (
+        "**Mixed precision on a processor without bfloat16** (10 cells)",
+        lambda: sentences(cells_with(**MIXED, environment=make_environment(bfloat16=False))),
+        lambda: sentences(cells_with(**MIXED, environment=make_environment(bfloat16=True))),
+    ),
+    (
+        "**Mixed precision on a processor without bfloat16**",
+        lambda: sentences(cells_with(**MIXED, environment=make_environment(bfloat16=False))),
+        lambda: sentences(cells_with(environment=make_environment(bfloat16=False))),
     ),
     ("**One seed** says", lambda: sentences(make_cells(seeds=[0])), lambda: sentences(cells_with())),
     ("**Few seeds**", lambda: sentences(make_cells(seeds=range(4))), lambda: sentences(cells_with())),
