@@ -77,7 +77,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
 
     updates = builder.updates()
     method = builder.make(updates)
-    past = Past(job, row, method, record.fingerprint, inside, ranks, emit) if job.checkpoint else None
+    past = Past(job, row, method, updates, record.fingerprint, inside, ranks, emit) if job.checkpoint else None
     evaluations = [Evaluations.of(each) for each in (cell, *job.variants)]
     images = _train(
         method,
@@ -174,10 +174,10 @@ def _train(
     order = Generator().manual_seed(seed_of(seed, Stream.ORDER))
     total = config.epochs * min(len(data.train), config.batch_size * batch_count(len(data.train), config.batch_size))
     epochs = evaluations[0].epochs
-    seen, seconds = 0, 0.0
+    seen, pending = 0, 0.0
     done = past.go_on(evaluations) if past else None
     if done is not None:
-        seen = done.images
+        seen, pending = done.images, done.pending_seconds
         for _ in range(done.epoch):  # streams of their own, drawn once an epoch
             draw_order(data.train, order)
             if augmented is not None:
@@ -198,25 +198,24 @@ def _train(
         with averaged(method, for_good=last) if due else nullcontext():
             trained = ranks.collect(trained, with_parts=due)
             seen += trained.images
-            seconds += trained.seconds
-            if not due:
-                continue
-            median, largest = updates.take_norms()
-            for each in evaluations if ranks.leads else ():
-                each.add(
-                    method,
-                    data,
-                    trial=job.trial,
-                    epoch=number,
-                    train_loss=trained.loss,
-                    train_seconds=seconds,
-                    grad_norm_median=median,
-                    grad_norm_max=largest,
-                )
+            pending += trained.seconds
+            if due:
+                median, largest = updates.take_norms()
+                for each in evaluations if ranks.leads else ():
+                    each.add(
+                        method,
+                        data,
+                        trial=job.trial,
+                        epoch=number,
+                        train_loss=trained.loss,
+                        train_seconds=pending,
+                        grad_norm_median=median,
+                        grad_norm_max=largest,
+                    )
+                pending = 0.0
         if past and not last:
-            past.keep(evaluations, number, seen, seconds)
-        seconds = 0.0
-        if not ranks.leads:
+            past.keep(evaluations, number, seen, trained.seconds, pending)
+        if not (due and ranks.leads):
             continue
         report(0, trained.loss, trained.images / trained.seconds, number, seen)
         emit(EpochEvent(epoch=number, loss=trained.loss, val_accuracy=epochs[-1].val_accuracy))

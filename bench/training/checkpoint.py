@@ -29,6 +29,7 @@ from bench.errors import describe
 from bench.meters.base import Meter
 from bench.meters.environment import hash_code
 from bench.training.ranks import Ranks
+from bench.training.updates import Updates
 from methods.core.method import Method
 from results.files import write_aside
 from results.schema import EpochRecord, PlannedCell
@@ -37,7 +38,7 @@ from results.store import encode, split_checksum
 COST = 0.01
 """Of training time, at most, is spent on writing checkpoints, unless their number is asked for."""
 _FIRST_AFTER_SECONDS = 30.0
-_CPU, _CUDA = "random.cpu", "random.cuda"
+_CPU, _CUDA, _NORMS = "random.cpu", "random.cuda", "norms"
 _CODE = ("bench/training", "methods")
 """Folders of the project whose code decides what training computes."""
 
@@ -47,7 +48,7 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(ser_json_inf_nan="strings")  # as in the record of an epoch
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     cell: PlannedCell
     fingerprint: str
     """Of the data."""
@@ -59,6 +60,8 @@ class Progress(BaseModel):
     """The last one that is done."""
     images: int
     """Training images seen."""
+    pending_seconds: float
+    """Of training since the last evaluation."""
     exchanged: tuple[int, int] = (0, 0)
     """Bytes that this rank has sent, in training and for evaluations."""
     epochs: list[EpochRecord]
@@ -84,21 +87,22 @@ class Checkpoints:
     The newest that all ranks have is kept, and no other.
     """
 
-    def __init__(self, path: Path, every: int | None, ranks: Ranks) -> None:
-        """Every so many epochs; None: as often as takes `COST` of training time."""
+    def __init__(self, path: Path, every: int | None, ranks: Ranks, code: str) -> None:
+        """Every so many epochs; None: as often as takes `COST` of training time. `code` is `hash_training`'s."""
         own = path.name if ranks.size == 1 else f"{path.name}.rank{ranks.rank}of{ranks.size}"
         self._path, self._every, self._ranks = path.with_name(own), every, ranks
         self._seconds, self._cost, self._since = 0.0, COST * _FIRST_AFTER_SECONDS, 0
+        self._code = code
 
     def is_due(self, seconds: float) -> bool:
-        """Whether to write one now, after another epoch that was evaluated and trained for so long; on all ranks."""
+        """Whether to write one now, after another epoch that trained for so long; on all ranks."""
         self._seconds += seconds
         self._since += 1
         is_due = self._seconds * COST >= self._cost if self._every is None else self._since >= self._every
         return self._ranks.as_lead(is_due)
 
-    def write(self, method: Method, **progress: Any) -> Exception | None:
-        """Write one; `progress` has the fields of `Progress` that are not told by the method and this process.
+    def write(self, method: Method, updates: Updates, **progress: Any) -> Exception | None:
+        """Write one; `progress` has the fields of `Progress` that are told neither by the others nor this process.
 
         Returns:
             Why it cannot be written here, if it cannot; then the one before is kept, on all ranks.
@@ -110,10 +114,11 @@ class Checkpoints:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             optimizers = list(method.optimizers())
             with write_aside(file) as aside:
-                save_file(_tensors(method, optimizers, progress["cell"].config.device), aside)
+                tensors = _tensors(method, optimizers, progress["cell"].config.device)
+                save_file(tensors | {_NORMS: updates.norms}, aside)
             record = Progress(
                 torch=torch.__version__,
-                code=_hash_code(method),
+                code=self._code,
                 machines=[*progress.pop("machines"), platform.node()],
                 groups=[[_numbers(group) for group in each.param_groups] for each in optimizers],
                 method=method.training_state(),
@@ -134,9 +139,9 @@ class Checkpoints:
         return problem
 
     def read(
-        self, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str] = ()
+        self, method: Method, updates: Updates, cell: PlannedCell, fingerprint: str, variants: Collection[str] = ()
     ) -> Progress | None:
-        """Bring a method that was just set up to the checkpoint's state, random numbers included.
+        """Bring a method and updates that were just set up to the checkpoint's state, random numbers included.
 
         `variants` are the methods of the cells that share the training.
 
@@ -151,13 +156,14 @@ class Checkpoints:
             return None
         problem, found = None, None
         try:
-            found = self._load(epoch, method, cell, fingerprint, variants)
+            found = self._load(epoch, cell, fingerprint, variants)
         except CheckpointError as error:
             problem = error
         if not self._ranks.least(found is not None) or found is None:
             raise problem or CheckpointError("another rank's cannot be used")
         progress, tensors = found
         _restore(method, tensors, progress)
+        updates.norms = tensors[_NORMS]
         return progress
 
     def _newest(self) -> int:
@@ -166,9 +172,9 @@ class Checkpoints:
         return max((int(middle) for middle in middles if middle.isdecimal()), default=0)
 
     def _load(
-        self, epoch: int, method: Method, cell: PlannedCell, fingerprint: str, variants: Collection[str]
+        self, epoch: int, cell: PlannedCell, fingerprint: str, variants: Collection[str]
     ) -> tuple[Progress, dict[str, Tensor]]:
-        """One that fits the method, cell and data.
+        """One that fits the cell, the data and the code.
 
         Raises:
             CheckpointError: it does not, or cannot be read.
@@ -184,7 +190,7 @@ class Checkpoints:
                 ("other variants", set(variants), set(progress.variants)),
                 ("other data", fingerprint, progress.fingerprint),
                 ("another version of PyTorch", torch.__version__, progress.torch),
-                ("another version of the code", _hash_code(method), progress.code),
+                ("another version of the code", self._code, progress.code),
             ):
                 if ours != theirs:
                     raise CheckpointError(f"it is of {what}")
@@ -276,8 +282,11 @@ def _numbers(group: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in group.items() if type(value) in (int, float)}
 
 
-def _hash_code(method: Method) -> str:
-    """Of the code that trains; a plug-in's is in modules of its own."""
+def hash_training(method: Method) -> str:
+    """SHA-256 of the code that trains; a plug-in's is in modules of its own.
+
+    For the start of a process: its files may be others later, and it still trains with those that it has read.
+    """
     digest = hashlib.sha256(hash_code(_CODE).encode())
     for kind in type(method).__mro__:
         if file := getattr(sys.modules.get(kind.__module__), "__file__", None):

@@ -9,9 +9,10 @@ from typing import Any
 from bench.children.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.errors import describe
 from bench.meters.base import Meter
-from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, stop_and_read
+from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, hash_training, stop_and_read
 from bench.training.evaluation import Evaluations
 from bench.training.ranks import Ranks
+from bench.training.updates import Updates
 from methods.core.method import Method
 from results.schema import name_of
 
@@ -24,6 +25,7 @@ class Past:
         job: Job,
         row: RowBuilder,
         method: Method,
+        updates: Updates,
         fingerprint: str,
         meters: Sequence[Meter],
         ranks: Ranks,
@@ -31,9 +33,10 @@ class Past:
     ) -> None:
         """For a method that was just set up, in a cell whose meters have started."""
         assert job.checkpoint is not None
-        self._cell, self._row, self._method, self._fingerprint = job.cell, row, method, fingerprint
+        self._cell, self._row, self._fingerprint = job.cell, row, fingerprint
+        self._method, self._updates = method, updates
         self._meters, self._ranks, self._emit = meters, ranks, emit
-        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every, ranks)
+        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every, ranks, hash_training(method))
         self._before: Progress | None = None
         self._has_failed = False
         self.measured: dict[str, Any] = {}
@@ -43,7 +46,9 @@ class Past:
         """Bring method and evaluations to the checkpoint, if there is one that can be used; otherwise say why not."""
         variants = {each.cell.method: each for each in evaluations[1:]}
         try:
-            self._before = self._checkpoints.read(self._method, self._cell, self._fingerprint, variants.keys())
+            self._before = self._checkpoints.read(
+                self._method, self._updates, self._cell, self._fingerprint, variants.keys()
+            )
         except CheckpointError as error:
             self._warn(f"starts anew, since its checkpoint cannot be used: {error}")
         if self._before is not None:
@@ -54,8 +59,10 @@ class Past:
                 variants[label].epochs += epochs
         return self._before
 
-    def keep(self, evaluations: Sequence[Evaluations], epoch: int, images: int, seconds: float) -> None:
-        """After an epoch that was evaluated, write a checkpoint if it is time for one. Its own memory is in no peak.
+    def keep(
+        self, evaluations: Sequence[Evaluations], epoch: int, images: int, seconds: float, pending_seconds: float
+    ) -> None:
+        """After an epoch and its evaluation, write a checkpoint if it is time for one. Its own memory is in no peak.
 
         Where it cannot be written, that is said, and training goes on: it is worth more.
 
@@ -63,17 +70,20 @@ class Past:
             evaluations: Up to then; on rank 0 alone they have any.
             epoch: Its number.
             images: Training images seen.
-            seconds: Of training since the evaluation before.
+            seconds: Of training in it.
+            pending_seconds: Of training since the last evaluation.
         """
         if not self._checkpoints.is_due(seconds):
             return
         self.measured = stop_and_read(self._meters, self.measured)
         problem = self._checkpoints.write(
             self._method,
+            self._updates,
             cell=self._cell,
             fingerprint=self._fingerprint,
             epoch=epoch,
             images=images,
+            pending_seconds=pending_seconds,
             exchanged=(self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation),
             epochs=evaluations[0].epochs,
             variants={each.cell.method: each.epochs for each in evaluations[1:]},

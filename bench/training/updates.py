@@ -70,9 +70,18 @@ class Updates:
         optimizer.register_step_post_hook(after)
         return optimizer
 
+    @property
+    def norms(self) -> Tensor:
+        """The gradients' norms measured since the last `take_norms`, (norms,); a later process can be given them."""
+        return torch.cat([norm.flatten().cpu() for norm in self._norms]) if self._norms else torch.empty(0)
+
+    @norms.setter
+    def norms(self, norms: Tensor) -> None:
+        self._norms = [norms]
+
     def take_norms(self) -> tuple[float, float] | tuple[None, None]:
         """Median and maximum of the gradients' norms measured since the last call; none, if there were none."""
-        norms = torch.cat([norm.flatten().cpu() for norm in self._norms]) if self._norms else torch.empty(0)
+        norms = self.norms
         self._norms.clear()
         return (
             (float(norms.median()), float(norms.nan_to_num(math.inf, math.inf).max())) if len(norms) else (None, None)

@@ -11,7 +11,7 @@ import torch
 
 from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.planning.method_spec import parse_methods
-from bench.training import checkpoint
+from bench.training import checkpoint, past
 from bench.training.cell import run_cell
 from bench.training.checkpoint import COST, Checkpoints, merge_measured
 from bench.training.ranks import Ranks
@@ -78,6 +78,8 @@ def numbers(result: CellResult) -> dict[str, Any]:
         ("noprop[T=2,execution=together]", EVERY_STREAM),
         ("noprop[T=2,execution=low_memory]", EVERY_STREAM | {"ema": None}),
         ("backprop[T=2]", EVERY_STREAM),
+        ("backprop[T=2]", EVERY_STREAM | {"eval_every": EPOCHS}),
+        ("noprop[T=2,execution=together]", EVERY_STREAM | {"eval_every": 3}),
         ("noprop-ct", EVERY_STREAM),
         ("noprop-fm", EVERY_STREAM),
         ("adjoint", {}),
@@ -92,7 +94,8 @@ def test_the_same_numbers_as_without_interruption(label: str, config: dict[str, 
     whole, events = run(job_of(label, None, **config))
     chance = random.Random(label)
     job = job_of(label, tmp_path / "checkpoints" / "cell", **config)
-    for most in (3 * EPOCHS, 3):  # three events an epoch, in training, in evaluation and after it
+    training = max(k for k, event in enumerate(events) if isinstance(event, EpochEvent)) + 1
+    for most in (training, 3):  # in training, in evaluation and after it
         with pytest.raises(KilledError):
             run(job, die_at=chance.randrange(most))
     resumed, seen = run(job)
@@ -148,6 +151,23 @@ def test_a_process_that_dies_while_it_writes_leaves_the_checkpoint_before(
     assert epochs_of(events) == [3, 4]
 
 
+def test_the_code_is_that_of_the_process_when_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = iter(["that of then"])  # there is no second one, though two checkpoints are written
+    monkeypatch.setattr(past, "hash_training", lambda _: next(hashes))
+    job = interrupted(tmp_path / "cell")
+    monkeypatch.undo()
+    _, events = run(job)
+    (warning,) = [event.sentence for event in events if isinstance(event, WarningEvent)]
+    assert warning.endswith("its checkpoint cannot be used: it is of another version of the code")
+
+
+def test_every_epoch_counts_whether_it_is_evaluated_or_not(tmp_path: Path) -> None:
+    job = job_of(METHOD, tmp_path / "cell", eval_every=EPOCHS).model_copy(update={"checkpoint_every": 2})
+    with pytest.raises(KilledError):
+        run(job, die_at=6)  # two events an epoch that is not evaluated: in the fourth
+    assert {path.name for path in tmp_path.iterdir()} == {"cell.2.json", "cell.2.safetensors"}
+
+
 def test_where_none_can_be_written_training_goes_on_and_says_so_once(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     result, events = run(job_of(METHOD, tmp_path / "a file" / "cell"))
@@ -158,7 +178,7 @@ def test_where_none_can_be_written_training_goes_on_and_says_so_once(tmp_path: P
 
 
 def test_by_default_writing_takes_at_most_its_share_of_training(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "cell", None, Ranks())
+    checkpoints = Checkpoints(tmp_path / "cell", None, Ranks(), "code")
     assert not checkpoints.is_due(29.0)
     assert checkpoints.is_due(2.0)  # 31 seconds in all
     checkpoints._cost, checkpoints._seconds = 1.0, 0.0

@@ -12,6 +12,7 @@ import pytest
 from bench.training import checkpoint
 from bench.training.checkpoint import CheckpointError, Checkpoints, Progress
 from bench.training.ranks import Ranks
+from bench.training.updates import Updates
 from results.store import encode, split_checksum
 from tests.bench.stubs import recorder
 from tests.factories import make_cell, make_run
@@ -19,13 +20,22 @@ from tests.factories import make_cell, make_run
 (CELL, OTHER) = make_run([make_cell(seed=3), make_cell(seed=4)]).cells
 
 
+def checkpoints_in(folder: Path, ranks: Ranks) -> Checkpoints:
+    return Checkpoints(folder / "cell", 1, ranks, "the code")
+
+
+def updates() -> Updates:
+    return Updates(CELL.config, steps=1)
+
+
 def write(checkpoints: Checkpoints, epoch: int) -> Exception | None:
     parts: dict[str, Any] = {"epochs": [], "measured": {}, "wall_seconds": 1.0, "machines": ["elsewhere"]}
-    return checkpoints.write(recorder(), cell=CELL, fingerprint="its", epoch=epoch, images=9, **parts)
+    parts |= {"images": 9, "pending_seconds": 0.0}
+    return checkpoints.write(recorder(), updates(), cell=CELL, fingerprint="its", epoch=epoch, **parts)
 
 
 def read(folder: Path) -> Progress | None:
-    return Checkpoints(folder / "cell", 1, Ranks()).read(recorder(), CELL, "its")
+    return checkpoints_in(folder, Ranks()).read(recorder(), updates(), CELL, "its")
 
 
 def names(folder: Path) -> list[str]:
@@ -35,7 +45,7 @@ def names(folder: Path) -> list[str]:
 @pytest.fixture
 def second(tmp_path: Path) -> Path:
     """The folder with a checkpoint of the second epoch."""
-    write(Checkpoints(tmp_path / "cell", 1, Ranks()), 2)
+    write(checkpoints_in(tmp_path, Ranks()), 2)
     assert names(tmp_path) == [DESCRIPTION, TENSORS]
     return tmp_path
 
@@ -78,7 +88,7 @@ def say(**fields: Any) -> Callable[[Path], None]:
         (DESCRIPTION, cut, "its description does not match its checksum"),
         (DESCRIPTION, flip, "its description does not match its checksum"),
         (DESCRIPTION, in_place_of_a_file, "it cannot be read: IsADirectoryError"),
-        (DESCRIPTION, say(version=1), "it is of another version of the code"),
+        (DESCRIPTION, say(version=2), "it is of another version of the code"),
         (DESCRIPTION, say(code="0" * 64), "it is of another version of the code"),
         (DESCRIPTION, say(torch="1.0"), "it is of another version of PyTorch"),
         (DESCRIPTION, say(epoch=3), "it is of another cell"),
@@ -117,14 +127,14 @@ def test_what_cannot_be_written_leaves_the_one_before(
 ) -> None:
     before = {path.name: path.read_bytes() for path in second.iterdir()}
     monkeypatch.setattr(checkpoint, step, fail)
-    assert isinstance(write(Checkpoints(second / "cell", 1, Ranks()), 3), OSError | AttributeError)
+    assert isinstance(write(checkpoints_in(second, Ranks()), 3), OSError | AttributeError)
     assert {path.name: path.read_bytes() for path in second.iterdir()} == before
 
 
 def test_what_killed_processes_left_is_removed(second: Path) -> None:
     for name in ("cell.part", "cell.3.part", "cell.9.safetensors", "cells.json"):
         (second / name).touch()
-    write(Checkpoints(second / "cell", 1, Ranks()), 3)
+    write(checkpoints_in(second, Ranks()), 3)
     assert names(second) == ["cell.3.json", "cell.3.safetensors", "cells.json"]
 
 
@@ -137,7 +147,7 @@ class Alone(Ranks):
 
 def test_a_rank_that_dies_is_no_disk_that_is_full(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="closed by peer"):
-        write(Checkpoints(tmp_path / "cell", 1, Alone(0, 2)), 2)
+        write(checkpoints_in(tmp_path, Alone(0, 2)), 2)
 
 
 class TwoRanks(Ranks):
@@ -152,13 +162,13 @@ class TwoRanks(Ranks):
 
 
 def test_ranks_keep_and_read_the_newest_that_all_of_them_have(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "cell", 1, TwoRanks(True, True, False, 2, True, 0, 2, False))
+    checkpoints = checkpoints_in(tmp_path, TwoRanks(True, True, False, 2, True, 0, 2, False))
     for epoch in (1, 2, 3):
         write(checkpoints, epoch)
     assert names(tmp_path) == ["cell.rank0of2.2.json", "cell.rank0of2.2.safetensors"]
-    progress = checkpoints.read(recorder(), CELL, "its")
+    progress = checkpoints.read(recorder(), updates(), CELL, "its")
     assert progress is not None
     assert progress.epoch == 2
-    assert checkpoints.read(recorder(), CELL, "its") is None
+    assert checkpoints.read(recorder(), updates(), CELL, "its") is None
     with pytest.raises(CheckpointError, match="another rank's cannot be used"):
-        checkpoints.read(recorder(), CELL, "its")
+        checkpoints.read(recorder(), updates(), CELL, "its")
