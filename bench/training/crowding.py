@@ -2,13 +2,16 @@
 
 OpenMP's threads spin at each barrier until the slowest of them has come. That is fast, unless one of them has lost its
 core to another program: then the others burn theirs for nothing, and a step takes many times as long. Whether they spin
-is decided when the library loads, but GNU's hardly spins while there are more threads than cores. So, while other
-programs need the cores, a helper thread with an idle team of its own is kept. Nothing else changes: as many threads
-work as before, on the same numbers. With other OpenMP libraries the helper does no harm and no good.
+is decided when the library loads, but GNU's hardly spins while it has more threads than the process has cores. So,
+while other programs need the cores, a helper thread with an idle team of its own is kept, large enough for that.
+Nothing else changes: as many threads work as before, on the same numbers. With other OpenMP libraries the helper does
+no harm and no good.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -19,7 +22,12 @@ import torch
 
 from bench.meters.cpu import CpuTimes, read_cpu_times
 from bench.meters.crowd import WINDOW_SECONDS, Crowd, foreign_core_seconds
+from methods.networks.compiled import openmp_runtime
 
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""As OpenMP counted them when it was loaded: whatever cores the process is kept on later."""
+_GRAIN = 2**15
+"""Numbers for which PyTorch takes a further thread."""
 _NOTICED_SECONDS = 10.0
 """As long as others must have been there before it is worth a sentence."""
 
@@ -110,16 +118,23 @@ class Crowding(AbstractContextManager["Crowding"]):
 
 
 class IdleTeam:
-    """A thread whose OpenMP threads exist and do nothing, until `end`: meanwhile all others' wait without spinning."""
+    """A thread whose OpenMP threads exist and do nothing, until `end`: meanwhile all others' wait without spinning.
+
+    Together with those that work they are one more than the cores.
+    """
 
     def __init__(self) -> None:
+        self._size = max(2, _CORES - torch.get_num_threads() + 2)  # the thread itself is none of OpenMP's own
         self._over, there = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._wait, args=(there,), daemon=True)
         self._thread.start()
         there.wait()
 
     def _wait(self, there: threading.Event) -> None:
-        torch.ones(1_000_000).add_(1)  # large enough for all threads
+        torch.get_num_threads()  # PyTorch sets a thread's number of threads when it first asks for it
+        if (runtime := openmp_runtime()) is not None:
+            ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
+        torch.ones(self._size * _GRAIN).add_(1)
         there.set()
         self._over.wait()
 

@@ -92,7 +92,7 @@ def functions(dtype: torch.dtype) -> Functions | None:
         return None
     try:
         compiler = shlex.split(os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), ""))
-        runtime = _openmp()
+        runtime = openmp_runtime()
         if not compiler or runtime is None:
             return None
         ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # what the library takes from OpenMP is found there
@@ -115,7 +115,7 @@ def _loaded(library: Path) -> Functions:
         raise
 
 
-def _openmp() -> str | None:
+def openmp_runtime() -> str | None:
     """The file of the runtime that PyTorch's threads come from; other libraries may have loaded others."""
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
+import torch
 
 from bench.meters.crowd import CALM_WINDOWS, WINDOW_SECONDS
 from bench.training import crowding
-from bench.training.crowding import Crowding
+from bench.training.crowding import Crowding, IdleTeam
 
 CROWDED = 0.5
 
@@ -32,6 +34,20 @@ def test_a_crowd_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
         watched.note(WINDOW_SECONDS, CROWDED, cores=2)
         assert watched.news() is not None
         assert watched.news() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is Linux's")
+@pytest.mark.parametrize("cores", [2, 6, 40])
+def test_idle_and_working_threads_are_more_than_the_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowding, "_CORES", cores)
+    working, process = torch.get_num_threads(), psutil.Process()
+    torch.ones(2_000_000).add_(1)
+    before = process.num_threads()
+    team = IdleTeam()
+    idle = process.num_threads() - before - 1  # one is Python's
+    assert torch.get_num_threads() == working
+    team.end()
+    assert working + idle > cores
 
 
 ON_ONE_CORE = """
