@@ -18,10 +18,11 @@ HEADERS = ["data set", "step of", "1 core", "2 cores", *(f"{cores} cores, simula
 TEXT = """
 Milliseconds per training step, and NoProp's time to backprop's in bold. Times on one and two cores are measured, by
 races ({{ links }}); backprop's is NoProp's divided by the race's ratio. The others are a **simulation** from them:
-`noprop` trains its T blocks as many at a time as there are cores, each slowed as two were beside each other; `backprop`
-uses its threads by [Amdahl's law](https://en.wikipedia.org/wiki/Amdahl%27s_law), with the share that the second thread
-made faster. Neither knows where memory becomes too slow for more cores, which flatters `noprop` most, and beyond T
-cores `noprop` leaves the rest idle. Blocks side by side each hold their activations, so speed costs memory.
+`noprop` trains its T blocks in as few rounds as the cores allow, as many in each (of ten blocks on eight cores, five
+at a time), each slowed as two were beside each other; `backprop` uses its threads by
+[Amdahl's law](https://en.wikipedia.org/wiki/Amdahl%27s_law), with the share that the second thread made faster. Neither
+knows where memory becomes too slow for more cores, which flatters `noprop` most. Cores for which a round has no block
+are idle. Blocks side by side each hold their activations, so speed costs memory.
 
 {{ table }}
 """
@@ -36,8 +37,8 @@ class Step:
 
     def of_blocks(self, cores: int, num_blocks: int) -> float:
         """A step of blocks that are trained side by side, one thread each."""
-        slowed = max(1.0, self.two / self.one * num_blocks / math.ceil(num_blocks / 2))
-        return math.ceil(num_blocks / cores) * self.one / num_blocks * slowed
+        slowed = max(1.0, self.two / self.one * num_blocks / _rounds(num_blocks, 2))
+        return _rounds(num_blocks, cores) * self.one / num_blocks * slowed
 
     def of_threads(self, cores: int) -> float:
         """A step whose operations are split over threads (Amdahl 1967)."""
@@ -78,7 +79,8 @@ def _rows(found: Measured) -> list[list[str]]:
     theirs = [found.whole.one, found.whole.two, *(found.whole.of_threads(cores) for cores in CORES)]
     ratios = [f"**{number(mine / other)}**" for mine, other in zip(ours, theirs, strict=True)]
     chain, reference = code(CHAIN), code(found.reference)
-    held = [] if found.block is None else [min(cores, found.num_blocks) * found.block for cores in (1, 2, *CORES)]
+    at_once = [math.ceil(found.num_blocks / _rounds(found.num_blocks, cores)) for cores in (1, 2, *CORES)]
+    held = [] if found.block is None else [found.block * blocks for blocks in at_once]
     memory = [[found.what, "activations, the same", *(number(each) for each in held)]] if held else []
     return [
         [found.what, chain, *(number(1000 * seconds) for seconds in ours)],
@@ -88,11 +90,15 @@ def _rows(found: Measured) -> list[list[str]]:
     ]
 
 
+def _rounds(num_blocks: int, cores: int) -> int:
+    return math.ceil(num_blocks / cores)
+
+
 def _measured(each: Pool) -> Iterator[Measured]:
     """For every processor that was raced on one and on two threads."""
     by_processor: dict[str, dict[int, MachineRace]] = {}
     for known in (race for race in each.races if race.is_quiet):
-        by_processor.setdefault(known.race.environment.cpu, {})[known.race.threads] = known
+        by_processor.setdefault(known.race.environment.processor, {})[known.race.threads] = known
     for processor, by_threads in by_processor.items():
         races = [by_threads[threads] for threads in (1, 2) if threads in by_threads]
         for label in _chains(each) if len(races) == 2 else ():

@@ -19,7 +19,10 @@ def on_threads(threads: int, ratio: float) -> RaceRecord:
 
 
 def page(*races: RaceRecord) -> str:
-    cells = [cell(), cell("noprop", config={"options": {"T": 10}})]
+    cells = [
+        cell(config={"threads": 1}, activation_bytes=1000),
+        cell("noprop", config={"options": {"T": 10}, "threads": 1}, activation_bytes=100),
+    ]
     return more_cores(Overview([source(f"run-{n}", *cells, race=each) for n, each in enumerate(races)], [], Path()))
 
 
@@ -40,10 +43,13 @@ def test_threads_gain_by_the_share_that_the_second_made_faster() -> None:
 
 
 def test_the_page_has_both_steps_and_their_ratio() -> None:
-    rows = [line.split("|")[1:-1] for line in page(on_threads(1, 2.0), on_threads(2, 1.0)).splitlines() if "`" in line]
+    rows = [
+        line.split("|")[1:-1] for line in page(on_threads(1, 2.0), on_threads(2, 1.0)).splitlines() if line[:1] == "|"
+    ]
     table = {cells[1].strip(): [text.strip() for text in cells[2:]] for cells in rows if len(cells) == 7}
     assert table["`noprop`"] == ["2,000", "1,000", "600", "400", "200"]
     assert table["`backprop`"] == ["1,000"] * 5
+    assert table["activations, the same"] == ["0.100", "0.200", "0.400", "0.500", "1.00"]  # on eight cores five blocks
     assert table["`noprop` to `backprop`"] == ["**2.00**", "**1.00**", "**0.600**", "**0.400**", "**0.200**"]
 
 
