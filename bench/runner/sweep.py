@@ -65,7 +65,7 @@ def run_cells(
     """The job and the number of the attempt; None while its row is handed to the tracker."""
     results: list[CellResult] = []
     probed: dict[tuple[str, str], dict[str, Any]] = {}
-    """Fields that are the same for every seed, by data set and method."""
+    """Fields that are the same for every seed on this machine, by data set and method."""
 
     def take() -> tuple[Job, int] | None:
         """The next job and the number of the attempt, if there is any."""
@@ -93,7 +93,7 @@ def run_cells(
             display.event(job.cell, WarningEvent(sentence=what))
             retried.append((job, attempt + 1))
             return
-        if result.status == "ok":
+        if result.status == "ok" and not is_remote:  # another machine may have layers that hold something else
             probed[result.dataset, result.method] = {name: getattr(result, name) for name in PROBED}
         if result.status == "ok" and checkpoints is not None:
             for file in checkpoints.glob(f"{glob.escape(cell_stem(*job.cell.key))}.*"):
