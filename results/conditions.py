@@ -211,10 +211,18 @@ class Environment(Record):
     layers: Literal["compiled", "pytorch"] | None = None
     """How convolutions are pooled, rectified and dropped out: by functions that were compiled on this machine, which
     hold less for the backward pass, or by PyTorch's operations; null: by PyTorch's, before there was a choice."""
+    instructions: str | None = None
+    """Vector instructions that PyTorch uses, `AVX2` or `AVX512`: with others it rounds sums differently, and the same
+    cell gives other digits. Null: not recorded."""
     bfloat16: bool | None = None
     """Whether the processor (or the card) has fast operations in bfloat16; null: not known."""
     package: str | None = None
     """Where there is no commit: version and the beginning of the SHA-256 over the files, `0.1.0 (files 3f9a...)`."""
+
+    @property
+    def processor(self) -> str:
+        """The CPU with its vector instructions: kernels in virtual machines give several CPUs one name."""
+        return f"{self.cpu}, {self.instructions}" if self.instructions else self.cpu
 
 
 class MachineRecord(Record):

@@ -57,6 +57,7 @@ def describe_environment(device: str) -> Environment:
         cuda=torch.version.cuda if on_gpu else None,
         commit=commit,
         layers="pytorch" if on_gpu or functions(torch.float32) is None else "compiled",
+        instructions=torch.backends.cpu.get_cpu_capability(),
         bfloat16=has_bfloat16(device),
         package=None if commit else _package(),
     )

@@ -288,11 +288,11 @@ def _is_same(options: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bo
 
 def machine_of(device: str, environment: Environment) -> str:
     """The processor that computed: the GPU, or the CPU."""
-    return environment.cpu if device.startswith("cpu") or not environment.gpu else environment.gpu
+    return environment.processor if device.startswith("cpu") or not environment.gpu else environment.gpu
 
 
 def _machine(race: DatasetRace) -> str:
     name = machine_of(race.device, race.environment)
-    if name != race.environment.cpu:
+    if name != race.environment.processor:
         return name
     return f"{name} ({plural(race.threads, 'thread')} of {plural(race.environment.cores, 'core')})"

@@ -46,7 +46,7 @@ def section(run: RunView) -> Markdown:
             value = getattr(environment, field)
             text = MISSING if value is None else f"{value / 2**30:.1f} GiB" if field == "memory_bytes" else str(value)
             values[text] += cells
-        if field in ("layers", "bfloat16", "package") and set(values) == {MISSING}:
+        if field in ("layers", "instructions", "bfloat16", "package") and set(values) == {MISSING}:
             continue  # rows from before it; there is a commit, which says more
         shown = [text if len(values) == 1 else f"{text} ({plural(cells, 'cell')})" for text, cells in values.items()]
         rows.append([field.removesuffix("_bytes"), "; ".join(shown)])

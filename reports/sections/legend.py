@@ -82,10 +82,10 @@ def section(run: RunView, data: DatasetView) -> Markdown:
 
 def _elsewhere(data: DatasetView) -> tuple[str, str] | None:
     """The race's processor and the cells', where they are not the same."""
-    cells = {cell.environment.cpu for cell in data.cells}
-    if data.race is None or data.race.environment.cpu in cells:
+    cells = {cell.environment.processor for cell in data.cells}
+    if data.race is None or data.race.environment.processor in cells:
         return None
-    return data.race.environment.cpu, listed(sorted(cells))
+    return data.race.environment.processor, listed(sorted(cells))
 
 
 def _unraced(data: DatasetView) -> list[str]:

@@ -191,7 +191,7 @@ def _whole_run(run: RunView) -> Markdown:
         disturbed=sum(map(is_disturbed, cells)),
         disturbed_share=f"{DISTURBED_SHARE:.0%}",
         emulated=sum(cell.config.amp and cell.environment.bfloat16 is False for cell in cells),
-        machines=len({(each.cpu, each.cores, each.gpu, each.platform) for each in environments}),
+        machines=len({(each.processor, each.cores, each.gpu, each.platform) for each in environments}),
         versions=len({each.torch for each in environments}),
         commits=commits,
         unclean=any(commit is None or commit.endswith("-dirty") for commit in commits),

@@ -80,7 +80,7 @@ def _facts(grid: Grid) -> list[str]:
     commits = sorted({(row.environment.commit or "unknown")[:18] for row in rows})
     seconds = sum(row.train_seconds or 0.0 for row in rows)
     epochs = sorted({point.cell.config.epochs for point in points})
-    machines = sorted({f"{row.environment.cpu}, {plural(row.config.threads, 'thread')}" for row in rows})
+    machines = sorted({f"{row.environment.processor}, {plural(row.config.threads, 'thread')}" for row in rows})
     return [
         f"Created: {moment(grid.record.created_at)}",
         f"Code: commit {codes(commits)}",
