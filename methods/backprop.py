@@ -5,6 +5,7 @@ z_0 ~ N(0, I), and cross-entropy on the classifier of z_T, backpropagated throug
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
+from methods.core.options import Positive
 from methods.core.registry import register
 from methods.networks.backbone import PAPER
 from methods.networks.block_stack import StackMethod, StackOptions
@@ -30,6 +32,15 @@ def initial_mix(num_blocks: int) -> float:
     return max(LEAST_MIX, 1 - MOST_NOISE_LEFT ** (1 / num_blocks))
 
 
+@dataclass(frozen=True)
+class BackpropOptions(StackOptions):
+    """Options of backpropagation through the stack."""
+
+    head_scale: Positive = 1.0
+    """Factor of the classifier's logits when training starts. An estimate lies between the class embeddings, so at 1 no
+    class can get a logit more than 1 above another's until the classifier has grown, by the learning rate a step."""
+
+
 @register("backprop")
 class Backprop(StackMethod, EndToEnd):
     """Backpropagation through the whole stack. See the module's docstring."""
@@ -38,12 +49,14 @@ class Backprop(StackMethod, EndToEnd):
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
     core = True
     credit = "gradients through the whole network"
-    Options = StackOptions
+    Options = BackpropOptions
     paper = PAPER
-    options: StackOptions
+    options: BackpropOptions
 
-    def __init__(self, shape: TaskShape, options: StackOptions) -> None:
+    def __init__(self, shape: TaskShape, options: BackpropOptions) -> None:
         super().__init__(shape, options)
+        self.net.head.scale = options.head_scale
+        self.net.head.start_from(self.net.embedding)
         self.mix = nn.Parameter(torch.full((options.T,), math.atanh(initial_mix(options.T))))
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:

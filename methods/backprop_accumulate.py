@@ -15,18 +15,17 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.backprop import Backprop
+from methods.backprop import Backprop, BackpropOptions
 from methods.core.end_to_end import backward
 from methods.core.errors import MethodError
 from methods.core.options import count_to
 from methods.core.registry import register
-from methods.networks.block_stack import StackOptions
 
 MAX_MICRO_BATCHES = 10_000
 
 
 @dataclass(frozen=True)
-class AccumulateOptions(StackOptions):
+class AccumulateOptions(BackpropOptions):
     """Options of backpropagation in parts of a batch."""
 
     micro_batches: Annotated[int, count_to(MAX_MICRO_BATCHES)] = 4

@@ -67,6 +67,9 @@ class ClassEmbedding(nn.Module):
 class EmbeddingClassifier(nn.Linear):
     """The linear classifier of a denoised embedding: (batch, embedding_dim) to logits (batch, num_classes)."""
 
+    scale = 1.0
+    """Factor of all logits at the start, for `start_from`."""
+
     def __init__(self, embedding: ClassEmbedding) -> None:
         super().__init__(embedding.dim, embedding.weight.shape[0])
         self.start_from(embedding)
@@ -81,9 +84,9 @@ class EmbeddingClassifier(nn.Linear):
         """
         weight = embedding.weight
         squared = weight.square().sum(dim=1)
-        scale = squared.mean()
-        self.weight.copy_(weight / scale)
-        self.bias.copy_((scale - squared) / (2 * scale))
+        mean = squared.mean()
+        self.weight.copy_(self.scale * weight / mean)
+        self.bias.copy_(self.scale * (mean - squared) / (2 * mean))
 
 
 def nearest(z: Tensor, embeddings: Tensor) -> Tensor:
