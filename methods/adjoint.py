@@ -21,11 +21,12 @@ from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import count_to
 from methods.core.registry import register
 from methods.networks.continuous import MAX_STEPS, Solver, solve
+from methods.networks.embedding import HeadOptions
 from methods.networks.learned_schedule import DenoisingFlow, DenoisingOptions
 
 
 @dataclass(frozen=True)
-class AdjointOptions(DenoisingOptions):
+class AdjointOptions(DenoisingOptions, HeadOptions):
     """Options of the neural ODE, which is trained with the solver of inference."""
 
     steps: Annotated[int, count_to(MAX_STEPS)] = 10
@@ -50,6 +51,7 @@ class Adjoint(DenoisingFlow):
 
     def __init__(self, shape: TaskShape, options: AdjointOptions) -> None:
         super().__init__(shape, options)
+        self.head.start_scaled(options.head_scale, self.embedding)
         # If the embedding is an image, z goes through a CNN inside the flow. With dropout there, each evaluation would
         # be of another flow, and the adjoint's backward solve would follow none of those solved forward.
         for module in self.net.label_path.modules():

@@ -13,10 +13,10 @@ from torch import Generator, Tensor, nn
 
 from methods.core.end_to_end import EndToEnd
 from methods.core.method import TaskShape
-from methods.core.options import Positive
 from methods.core.registry import register
 from methods.networks.backbone import PAPER
 from methods.networks.block_stack import StackMethod, StackOptions
+from methods.networks.embedding import HeadOptions
 
 LEAST_MIX = 0.5
 MOST_NOISE_LEFT = 2.0**-10
@@ -33,12 +33,8 @@ def initial_mix(num_blocks: int) -> float:
 
 
 @dataclass(frozen=True)
-class BackpropOptions(StackOptions):
+class BackpropOptions(StackOptions, HeadOptions):
     """Options of backpropagation through the stack."""
-
-    head_scale: Positive = 1.0
-    """Factor of the classifier's logits when training starts. An estimate lies between the class embeddings, so at 1 no
-    class can get a logit more than 1 above another's until the classifier has grown, by the learning rate a step."""
 
 
 @register("backprop")
@@ -55,8 +51,7 @@ class Backprop(StackMethod, EndToEnd):
 
     def __init__(self, shape: TaskShape, options: BackpropOptions) -> None:
         super().__init__(shape, options)
-        self.net.head.scale = options.head_scale
-        self.net.head.start_from(self.net.embedding)
+        self.net.head.start_scaled(options.head_scale, self.net.embedding)
         self.mix = nn.Parameter(torch.full((options.T,), math.atanh(initial_mix(options.T))))
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:

@@ -48,7 +48,6 @@ class MonoForward(LocalLosses):
     epoch_definition = (
         "one pass over the training images; each batch trains every layer once, in turn, each on its own loss"
     )
-    core = True
     credit = "gradients inside a layer"
     core = True
     Options = MonoForwardOptions

@@ -6,13 +6,22 @@ cross-entropy classifies the end z_T of that chain, so it trains every block, wh
 (and a learned W_embed). A gap between the two methods may come from any of the three.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.core.end_to_end import EndToEnd
+from methods.core.method import TaskShape
 from methods.core.registry import register
 from methods.networks.discrete import DenoisingStack, NoPropOptions
+from methods.networks.embedding import HeadOptions
+
+
+@dataclass(frozen=True)
+class AttachedOptions(NoPropOptions, HeadOptions):
+    """Options of NoProp's model with gradients between blocks."""
 
 
 @register("noprop-attached")
@@ -22,8 +31,13 @@ class NoPropAttached(DenoisingStack, EndToEnd):
     summary = "NoProp's model and losses, trained end to end along the sampled chain: the control"
     epoch_definition = "one pass over the training images; each batch trains all T blocks together, once"
     credit = "gradients through the whole network"
-    Options = NoPropOptions
+    Options = AttachedOptions
+    options: AttachedOptions
     trained_on_own_task = False
+
+    def __init__(self, shape: TaskShape, options: AttachedOptions) -> None:
+        super().__init__(shape, options)
+        self.net.head.start_scaled(options.head_scale, self.net.embedding)
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """NoProp's denoising losses and KL term, and the cross-entropy of the sampled chain's own z_T."""

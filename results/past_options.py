@@ -8,10 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 _STACK = ("noprop", "noprop-attached", "noprop-ct", "noprop-fm", "backprop", "backprop-checkpoint", "adjoint")
+_HEAD = (
+    "backprop",
+    "backprop-checkpoint",
+    "backprop-accumulate",
+    "backprop-deep-supervision",
+    "noprop-attached",
+    "adjoint",
+)
 _CNN = ("backprop-cnn", "local-loss", "forward-forward", "dfa", "difference-target-propagation")
 
 PAST: dict[str, dict[str, Any]] = {name: {"features": "mean"} for name in (*_STACK, *_CNN)}
 """By the registry's name of the method."""
+for name in _HEAD:
+    PAST[name] = PAST.get(name, {}) | {"head_scale": 1.0}
 for name in _CNN:
     PAST[name] |= {"network": "cnn"}
 PAST["backprop-cnn"] |= {"mlp_of": "dfa"}

@@ -1,12 +1,14 @@
 """Class embeddings W_embed (arXiv 2503.24322, section 4): what blocks learn to denoise, the basis of their output."""
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.core.errors import MethodError
+from methods.core.options import Options, Positive
 from methods.core.training_images import TrainingImages
 
 EmbeddingKind = Literal["onehot", "learned", "prototype"]
@@ -64,14 +66,27 @@ class ClassEmbedding(nn.Module):
         return self.weight[y]
 
 
+@dataclass(frozen=True)
+class HeadOptions(Options):
+    """Option of methods that train everything by the cross-entropy of an `EmbeddingClassifier`."""
+
+    head_scale: Positive = 10.0
+    """Factor of the classifier's logits when training starts, not in the paper. An estimate lies between the class
+    embeddings, so at 1 no class can get a logit more than 1 above another's until the classifier has grown, which it
+    does by the learning rate a step: for hundreds of steps the loss cannot fall, whatever the blocks have learned."""
+
+
 class EmbeddingClassifier(nn.Linear):
     """The linear classifier of a denoised embedding: (batch, embedding_dim) to logits (batch, num_classes)."""
 
-    scale = 1.0
-    """Factor of all logits at the start, for `start_from`."""
-
     def __init__(self, embedding: ClassEmbedding) -> None:
         super().__init__(embedding.dim, embedding.weight.shape[0])
+        self.scale = 1.0
+        self.start_from(embedding)
+
+    def start_scaled(self, scale: float, embedding: ClassEmbedding) -> None:
+        """Initialise with logits multiplied by `scale`, now and when the embedding has got its first values."""
+        self.scale = scale
         self.start_from(embedding)
 
     @torch.no_grad()

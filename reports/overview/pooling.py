@@ -23,7 +23,7 @@ from results.schema import CellResult, PlannedCell, RunRecord
 
 _Cell = TypeVar("_Cell", PlannedCell, CellResult)
 
-DEFAULTS = {"features": "flatten"}
+DEFAULTS = {"features": "flatten", "head_scale": 10.0}
 """Today's defaults of options that had another: where a data set has rows with both, these come first."""
 _ONE_POSITION = 16
 """Images with shorter sides than that, halved three times, end as one position: there all values of `features` are the

@@ -21,9 +21,32 @@ def test_matched_methods_start_from_the_same_stack(options: dict[str, str]) -> N
     assert len(counts) == 1
     reference = built["noprop"].net.state_dict()
     for method in built.values():
-        assert all(torch.equal(reference[key], value) for key, value in method.net.state_dict().items())
+        scale = getattr(method.options, "head_scale", 1.0)
+        for key, value in method.net.state_dict().items():
+            if key.startswith("head."):
+                torch.testing.assert_close(value, scale * reference[key])
+            else:
+                assert torch.equal(reference[key], value)
     # All that backprop has besides is one scalar a block, which joins it to the next.
     assert built["backprop"].parameter_count - built["noprop"].parameter_count == built["noprop"].options.T
+
+
+@pytest.mark.parametrize("name", ["backprop", "backprop-deep-supervision", "noprop-attached", "adjoint"])
+@pytest.mark.parametrize("embedding", ["onehot", "learned"])
+def test_what_learns_by_cross_entropy_can_be_sure_of_a_class_from_the_start(name: str, embedding: str) -> None:
+    """At the scale of `noprop`, which classifies a noised label, the loss of a perfect answer is that of a guess."""
+    classes = torch.arange(SHAPE.num_classes)
+    losses = []
+    for scale in (1.0, 10.0):
+        method = build(name, embedding=embedding, head_scale=scale)
+        head, weight = (
+            (method.head, method.embedding.weight)
+            if name == "adjoint"
+            else (method.net.head, method.net.embedding.weight)
+        )
+        losses.append(float(nn.functional.cross_entropy(head(weight), classes)))
+    assert losses[0] > 1.4
+    assert losses[1] < 0.001
 
 
 def test_the_practitioners_network_is_one_image_path_of_the_stack() -> None:

@@ -281,10 +281,13 @@ def test_rows_with_today_s_default_come_first_and_are_compared_with_their_like()
     assert "`noprop[features=mean]` " in sentences(page)[2]
 
 
-@pytest.mark.parametrize("name", [CHAIN_NAME, "backprop", "backprop-cnn"])
-def test_what_is_called_today_s_default_is_that_of_the_methods(name: str) -> None:
-    options = registry.get(name).Options()
-    assert {key: getattr(options, key) for key in DEFAULTS} == DEFAULTS
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [(CHAIN_NAME, {"features"}), ("backprop", {"features", "head_scale"}), ("backprop-cnn", {"features"})],
+)
+def test_what_is_called_today_s_default_is_that_of_the_methods(name: str, keys: set[str]) -> None:
+    options = registry.get(name).Options().as_dict()
+    assert {key: options[key] for key in DEFAULTS.keys() & options.keys()} == {key: DEFAULTS[key] for key in keys}
 
 
 def test_several_data_sets_are_told_one_by_one_and_rows_of_a_card_are_counted() -> None:
