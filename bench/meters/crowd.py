@@ -19,7 +19,7 @@ class Crowd:
     """The judgement so far."""
 
     def __init__(self, threads: int) -> None:
-        """`threads` of ours want a core each; a single one waits for no other, and is never crowded."""
+        """`threads` of ours want a core each."""
         self._threads = threads
         self._seconds = self._foreign = 0.0
         self._calm = 0
@@ -28,7 +28,7 @@ class Crowd:
         """Take in what others used for so many seconds, and judge when that is enough to go by."""
         self._seconds += seconds
         self._foreign += foreign_core_seconds
-        if self._seconds < WINDOW_SECONDS or self._threads == 1:
+        if self._seconds < WINDOW_SECONDS:
             return
         lacking = self._threads + self._foreign / self._seconds - cores
         self._seconds = self._foreign = 0.0

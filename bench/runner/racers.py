@@ -45,8 +45,8 @@ class Racers:
             self._end(process)
 
     def crowded(self) -> bool:
-        """Whether other programs needed the cores in the last turns."""
-        return self._crowd.crowded
+        """Whether other programs needed the cores in the last turns; a single thread waits for no other."""
+        return self._threads > 1 and self._crowd.crowded
 
     @contextmanager
     def ready(self, cell: PlannedCell) -> Iterator[Train]:

@@ -50,7 +50,7 @@ def run_cell(job: Job, emit: Emit) -> CellResult:
         joined(job.group, torch.device(job.cell.config.device)) as ranks,
         Crowding(job.cell.config.threads) as crowding,
     ):
-        crowding.resume()
+        crowding.start()
         return _run(job, emit, ranks, crowding)
 
 

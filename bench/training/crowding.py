@@ -35,7 +35,7 @@ _NOTICED_SECONDS = 10.0
 class Crowding(AbstractContextManager["Crowding"]):
     """Watches, from a thread of its own, how many cores other processes take from this one's threads.
 
-    It watches from `resume` to `pause`.
+    It watches from `start` on.
     """
 
     def __init__(self, threads: int) -> None:
@@ -47,13 +47,12 @@ class Crowding(AbstractContextManager["Crowding"]):
         self._thread = threading.Thread(target=self._keep_watching, daemon=True)
         self._since: CpuTimes | None = None
         self._team: IdleTeam | None = None
-        self._yielding_since = 0.0
-        self._yielded = 0.0
+        self._crowded_since: float | None = None
+        self._crowded = 0.0
         self._said = False
 
     def __enter__(self) -> Self:
-        if self._threads > 1:  # a single thread waits for nobody
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -63,42 +62,43 @@ class Crowding(AbstractContextManager["Crowding"]):
         with self._lock:
             self._spin()
 
-    def resume(self) -> None:
+    def start(self) -> None:
         """From now on the load counts."""
-        if self._threads > 1:
-            with self._lock:
-                self._since = read_cpu_times(self._process)
-
-    def pause(self) -> None:
-        """From now on it does not."""
         with self._lock:
-            self._look()
-            self._since = None
+            self._since = read_cpu_times(self._process)
 
     @property
     def yielded_seconds(self) -> float:
-        """Seconds for which the threads have yielded."""
-        with self._lock:
-            return self._yielded + (time.monotonic() - self._yielding_since if self._team else 0.0)
+        """Seconds for which the threads have yielded; a single one has none to wait for."""
+        return self._crowded_seconds() if self._threads > 1 else 0.0
 
     def news(self) -> str | None:
         """A clause that is worth a warning, once: other programs have crowded the machine for ten seconds."""
-        if self._said or self.yielded_seconds < _NOTICED_SECONDS:
+        if self._said or self._crowded_seconds() < _NOTICED_SECONDS:
             return None
         self._said = True
-        return "other programs need its cores, so its threads wait without spinning and it takes longer"
+        how = " its threads wait without spinning and" if self._threads > 1 else ""
+        return f"other programs need its cores, so{how} it takes longer"
 
     def note(self, seconds: float, foreign: float, cores: int) -> None:
         """Take in the core seconds that others used in so many seconds, and act when that is enough to go by."""
         self._crowd.note(seconds, foreign, cores)
         if not self._crowd.crowded:
             self._spin()
-        elif self._team is None:
-            self._team, self._yielding_since = IdleTeam(), time.monotonic()
+        elif self._crowded_since is None:
+            self._crowded_since = time.monotonic()
+            if self._threads > 1:  # a single thread waits for nobody
+                self._team = IdleTeam()
+
+    def _crowded_seconds(self) -> float:
+        with self._lock:
+            return self._crowded + (time.monotonic() - self._crowded_since if self._crowded_since is not None else 0.0)
 
     def _spin(self) -> None:
+        if self._crowded_since is not None:
+            self._crowded += time.monotonic() - self._crowded_since
+            self._crowded_since = None
         if self._team is not None:
-            self._yielded += time.monotonic() - self._yielding_since
             self._team.end()
             self._team = None
 

@@ -26,7 +26,7 @@ def test_it_takes_half_a_second_to_tell_and_three_to_trust_the_calm() -> None:
     assert not crowd.crowded
 
 
-@pytest.mark.parametrize(("threads", "foreign", "cores"), [(2, 0.2, 2), (2, 1.0, 4), (1, 1.0, 1)])
+@pytest.mark.parametrize(("threads", "foreign", "cores"), [(2, 0.2, 2), (2, 1.0, 4), (1, 1.0, 2)])
 def test_where_there_is_room_nobody_is_crowded(threads: int, foreign: float, cores: int) -> None:
     crowd = Crowd(threads)
     crowd.note(WINDOW_SECONDS, foreign * WINDOW_SECONDS, cores)

@@ -19,7 +19,7 @@ CROWDED = 0.5
 
 
 def test_threads_yield_while_others_need_their_cores() -> None:
-    with Crowding(threads=2) as watched:  # before `resume` only this test says what others use
+    with Crowding(threads=2) as watched:  # before `start` only this test says what others use
         watched.note(WINDOW_SECONDS, CROWDED * WINDOW_SECONDS, cores=2)
         assert watched._team is not None
         for _ in range(CALM_WINDOWS):
@@ -50,6 +50,17 @@ def test_idle_and_working_threads_are_more_than_the_cores(cores: int, monkeypatc
     assert working + idle > cores
 
 
+def test_a_single_thread_that_has_to_share_its_core_says_so_and_has_none_to_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crowding, "_NOTICED_SECONDS", 0.0)
+    with Crowding(threads=1) as watched:
+        watched.note(WINDOW_SECONDS, CROWDED, cores=1)
+        assert watched.news() == "other programs need its cores, so it takes longer"
+        assert watched._team is None
+        assert watched.yielded_seconds == 0.0
+
+
 ON_ONE_CORE = """
 import json, os, statistics, time
 import torch
@@ -71,7 +82,7 @@ for thread in os.listdir("/proc/self/task"):
     os.sched_setaffinity(int(thread), os.sched_getaffinity(0))
 spinning, numbers = steps(3)
 with Crowding(2) as crowding:
-    crowding.resume()
+    crowding.start()
     time.sleep(1.2)
     yielding, same = steps(3)
     yielded = crowding.yielded_seconds
