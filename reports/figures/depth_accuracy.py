@@ -1,4 +1,4 @@
-"""The figure of `bench.scale --accuracy`: test accuracy, training time and activation memory against depth."""
+"""The figure of `bench.scale --accuracy`: test accuracy, operations and activation memory against depth."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reports.figures.figure import Figure, Words
 from reports.figures.style import Styles, plain_numbers
 from reports.formats.markdown import number
 from reports.grid_view import GridView
-from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
+from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_FLOPS
 
 ACCURACY, HALF = "test_accuracy_percent", "half_of_95_interval_points"
-SECONDS, MEMORY = "train_seconds", "activations_mib"
+OPERATIONS, MEMORY = "train_mflop_per_image", "activations_mib"
 _APART = 1.06
-"""Factor by which neighbouring methods are moved apart in T, so that their bars can be seen."""
+"""Factor by which neighbouring methods are moved apart in T, so that bars and equal values can be seen."""
 
 
 class AccuracyByDepth(Figure[GridView]):
@@ -32,20 +32,24 @@ class AccuracyByDepth(Figure[GridView]):
         rows = []
         for method, by_depth in source.cells.items():
             for depth, cells in by_depth.items():
-                accuracy, seconds, memory = (each.mean(cells) for each in (TEST_ACCURACY, TRAIN_SECONDS, ACTIVATIONS))
-                if accuracy and seconds and memory:
+                accuracy, operations, memory = (each.mean(cells) for each in (TEST_ACCURACY, TRAIN_FLOPS, ACTIVATIONS))
+                if accuracy and operations and memory:
                     half = accuracy.half_width or 0.0
-                    rows.append((method, int(depth), accuracy.n, accuracy.mean, half, seconds.mean, memory.mean))
-        return pd.DataFrame(rows, columns=["method", "T", "seeds", ACCURACY, HALF, SECONDS, MEMORY])
+                    rows.append((method, int(depth), accuracy.n, accuracy.mean, half, operations.mean, memory.mean))
+        return pd.DataFrame(rows, columns=["method", "T", "seeds", ACCURACY, HALF, OPERATIONS, MEMORY])
 
     def layout(self, frame: pd.DataFrame) -> tuple[int, int, float]:
         return 1, 3, 3.6
 
     def draw(self, frame: pd.DataFrame, axes: Sequence[Axes], styles: Styles) -> None:
-        labels = {ACCURACY: "test accuracy (%)", SECONDS: "training time (s)", MEMORY: "activation memory (MiB)"}
+        labels = {
+            ACCURACY: "test accuracy (%)",
+            OPERATIONS: "operations (MFLOP per image)",
+            MEMORY: "activation memory (MiB)",
+        }
         for panel, (column, label) in zip(axes, labels.items(), strict=True):
             for place, (method, rows) in enumerate(frame.groupby("method", sort=False)):
-                apart = _APART ** (place - (len(styles) - 1) / 2) if column == ACCURACY else 1.0
+                apart = _APART ** (place - (len(styles) - 1) / 2) if column != MEMORY else 1.0
                 low, high, _ = _bounds(rows)
                 bars = (rows[ACCURACY] - low, high - rows[ACCURACY]) if column == ACCURACY else None
                 panel.errorbar(
@@ -69,11 +73,11 @@ class AccuracyByDepth(Figure[GridView]):
             means = zip(rows["T"], rows[ACCURACY], strict=True)
             said.append(f"{method} {', '.join(f'{number(mean)}% at {depth}' for depth, mean in means)}")
         return Words(
-            f"Line charts of test accuracy, training time and activation memory against the number of blocks T on "
-            f"{source.dataset}, one line per method. Test accuracy: {'; '.join(said)}.",
-            "Test accuracy after the last epoch, training time, and activation memory at the peak of a training step "
-            "against the number of blocks: means over seeds. Bars: 95% intervals of the mean over seeds; a single seed "
-            f"has none.{accuracy_words(*_bounds(frame))}",
+            f"Line charts of test accuracy, training operations and activation memory against the number of blocks T "
+            f"on {source.dataset}, one line per method. Test accuracy: {'; '.join(said)}.",
+            "Test accuracy after the last epoch, counted operations of a training step, and activation memory at its "
+            "peak against the number of blocks: means over seeds. Bars: 95% intervals of the mean over seeds; a single "
+            f"seed has none.{accuracy_words(*_bounds(frame))}",
         )
 
 

@@ -6,12 +6,24 @@ from pathlib import Path
 
 from reports.figures.depth_accuracy import AccuracyByDepth
 from reports.formats.effects import points
-from reports.formats.markdown import MISSING, Markdown, code, codes, exact, listed, markdown_table, number, plus_minus
+from reports.formats.markdown import (
+    MISSING,
+    Markdown,
+    code,
+    codes,
+    exact,
+    listed,
+    markdown_table,
+    number,
+    plural,
+    plus_minus,
+)
 from reports.formats.prose import prose
 from reports.grid_view import GridView
 from reports.statistics.accuracy import accuracy_effects, answers_of
 from reports.statistics.effect import Effect, Verdict
-from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_SECONDS
+from reports.statistics.measures import ACTIVATIONS, TEST_ACCURACY, TRAIN_FLOPS, TRAIN_SECONDS
+from reports.statistics.noise import is_disturbed
 from reports.sweeps.grid import build_grid_report, lost_words
 from reports.view import REFERENCE
 from results.schema import Margins
@@ -29,8 +41,8 @@ TEXT = """
 
 Every method was trained with every number of blocks T, all else as in a run with these settings, and evaluated after
 the last epoch. Accuracy and time are means over seeds{% if several %} ± half of a 95% interval{% endif %}. Differences
-have 95% intervals, each by itself, that cover new seeds and new test images. Activation memory is what is held for the
-backward pass at the peak of a training step, counted exactly. Cells ran one after another.
+have 95% intervals, each by itself, that cover new seeds and new test images. Operations of a training step, and
+activation memory, what is held for the backward pass at its peak, are counted exactly. Cells ran one after another.
 
 {{ figure_files }}
 """
@@ -61,9 +73,14 @@ def build_depth_report(folder: Path, *, html: bool = False) -> Path:
 
 
 def _section(view: GridView, picture: Markdown) -> Markdown:
-    return prose(
-        DATASET, name=view.dataset, sentences=_sentences(view) + lost_words(view), figure=picture, table=_table(view)
-    )
+    sentences = _sentences(view) + lost_words(view) + _disturbed_words(view)
+    return prose(DATASET, name=view.dataset, sentences=sentences, figure=picture, table=_table(view))
+
+
+def _disturbed_words(view: GridView) -> list[str]:
+    cells = [cell for by_depth in view.cells.values() for each in by_depth.values() for cell in each]
+    count = sum(map(is_disturbed, cells))
+    return [f"Not in the times: {plural(count, 'cell')}, which other programs disturbed."] if count else []
 
 
 def _sentences(view: GridView) -> list[str]:
@@ -97,7 +114,8 @@ def _table(view: GridView) -> Markdown:
             str(len(cells)),
             plus_minus(TEST_ACCURACY.mean(cells), decimals=2),
             points(gaps[depth][method]) if method in gaps[depth] else MISSING,
-            plus_minus(TRAIN_SECONDS.mean(cells)),
+            plus_minus(TRAIN_SECONDS.mean([cell for cell in cells if not is_disturbed(cell)])),
+            exact(TRAIN_FLOPS.values(cells).values()),
             exact(ACTIVATIONS.values(cells).values()),
             number(cells[0].parameters / 1e6) if cells and cells[0].parameters else MISSING,
         ]
@@ -105,6 +123,7 @@ def _table(view: GridView) -> Markdown:
         for depth, cells in by_depth.items()
     ]
     headers = ["method", "T", "seeds", TEST_ACCURACY.header, f"against `{REFERENCE}`, points", TRAIN_SECONDS.header]
+    headers.append(TRAIN_FLOPS.header)
     return markdown_table([*headers, ACTIVATIONS.header, "parameters, millions"], rows)
 
 
