@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from reports.formats.markdown import Markdown, code, listed
-from reports.overview.pooling import DEFAULTS, Pool, is_old, pool
+from reports.overview.labels import DEFAULTS, is_old
+from reports.overview.pooling import Pool, pool
 from reports.overview.sources import Skipped, Source
 from reports.view import REFERENCE
 

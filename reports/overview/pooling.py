@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from reports.formats.markdown import first_free, plural
 from reports.overview.conditions import Conditions, conditions_of, label_of, step_of
+from reports.overview.labels import is_old, relabelled
 from reports.overview.sources import Source
 from reports.published.paper import published
 from reports.statistics.measures import ACTIVATIONS
@@ -21,13 +21,6 @@ from results.conditions import Environment
 from results.race import DatasetRace, MethodRace
 from results.schema import CellResult, PlannedCell, RunRecord
 
-_Cell = TypeVar("_Cell", PlannedCell, CellResult)
-
-DEFAULTS = {"features": "flatten", "head_scale": 10.0}
-"""Today's defaults of options that had another: where a data set has rows with both, these come first."""
-_ONE_POSITION = 16
-"""Images with shorter sides than that, halved three times, end as one position: there all values of `features` are the
-same function."""
 NO_RACE = "times come from races alone"
 
 
@@ -108,10 +101,10 @@ class Pool:
 
 def pool(sources: Iterable[Source]) -> list[Pool]:
     """Pool the cells of all runs, small images first, and the longest training of a data set before shorter ones."""
-    sources = [_as_today(source) for source in sources]
+    sources = relabelled(list(sources))
     by_conditions: dict[Conditions, list[tuple[Source, CellResult]]] = {}
     pairs = [(source, cell) for source in sources for cell in source.cells]
-    for source, cell in _relabelled(pairs):
+    for source, cell in sorted(pairs, key=lambda pair: parse_utc(pair[1].started_at)):
         by_conditions.setdefault(conditions_of(cell), []).append((source, cell))
     pools: list[Pool] = []
     ordered = sorted(by_conditions.items(), key=lambda item: _place(item[0], item[1][0][1]))
@@ -184,51 +177,6 @@ def _reference(data: DatasetView) -> str | None:
 
 def _rank(method: str, name: str, options: Mapping[str, Any], depth: object) -> tuple[bool, bool, bool]:
     return is_old(options), method != name, options.get("T") != depth
-
-
-def is_old(options: Mapping[str, Any]) -> bool:
-    """Whether an option has a value that was the default once and is no longer."""
-    return any(options.get(name, value) != value for name, value in DEFAULTS.items())
-
-
-def _as_today(source: Source) -> Source:
-    """A run with today's default of an option that acts on nothing on its images, where its label does not name it."""
-    small = {cell.dataset for cell in source.cells if cell.data and max(cell.data.shape[1:]) < _ONE_POSITION}
-
-    def renamed(cell: _Cell) -> _Cell:
-        options = cell.config.options
-        if cell.dataset not in small or "features=" in cell.method or "features" not in options:
-            return cell
-        config = cell.config.model_copy(update={"options": options | {"features": DEFAULTS["features"]}})
-        return cell.model_copy(update={"config": config})
-
-    record = source.record.model_copy(update={"cells": [renamed(cell) for cell in source.record.cells]})
-    return dataclasses.replace(source, record=record, cells=[renamed(cell) for cell in source.cells])
-
-
-def _relabelled(cells: Iterable[tuple[Source, CellResult]]) -> Iterator[tuple[Source, CellResult]]:
-    """Cells, oldest first, with every option in their labels that differs from the newest cell's of the plain method.
-
-    Of an option with another default than once, what differs from today's is named.
-    What a search found is a method's own on each data set, so tuned cells are left as they are.
-    """
-    ordered = sorted(cells, key=lambda pair: parse_utc(pair[1].started_at))
-    newest = {cell.method: cell.config.options for _, cell in ordered if cell.config.tuning is None}
-    for source, cell in ordered:
-        name, bracket, rest = cell.method.partition("[")
-        options = cell.config.options
-        now = {**(newest.get(name) or newest.get(cell.method, {})), **DEFAULTS}
-        said = {part.partition("=")[0] for part in rest.removesuffix("]").split(",")}
-        old = {key: options[key] for key in options if key in now and options[key] != now[key] and key not in said}
-        if cell.config.tuning is not None or not old:
-            yield source, cell
-            continue
-        more = ",".join(f"{key}={_text(value)}" for key, value in old.items())
-        yield source, cell.model_copy(update={"method": f"{name}[{more}{',' + rest if bracket else ']'}"})
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _record(latest: RunRecord, cells: list[CellResult]) -> RunRecord:

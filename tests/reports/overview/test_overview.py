@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from methods.core import registry
 from reports.overview import main
 from reports.overview.answer import headline, sentences
+from reports.overview.labels import DEFAULTS
 from reports.overview.overview import CHAIN as CHAIN_NAME
 from reports.overview.overview import Overview, chain, control
 from reports.overview.page import PAGE_FILE, build_overview, overview_page
-from reports.overview.pooling import DEFAULTS
 from reports.overview.referee import answers
 from reports.overview.sources import read_sources
 from results.answers import pack
@@ -155,7 +155,7 @@ def test_a_sweep_over_depths_is_evidence_and_one_judged_on_validation_images_is_
     page = Overview(*read_sources([tmp_path / "depths", tmp_path / "rates"]), tmp_path)
     assert [(each.name, each.why.split(":")[0]) for each in page.skipped] == [("rates", "no test accuracy")]
     (only,) = page.comparisons
-    assert only.data.reference == "backprop[T=10]"
+    assert only.data.reference == "backprop[head_scale=1.0,T=10]"  # as it was built in
     said = answers(page)[8]
     assert re.search(r"NoProp with inference by sampling is, from backprop of its depth, .* T = 2 and .* T = 10", said)
 
