@@ -225,6 +225,13 @@ class Environment(Record):
         return f"{self.cpu}, {self.instructions}" if self.instructions else self.cpu
 
 
+def processors(environments: Iterable[Environment]) -> set[str]:
+    """Names of the processors; one whose instructions were not recorded is taken for another of its name."""
+    environments = list(environments)
+    known = {each.cpu for each in environments if each.instructions}
+    return {each.processor for each in environments if each.instructions or each.cpu not in known}
+
+
 class MachineRecord(Record):
     """What the machine did while the cell trained (evaluation excluded), monitored from the harness's own process.
 

@@ -69,7 +69,8 @@ def has_bfloat16(device: str) -> bool | None:
     Elsewhere they are computed one number after another, by far slower than in float32.
     """
     if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # what PyTorch itself goes by
     except (AttributeError, RuntimeError):

@@ -111,9 +111,7 @@ def plan_one_method(method: str, why: str, **request: Any) -> list[PlannedCell]:
 
 def _say_if_slow(device: str, *, amp: bool, is_remote: bool) -> None:
     if amp and not is_remote and has_bfloat16(device) is False:
-        print(
-            f"note: --amp: {device} has no instructions for bfloat16, so float32 is many times faster", file=sys.stderr
-        )
+        print(f"note: --amp: {device} has no instructions for bfloat16, so float32 is faster", file=sys.stderr)
 
 
 def _get_datasets(names: Sequence[str]) -> list[datasets.Dataset]:

@@ -18,7 +18,7 @@ from bench.meters.package import package_of
 from bench.models import ModelCard, model_path, save_model
 from bench.training.augment import Augmentation, augmentation
 from bench.training.build import MethodBuilder, load_data
-from bench.training.checkpoint import stop_and_read
+from bench.training.checkpoint import hash_training, stop_and_read
 from bench.training.crowding import Crowding
 from bench.training.evaluation import Evaluations
 from bench.training.loop import DeviceData, batch_count, check_loss, draw_order, first_batch, train_epoch
@@ -62,7 +62,8 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     """
     row = RowBuilder(job)
     cell, config = job.cell, job.cell.config
-    package = package_of(methods.get(cell.method_name))  # now, since its files may be changed while it trains
+    kind = methods.get(cell.method_name)
+    package, code = package_of(kind), hash_training(kind)  # now, since its files may be changed while it trains
     device = torch.device(config.device)
     torch.set_num_threads(config.threads)
 
@@ -77,7 +78,7 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
 
     updates = builder.updates()
     method = builder.make(updates)
-    past = Past(job, row, method, updates, record.fingerprint, inside, ranks, emit) if job.checkpoint else None
+    past = Past(job, row, method, updates, code, record.fingerprint, inside, ranks, emit) if job.checkpoint else None
     evaluations = [Evaluations.of(each) for each in (cell, *job.variants)]
     images = _train(
         method,

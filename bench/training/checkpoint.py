@@ -282,13 +282,13 @@ def _numbers(group: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in group.items() if type(value) in (int, float)}
 
 
-def hash_training(method: Method) -> str:
+def hash_training(method: type[Method]) -> str:
     """SHA-256 of the code that trains; a plug-in's is in modules of its own.
 
     For the start of a process: its files may be others later, and it still trains with those that it has read.
     """
     digest = hashlib.sha256(hash_code(_CODE).encode())
-    for kind in type(method).__mro__:
+    for kind in method.__mro__:
         if file := getattr(sys.modules.get(kind.__module__), "__file__", None):
             digest.update(Path(file).read_bytes())
     return digest.hexdigest()

@@ -28,6 +28,8 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 """As OpenMP counted them when it was loaded: whatever cores the process is kept on later."""
 _GRAIN = 2**15
 """Numbers for which PyTorch takes a further thread."""
+_MOST = 256
+"""Threads of an idle team: where processes may not have as many as there are cores, OpenMP would end this one."""
 _NOTICED_SECONDS = 10.0
 """As long as others must have been there before it is worth a sentence."""
 
@@ -124,7 +126,7 @@ class IdleTeam:
     """
 
     def __init__(self) -> None:
-        self._size = max(2, _CORES - torch.get_num_threads() + 2)  # the thread itself is none of OpenMP's own
+        self._size = min(_MOST, max(2, _CORES - torch.get_num_threads() + 2))  # the thread itself is none of OpenMP's
         self._over, there = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._wait, args=(there,), daemon=True)
         self._thread.start()
@@ -134,7 +136,7 @@ class IdleTeam:
         torch.get_num_threads()  # PyTorch sets a thread's number of threads when it first asks for it
         if (runtime := openmp_runtime()) is not None:
             ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
-        torch.ones(self._size * _GRAIN).add_(1)
+        torch.ones(self._size * _GRAIN, dtype=torch.int8).add_(1)
         there.set()
         self._over.wait()
 

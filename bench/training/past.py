@@ -9,7 +9,7 @@ from typing import Any
 from bench.children.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.errors import describe
 from bench.meters.base import Meter
-from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, hash_training, stop_and_read
+from bench.training.checkpoint import CheckpointError, Checkpoints, Progress, stop_and_read
 from bench.training.evaluation import Evaluations
 from bench.training.ranks import Ranks
 from bench.training.updates import Updates
@@ -26,17 +26,18 @@ class Past:
         row: RowBuilder,
         method: Method,
         updates: Updates,
+        code: str,
         fingerprint: str,
         meters: Sequence[Meter],
         ranks: Ranks,
         emit: Callable[[Event], None],
     ) -> None:
-        """For a method that was just set up, in a cell whose meters have started."""
+        """For a method that was just set up, in a cell whose meters have started; `code` is `hash_training`'s."""
         assert job.checkpoint is not None
         self._cell, self._row, self._fingerprint = job.cell, row, fingerprint
         self._method, self._updates = method, updates
         self._meters, self._ranks, self._emit = meters, ranks, emit
-        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every, ranks, hash_training(method))
+        self._checkpoints = Checkpoints(Path(job.checkpoint), job.checkpoint_every, ranks, code)
         self._before: Progress | None = None
         self._has_failed = False
         self.measured: dict[str, Any] = {}

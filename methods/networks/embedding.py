@@ -73,7 +73,7 @@ class HeadOptions(Options):
     head_scale: Positive = 10.0
     """Factor of the classifier's logits when training starts, not in the paper. An estimate lies between the class
     embeddings, so at 1 no class can get a logit more than 1 above another's until the classifier has grown, which it
-    does by the learning rate a step: for hundreds of steps the loss cannot fall, whatever the blocks have learned."""
+    does by the learning rate a step: the loss of a perfect answer among ten classes is 1.46 at first."""
 
 
 class EmbeddingClassifier(nn.Linear):
@@ -95,7 +95,8 @@ class EmbeddingClassifier(nn.Linear):
 
         Right for a perfectly denoised z_T. From random numbers it takes hundreds of updates to get there, during which
         a method's blocks cannot show what they have learned. Divided by the mean |u|^2, so that the logits have the
-        scale that they have for one-hot embeddings, whatever the embedding's. Not in the paper.
+        scale that they have for one-hot embeddings, whatever the embedding's. Not in the paper. Then
+        multiplied by `scale`, which changes no order of classes.
         """
         weight = embedding.weight
         squared = weight.square().sum(dim=1)

@@ -49,7 +49,8 @@ def relabelled(sources: Sequence[Source]) -> list[Source]:
 
     def with_labels(source: Source) -> Source:
         planned = [cell.model_copy(update={"method": label(cell)}) for cell in source.record.cells]
-        names = {before.method: now.method for before, now in zip(source.record.cells, planned, strict=True)}
+        pairs = zip(source.record.cells, planned, strict=True)
+        names = {(before.dataset, before.method): now.method for before, now in pairs}
         return dataclasses.replace(
             source,
             record=source.record.model_copy(update={"cells": planned}),
@@ -60,15 +61,18 @@ def relabelled(sources: Sequence[Source]) -> list[Source]:
     return [with_labels(source) for source in sources]
 
 
-def _renamed(race: RaceRecord | None, names: Mapping[str, str]) -> RaceRecord | None:
-    """A race with the labels that its run's methods have now."""
+def _renamed(race: RaceRecord | None, names: Mapping[tuple[str, str], str]) -> RaceRecord | None:
+    """A race with the labels that its run's methods have now, by data set and former label."""
     if race is None:
         return None
 
     def renamed(sitting: DatasetRace) -> DatasetRace:
-        methods = [each.model_copy(update={"method": names.get(each.method, each.method)}) for each in sitting.methods]
-        failed = {names.get(method, method): why for method, why in sitting.failed.items()}
-        reference = names.get(sitting.reference, sitting.reference)
+        def now(method: str) -> str:
+            return names.get((sitting.dataset, method), method)
+
+        methods = [each.model_copy(update={"method": now(each.method)}) for each in sitting.methods]
+        failed = {now(method): why for method, why in sitting.failed.items()}
+        reference = now(sitting.reference)
         return sitting.model_copy(update={"methods": methods, "failed": failed, "reference": reference})
 
     return race.model_copy(update={"datasets": [renamed(sitting) for sitting in race.datasets]})

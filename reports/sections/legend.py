@@ -10,6 +10,7 @@ from reports.statistics.effect import Basis
 from reports.statistics.questions import findings
 from reports.tables import MARKS
 from reports.view import DatasetView, RunView
+from results.conditions import processors
 
 TEXT = """
 {% if data.rivals %}Difference, time and memory are against `{{ data.reference }}`. Marks judge all methods of a column
@@ -82,10 +83,12 @@ def section(run: RunView, data: DatasetView) -> Markdown:
 
 def _elsewhere(data: DatasetView) -> tuple[str, str] | None:
     """The race's processor and the cells', where they are not the same."""
-    cells = {cell.environment.processor for cell in data.cells}
-    if data.race is None or data.race.environment.processor in cells:
+    if data.race is None:
         return None
-    return data.race.environment.processor, listed(sorted(cells))
+    cells = [cell.environment for cell in data.cells]
+    if len(processors([*cells, data.race.environment])) == len(processors(cells)):
+        return None
+    return data.race.environment.processor, listed(sorted(processors(cells)))
 
 
 def _unraced(data: DatasetView) -> list[str]:

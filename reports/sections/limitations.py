@@ -15,6 +15,7 @@ from reports.sections.unmatched import mismatches
 from reports.statistics.measures import MIB
 from reports.statistics.noise import DISTURBED_SHARE, is_disturbed
 from reports.view import NOT_RUN, REFERENCE, DatasetView, RunView
+from results.conditions import processors
 from results.data_warnings import data_warnings
 from results.schema import CellResult
 from results.sharing import placed
@@ -173,10 +174,15 @@ def _trained_longer(dataset: str, cell: CellResult) -> tuple[int, str] | None:
     return (epochs, name) if epochs and name and cell.config.epochs < epochs else None
 
 
+def _emulates_bfloat16(cell: CellResult) -> bool:
+    return cell.config.amp and cell.config.device == "cpu" and cell.environment.bfloat16 is False
+
+
 def _whole_run(run: RunView) -> Markdown:
     cells = run.cells
     environments = {cell.environment for cell in cells}
     commits = {each.commit for each in environments}
+    kinds = {(each.cpu, each.cores, each.gpu, each.platform) for each in environments}
     failed = sum(cell.reason != NOT_RUN for cell in run.missing)
     baselines = [cell.baseline_rss_bytes / MIB for cell in cells if cell.baseline_rss_bytes is not None]
     return prose(
@@ -190,8 +196,8 @@ def _whole_run(run: RunView) -> Markdown:
         raced=[data.name for data in run.datasets if data.race is not None and data.race.methods],
         disturbed=sum(map(is_disturbed, cells)),
         disturbed_share=f"{DISTURBED_SHARE:.0%}",
-        emulated=sum(cell.config.amp and cell.environment.bfloat16 is False for cell in cells),
-        machines=len({(each.processor, each.cores, each.gpu, each.platform) for each in environments}),
+        emulated=sum(_emulates_bfloat16(cell) for cell in cells),
+        machines=max(len(processors(environments)), len(kinds)),
         versions=len({each.torch for each in environments}),
         commits=commits,
         unclean=any(commit is None or commit.endswith("-dirty") for commit in commits),

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from methods.core.method import TaskShape
+from methods.core.training_images import TrainingImages
 from methods.networks.backbone import ImagePath
 from tests.methods.helpers import SHAPE, accuracy, batch, build, plain_sgd, real_digits, snapshot, train
 
@@ -47,6 +48,17 @@ def test_what_learns_by_cross_entropy_can_be_sure_of_a_class_from_the_start(name
         losses.append(nn.functional.cross_entropy(head(weight), classes).item())
     assert losses[0] > 1.4
     assert losses[1] < 0.001
+
+
+def test_logits_keep_their_scale_when_the_embedding_gets_its_first_values() -> None:
+    x, y, _, _ = real_digits()
+    heads = []
+    for scale in (1.0, 10.0):
+        method = build("backprop", embedding="prototype", T=1, head_scale=scale)
+        method.init_from_data(TrainingImages(lambda: (x, y), 10))
+        heads.append(method.net.head)
+    torch.testing.assert_close(heads[1].weight, 10 * heads[0].weight)
+    torch.testing.assert_close(heads[1].bias, 10 * heads[0].bias)
 
 
 def test_the_practitioners_network_is_one_image_path_of_the_stack() -> None:

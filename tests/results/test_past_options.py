@@ -22,6 +22,12 @@ def test_a_record_without_the_option_has_the_old_value(given: dict[str, str]) ->
         assert read.config.options == {"features": "mean", "network": "cnn", "mlp_of": "dfa"} | given
 
 
+@pytest.mark.parametrize("name", ["backprop", "backprop-deep-supervision", "noprop-attached", "adjoint"])
+def test_classifiers_of_old_rows_started_with_their_own_logits(name: str) -> None:
+    row = json.loads(make_cell(name, config=make_config(options={})).model_dump_json())
+    assert CellResult.model_validate(row).config.options["head_scale"] == 1.0
+
+
 def test_a_method_of_somebody_else_keeps_its_options() -> None:
     row = json.loads(make_cell("backprop-cnn", config=make_config(options={})).model_dump_json())
     assert CellResult.model_validate(row | {"method_name": "theirs"}).config.options == {}

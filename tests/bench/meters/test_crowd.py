@@ -6,6 +6,7 @@ import pytest
 
 from bench.meters.cpu import CpuTimes
 from bench.meters.crowd import CALM_WINDOWS, WINDOW_SECONDS, Crowd, foreign_core_seconds
+from bench.runner.racers import Racers
 
 CROWDED, FREE = 0.5, 0.05
 
@@ -31,6 +32,13 @@ def test_where_there_is_room_nobody_is_crowded(threads: int, foreign: float, cor
     crowd = Crowd(threads)
     crowd.note(WINDOW_SECONDS, foreign * WINDOW_SECONDS, cores)
     assert not crowd.crowded
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_in_a_race_a_single_thread_waits_for_no_other(threads: int) -> None:
+    with Racers(threads, data_dir=None) as racers:
+        racers._crowd.note(WINDOW_SECONDS, (2.5 - threads) * WINDOW_SECONDS, cores=1)
+        assert racers.crowded() == (threads > 1)
 
 
 def test_what_others_took_is_what_was_busy_or_stolen_and_not_ours() -> None:

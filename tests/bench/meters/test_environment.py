@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
 def test_it_says_how_layers_are_computed(found: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "functions", lambda dtype: found)
     assert environment.describe_environment.__wrapped__("cpu").layers == said
+
+
+def test_the_card_that_is_used_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(torch.cuda, "device", lambda name: nullcontext(asked.append(name)))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: not including_emulation)
+    assert environment.has_bfloat16("cuda:1") is True
+    assert asked == ["cuda:1"]
 
 
 def test_bfloat16_is_what_pytorch_itself_goes_by(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
 from bench.planning.method_spec import parse_methods
-from bench.training import checkpoint, past
+from bench.training import cell, checkpoint
 from bench.training.cell import run_cell
 from bench.training.checkpoint import COST, Checkpoints, merge_measured
 from bench.training.ranks import Ranks
@@ -80,6 +80,7 @@ def numbers(result: CellResult) -> dict[str, Any]:
         ("backprop[T=2]", EVERY_STREAM),
         ("backprop[T=2]", EVERY_STREAM | {"eval_every": EPOCHS}),
         ("noprop[T=2,execution=together]", EVERY_STREAM | {"eval_every": 3}),
+        ("noprop[T=2,execution=low_memory]", EVERY_STREAM | {"ema": None, "eval_every": EPOCHS}),
         ("noprop-ct", EVERY_STREAM),
         ("noprop-fm", EVERY_STREAM),
         ("adjoint", {}),
@@ -153,7 +154,7 @@ def test_a_process_that_dies_while_it_writes_leaves_the_checkpoint_before(
 
 def test_the_code_is_that_of_the_process_when_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = iter(["that of then"])  # there is no second one, though two checkpoints are written
-    monkeypatch.setattr(past, "hash_training", lambda _: next(hashes))
+    monkeypatch.setattr(cell, "hash_training", lambda _: next(hashes))
     job = interrupted(tmp_path / "cell")
     monkeypatch.undo()
     _, events = run(job)

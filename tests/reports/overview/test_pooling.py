@@ -66,6 +66,19 @@ def only(*sources: Source) -> Pool:
     return found
 
 
+def test_a_race_goes_by_the_labels_that_its_methods_have_now_on_each_data_set() -> None:
+    old, new = ({"options": {"T": 10, "head_scale": scale}} for scale in (1.0, 10.0))
+    on_both = [cell(config=old), cell("noprop"), cell(config=new, dataset="digits"), cell("noprop", dataset="digits")]
+    pools = {each.conditions.dataset: each for each in pool([source("both", *on_both, race=race("noprop"))])}
+    assert pools["mnist"].data.reference == "backprop[head_scale=1.0]"
+    (timed,) = pools["mnist"].races
+    assert (timed.race.reference, [each.method for each in timed.race.methods]) == (
+        "backprop[head_scale=1.0]",
+        ["noprop"],
+    )
+    assert pools["digits"].data.reference == "backprop"
+
+
 def test_methods_of_two_runs_under_the_same_conditions_stand_in_one_table() -> None:
     found = only(source("one", cell(), cell("noprop")), source("two", cell("local-loss")))
     assert found.data.drawn == ["backprop", "noprop", "local-loss"]

@@ -36,6 +36,10 @@ def cells_with(**overrides: Any) -> list[CellResult]:
     return make_cells(seeds=range(5), **(values | overrides))
 
 
+def cells_on(instructions: str | None) -> list[CellResult]:
+    return cells_with(environment=make_environment(instructions=instructions))
+
+
 def tuned(*methods: str) -> list[CellResult]:
     """Backprop and noprop, with a search for those named."""
     cells = []
@@ -157,6 +161,11 @@ CASES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
         "2 kinds of machine",
         lambda: sentences([*cells_with(), make_cell(seed=9, environment=make_environment(cpu="Other"))]),
         lambda: sentences(cells_with()),
+    ),
+    (
+        "2 kinds of machine",
+        lambda: sentences([*cells_on("AVX2"), make_cell(seed=9, environment=make_environment(instructions="AVX512"))]),
+        lambda: sentences([*cells_on("AVX2"), make_cell(seed=9, environment=make_environment())]),
     ),
     (
         "not a clean commit",
