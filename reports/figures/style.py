@@ -34,7 +34,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 NOPROP = ("#d94801", "#7f2704", "#fd8d3c", "#a63603", "#f16913")
 """Shades of one hue, which no other family has."""
 BACKPROP = ("#4d4d4d", "#8c8c8c", "#626262", "#777777")
-OTHERS = ("#3f7f93", "#8c7bb0", "#6fa287", "#5a78b0", "#a9849f")
+OTHERS = ("#3f7f93", "#8c7bb0", "#6fa287", "#5a78b0", "#a9849f", "#8b8b4b", "#2f5d50")
 """Cool and muted."""
 REFERENCE_COLOR = "#000000"
 FADED = "#d8d8d8"
