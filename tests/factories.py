@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from results.conditions import TuningRecord
+from results.past_options import PAST
 from results.schema import (
     BlockRecord,
     CalibrationRecord,
@@ -222,7 +223,11 @@ def make_cell(
         "data": make_data(),
         "environment": make_environment(),
     }
-    return CellResult(**(values | overrides))
+    values |= overrides
+    if "head_scale" in PAST.get(name, {}):  # as rows of today have it, also when they are read again
+        options = {"head_scale": 10.0} | values["config"].options
+        values["config"] = values["config"].model_copy(update={"options": options})
+    return CellResult(**values)
 
 
 def make_diagnostics(method: str = "noprop", seed: int = 0, epoch: int = 5, **overrides: Any) -> DiagnosticsRecord:

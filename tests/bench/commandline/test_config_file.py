@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import datasets
+from bench.planning import plan
 from results.schema import PlannedCell
 from results.store import read_run
 from tests.bench.conftest import Command
@@ -109,8 +110,14 @@ PLANS: dict[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize("arguments", PLANS.values(), ids=PLANS)
 def test_what_is_printed_makes_the_same_plan(
-    command: Command, cells: FakeCells, tmp_path: Path, second_dataset: str, arguments: tuple[object, ...]
+    command: Command,
+    cells: FakeCells,
+    tmp_path: Path,
+    second_dataset: str,
+    arguments: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(plan, "has_bfloat16", lambda _: True)
     printed = command("--out", tmp_path / "out", "--print-config", *arguments)
     assert (printed.code, printed.err, cells.started) == (0, "", [])
     assert list(tmp_path.iterdir()) == []

@@ -155,7 +155,7 @@ def test_a_sweep_over_depths_is_evidence_and_one_judged_on_validation_images_is_
     page = Overview(*read_sources([tmp_path / "depths", tmp_path / "rates"]), tmp_path)
     assert [(each.name, each.why.split(":")[0]) for each in page.skipped] == [("rates", "no test accuracy")]
     (only,) = page.comparisons
-    assert only.data.reference == "backprop[head_scale=1.0,T=10]"  # as it was built in
+    assert only.data.reference == "backprop[T=10]"
     said = answers(page)[8]
     assert re.search(r"NoProp with inference by sampling is, from backprop of its depth, .* T = 2 and .* T = 10", said)
 
