@@ -83,5 +83,5 @@ def test_the_same_mismatch_of_two_data_sets_is_one_row() -> None:
 
 
 def test_options_of_every_method_are_shown_with_defaults() -> None:
-    table = options_table(view_of(make_cell(config=make_config(options={"T": 10, "names": [1, 2]}))))
+    table = options_table(view_of(make_cell("noprop", config=make_config(options={"T": 10, "names": [1, 2]}))))
     assert "`T = 10, names = [1, 2]`" in table
