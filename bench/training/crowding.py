@@ -136,8 +136,10 @@ class IdleTeam:
         torch.get_num_threads()  # PyTorch sets a thread's number of threads when it first asks for it
         if (runtime := openmp_runtime()) is not None:
             ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
-        torch.ones(self._size * _GRAIN, dtype=torch.int8).add_(1)
-        there.set()
+        try:
+            torch.ones(self._size * _GRAIN, dtype=torch.int8).add_(1)
+        finally:
+            there.set()  # whatever happens, somebody waits for it
         self._over.wait()
 
     def end(self) -> None:

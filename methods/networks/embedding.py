@@ -95,8 +95,8 @@ class EmbeddingClassifier(nn.Linear):
 
         Right for a perfectly denoised z_T. From random numbers it takes hundreds of updates to get there, during which
         a method's blocks cannot show what they have learned. Divided by the mean |u|^2, so that the logits have the
-        scale that they have for one-hot embeddings, whatever the embedding's. Not in the paper. Then
-        multiplied by `scale`, which changes no order of classes.
+        scale that they have for one-hot embeddings, whatever the embedding's. Not in the paper.
+        Multiplied by `scale`, which changes no order of classes.
         """
         weight = embedding.weight
         squared = weight.square().sum(dim=1)

@@ -88,8 +88,8 @@ them.{% if raced %} The race's ratios of times{% if raced | length < run.dataset
 disturbed_share }} of the machine's cores (see The machine while the cells trained): their times may be too long.
 {%- endif %}
 
-{% if emulated %}**Mixed precision on a processor without bfloat16** ({{ emulated | plural("cell") }}): every step took
-many times as long as in float32, some methods' more than others'. Times from processors that have it are different.
+{% if emulated %}**Mixed precision on a processor without bfloat16** ({{ emulated | plural("cell") }}): float32 would
+have been faster, and times from processors that have it are different.
 {%- endif %}
 
 {% if machines == 1 %}The cells' times come from one kind of machine with

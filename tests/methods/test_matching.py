@@ -17,17 +17,13 @@ VARIANTS: list[dict[str, str]] = [{}, {"embedding": "learned"}, {"decoder": "tan
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_matched_methods_start_from_the_same_stack(options: dict[str, str]) -> None:
-    built = {name: build(name, seed=7, **options) for name in STACKED}
+    unscaled = {name: {} if name == "noprop" else {"head_scale": 1.0} for name in STACKED}
+    built = {name: build(name, seed=7, **options, **unscaled[name]) for name in STACKED}
     counts = {method.stack_parameter_count for method in built.values()}
     assert len(counts) == 1
     reference = built["noprop"].net.state_dict()
     for method in built.values():
-        scale = getattr(method.options, "head_scale", 1.0)
-        for key, value in method.net.state_dict().items():
-            if key.startswith("head."):
-                torch.testing.assert_close(value, scale * reference[key])
-            else:
-                assert torch.equal(reference[key], value)
+        assert all(torch.equal(reference[key], value) for key, value in method.net.state_dict().items())
     # All that backprop has besides is one scalar a block, which joins it to the next.
     assert built["backprop"].parameter_count - built["noprop"].parameter_count == built["noprop"].options.T
 
@@ -35,7 +31,7 @@ def test_matched_methods_start_from_the_same_stack(options: dict[str, str]) -> N
 @pytest.mark.parametrize("name", ["backprop", "backprop-deep-supervision", "noprop-attached", "adjoint"])
 @pytest.mark.parametrize("embedding", ["onehot", "learned"])
 def test_what_learns_by_cross_entropy_can_be_sure_of_a_class_from_the_start(name: str, embedding: str) -> None:
-    """At the scale of `noprop`, which classifies a noised label, the loss of a perfect answer is that of a guess."""
+    """At the scale of `noprop`, which classifies a noised label, a perfect answer has a loss of 1.46."""
     classes = torch.arange(SHAPE.num_classes)
     losses = []
     for scale in (1.0, 10.0):
