@@ -14,6 +14,11 @@ gradient of f(t) / p(t) is (grad f)(t) / p(t), and the same line holds with grad
 estimate is least where p is proportional to the root of E[f(t)^2] (Kahn and Marshall 1953). The error's course is not
 known beforehand; it falls as SNR' rises, since z_t then gives the label away. p proportional to the root of SNR'(t) is
 its optimum if |u_hat - u|^4 falls as 1 / SNR'(t).
+
+The other way to the same end is to let the schedule spread the times (Kingma and others, arXiv 2107.00630, section 5.1
+and appendix I.2). The expectation of the loss does not depend on gamma between its ends, if the network is told gamma_t
+in place of t; only the variance does. So gamma's interior descends on E[f(t)^2] instead of E[f(t)]: with t uniform, its
+gradient is the mean of 2 f(t) grad f(t), the loss's own gradient with each image weighted by twice its term.
 """
 
 from collections.abc import Mapping
@@ -24,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.core.method import TaskShape
 from methods.core.options import INFERENCE_ONLY, Positive, Range
 from methods.core.registry import register
 from methods.networks.continuous import PAPER, spread_times
@@ -48,6 +54,18 @@ class NoPropCTOptions(DenoisingOptions):
     time_sampling: Literal["importance", "uniform"] = "importance"
     """How times are drawn. importance: with density proportional to the root of SNR'(t), each loss divided by its
     density, so the objective is the same and its gradient varies less; uniform: t ~ U(0, 1), as in the paper."""
+    gamma_interior: Literal["loss", "variance"] = "loss"
+    """What gamma between its two ends is trained on. loss: on all of the loss, as the ends are; variance: on the
+    variance of the denoising loss, and the network is told gamma_t, not t. It needs time_sampling=uniform: it makes
+    gamma itself spread the times."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            self.gamma_interior == "loss" or self.time_sampling == "uniform",
+            "gamma_interior",
+            "loss, unless time_sampling=uniform",
+        )
 
 
 @register("noprop-ct")
@@ -65,9 +83,22 @@ class NoPropCT(DenoisingFlow):
     search_space: ClassVar[Mapping[str, Range]] = {"alpha_bar_max": Range(0.7, 0.99)}
     options: NoPropCTOptions
 
+    def __init__(self, shape: TaskShape, options: NoPropCTOptions) -> None:
+        super().__init__(shape, options)
+        self._gamma_at_start = tuple(self.gamma(torch.tensor([0.0, 1.0]))[0].tolist())
+
+    def told(self, t: Tensor, gamma: Tensor) -> Tensor:
+        """The time, or how far gamma has come on the way between its ends at the start of training."""
+        if self.options.gamma_interior == "loss":
+            return t
+        first, last = self._gamma_at_start
+        return (first - gamma) / (first - last)
+
     def _classify(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """Of the estimate, or of z_t."""
-        return self.head(self.estimate(features, z, t) if self.options.readout == "estimate" else z)
+        if self.options.readout == "sample":
+            return self.head(z)
+        return self.head(self.estimate(features, z, self.told(t, self.gamma(t)[0])))
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """All terms of the continuous-time objective, with t sampled (section 2.3).
@@ -78,10 +109,14 @@ class NoPropCT(DenoisingFlow):
         """
         u = self.embedding(y)
         t, density = self.draw_times(len(y), x.device)
-        gamma, slope = self.gamma(t)
+        variance_weights: list[Tensor] = []  # a list, since the hook is needed before they are known
+        hook = (lambda slope: variance_weights[0] * slope) if self.options.gamma_interior == "variance" else None
+        gamma, slope = self.gamma(t, hook)
         z = noised(u, gamma, torch.randn_like(u))
-        error = (self.estimate(self.net.image_path(x), z, t) - u).square().sum(dim=1)
-        denoising = 0.5 * self.options.eta * (snr_slope(gamma, slope) / density * error).mean()
+        error = (self.estimate(self.net.image_path(x), z, self.told(t, gamma)) - u).square().sum(dim=1)
+        terms = snr_slope(gamma, slope) / density * error
+        variance_weights.append(self.options.eta * terms.detach())  # 2 f(t), with f(t) = eta / 2 terms
+        denoising = 0.5 * self.options.eta * terms.mean()
 
         (first, last), _ = self.gamma(torch.tensor([0.0, 1.0], device=x.device))
         kl = kl_to_standard_normal(u, first).mean()

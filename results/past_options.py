@@ -26,7 +26,7 @@ for name in _CNN:
     PAST[name] |= {"network": "cnn"}
 PAST["backprop-cnn"] |= {"mlp_of": "dfa"}
 PAST["difference-target-propagation"] |= {"inverse_steps": 1}
-PAST["noprop-ct"] |= {"time_sampling": "uniform", "readout": "sample"}
+PAST["noprop-ct"] |= {"time_sampling": "uniform", "readout": "sample", "gamma_interior": "loss"}
 
 
 def with_past_options(record: Any) -> Any:

@@ -6,6 +6,7 @@ positive, whatever the parameters are.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +44,21 @@ class LearnedSchedule(nn.Module):
         self.slopes = nn.Parameter(_inverse_softplus(torch.full((UNITS,), 10.0)))
         self.centres = nn.Parameter(torch.linspace(0.0, 1.0, UNITS))
 
-    def forward(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """gamma(t) and its derivative gamma'(t) < 0, both of t's shape; t in [0, 1]."""
+    def forward(self, t: Tensor, interior_hook: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """gamma(t) and its derivative gamma'(t) < 0, both of t's shape; t in [0, 1].
+
+        Args:
+            t: Times.
+            interior_hook: Gets the gradient for g and g' at each time, (4, *t.shape), and returns what to put in its
+                place. The two ends' gradients stay as they are.
+        """
         ends = torch.tensor([0.0, 1.0], dtype=t.dtype, device=t.device)
         (first, last), _ = self._monotone(ends)
         value, slope = self._monotone(t)
+        if interior_hook is not None:
+            interior = torch.stack([value, slope, first.expand_as(t), last.expand_as(t)])
+            interior.register_hook(interior_hook)  # type: ignore[no-untyped-call]
+            value, slope, first, last = interior
         span = F.softplus(self.range)
         scale = span / (last - first)
         return self.gamma_min + span - scale * (value - first), -scale * slope
@@ -147,10 +158,14 @@ class DenoisingFlow(FlowMethod):
             estimate: Tensor = probabilities.to(z.dtype) @ self.embedding.weight
         return estimate
 
+    def told(self, t: Tensor, gamma: Tensor) -> Tensor:
+        """What the network is told of the time t, at which the schedule has gamma; both of one shape."""
+        return t
+
     def velocity(self, features: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """That of the probability flow for the network's estimate."""
         gamma, slope = self.gamma(t)
-        return probability_flow(z, self.estimate(features, z, t), gamma, slope)
+        return probability_flow(z, self.estimate(features, z, self.told(t, gamma)), gamma, slope)
 
     def _probe(self, time: float) -> Probe:
         t = torch.tensor(time, device=self.embedding.weight.device)
@@ -163,5 +178,5 @@ class DenoisingFlow(FlowMethod):
             time=time,
             snr_weight=float(snr_slope(gamma, slope)) if self.trained_on_own_task else None,
             noised=noised_to_t,
-            estimate=lambda features, z: self.estimate(features[0], z, t),
+            estimate=lambda features, z: self.estimate(features[0], z, self.told(t, gamma)),
         )

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torchdiffeq import odeint, odeint_adjoint
 
+import methods
 from methods.networks import learned_schedule as formulas
 from methods.networks.continuous import ContinuousOptions, path, shown_steps, solve, spread_times
 from methods.noprop_fm import end_point, matching_loss
@@ -218,6 +219,63 @@ def loss_and_gradient(method: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     loss = method.loss(x, y)
     (gradient,) = torch.autograd.grad(loss, method.net.fusion[-1].weight)
     return loss.detach(), gradient.flatten()
+
+
+def test_gamma_s_interior_descends_on_the_second_moment_and_its_ends_on_the_loss() -> None:
+    """Both gradients against autograd's of the two objectives, written down from their definitions."""
+    options = {"time_sampling": "uniform", "eta": 0.7}
+    method = build("noprop-ct", seed=1, gamma_interior="variance", **options).eval()
+    x, y = batch(32)
+    torch.manual_seed(2)
+    method.loss(x, y).backward()
+    found = {name: parameter.grad.clone() for name, parameter in method.gamma.named_parameters()}
+
+    torch.manual_seed(2)
+    u, t = method.embedding(y), spread_times(32, x.device)
+    gamma, slope = method.gamma(t)
+    z = formulas.noised(u, gamma, torch.randn_like(u))
+    first, last = method.gamma(torch.tensor([0.0, 1.0]))[0]
+    told = (first.detach() - gamma) / (first.detach() - last.detach())
+    estimate = method.net(method.net.image_path(x), z, told).softmax(dim=1) @ method.embedding.weight
+    f = 0.7 / 2 * formulas.snr_slope(gamma, slope) * (estimate - u).square().sum(dim=1)
+    z_1 = formulas.noised(u, last.expand(32), torch.randn_like(u))
+    kl = formulas.kl_to_standard_normal(u, first).mean()
+    loss = f.mean() + kl + F.cross_entropy(method.head(z_1), y)
+    of_loss, of_square = (
+        dict(zip(found, torch.autograd.grad(of, list(method.gamma.parameters()), retain_graph=True), strict=True))
+        for of in (loss, f.square().mean())
+    )
+    for name, gradient in found.items():
+        end = name in ("gamma_min", "range")
+        torch.testing.assert_close(gradient, (of_loss if end else of_square)[name], rtol=1e-3, atol=1e-6)
+        assert not torch.allclose(gradient, (of_square if end else of_loss)[name], rtol=0.05)
+
+
+def test_a_schedule_trained_on_the_variance_has_less_of_it() -> None:
+    """With an estimate that stays as it is, only gamma's interior learns: the loss's mean stays, its variance falls."""
+    method = build("noprop-ct", time_sampling="uniform", gamma_interior="variance", alpha_bar_max=0.99).eval()
+    method.estimate = lambda features, z, told: torch.full_like(z, 0.1)
+    interior = [p for name, p in method.gamma.named_parameters() if name not in ("gamma_min", "range")]
+    x, y = batch(64)
+
+    @torch.no_grad()
+    def moments() -> tuple[float, float]:
+        weights = formulas.snr_slope(*method.gamma((torch.arange(10_000) + 0.5) / 10_000))
+        return float(weights.mean()), float(weights.var())
+
+    (mean_before, variance_before), optimizer = moments(), torch.optim.Adam(interior, lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        method.loss(x, y).backward()
+        optimizer.step()
+    mean, variance = moments()
+    assert mean == pytest.approx(mean_before, rel=0.01)
+    assert variance < 0.25 * variance_before
+
+
+def test_training_the_interior_on_the_variance_needs_uniform_times() -> None:
+    with pytest.raises(methods.MethodError, match="gamma_interior"):
+        build("noprop-ct", gamma_interior="variance")
 
 
 def test_ct_cross_entropy_and_kl_do_not_reach_the_network() -> None:
