@@ -20,7 +20,7 @@ ANSWERS = ("answer", "legend")
 None`."""
 CAVEATS = ("caveats",)
 """The first page, after all data sets. Each file has `section(run: RunView) -> Markdown | None`."""
-MEASUREMENTS = ("accuracy", "classes", "memory", "work", "spread", "energy", "ranks", "calibration")
+MEASUREMENTS = ("accuracy", "classes", "memory", "work", "spread", "gradients", "energy", "ranks", "calibration")
 """What was measured on a data set, in `details.md`. Files like those of `ANSWERS`."""
 COMPARISONS = ("ratios", "paper", "rules", "pareto", "targets", "curves", "depth", "diagnostics")
 """How the methods compare on a data set; likewise. Left out where a calibration compares a method with itself."""
