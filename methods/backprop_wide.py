@@ -2,7 +2,8 @@
 
 `backprop-cnn`'s network with all widths (32, 64 and 128 channels, 256 hidden units) times w. w is the multiple of 1/32
 whose number of parameters is nearest to that of the stack of `noprop` and `backprop` with the same T, one-hot
-embeddings and the same images: about 6 at T = 10. The two numbers differ by less than 1% from there on.
+embeddings and the same images: at T = 10 about 6 on digits, 4.3 on MNIST. The two numbers differ by less than 1% from
+there on.
 """
 
 import math

@@ -27,10 +27,10 @@ TEXT = """
 
 Euclidean norms over one optimiser's parameters (each block's, where blocks train apart), before clipping. The medians
 are those of the first and the last evaluated epoch, of the middle one of the seeds; the largest is that of all epochs
-and seeds. *Largest / median, late* is an epoch's largest norm over its median, in the worst epoch of the later half of
-training. Only this ratio can be compared between methods, since every method has a loss of its own. Adam divides by a
-running mean of the gradients' size, so a step with a far larger gradient than usual is too long, and those after it are
-too short: where accuracy jumps between epochs, look here first.
+and seeds. *Largest / median, later half* is an epoch's largest norm over its median, in the worst epoch of the later
+half of training. Only this ratio can be compared between methods, since every method has a loss of its own. Adam
+divides by a running mean of the gradients' size, so a step with a far larger gradient than usual is too long, and those
+after it are too short: where accuracy jumps between epochs, look here first.
 """
 
 
