@@ -137,11 +137,16 @@ def chain(each: Pool, beside: str | None = None) -> str | None:
 
 
 def sampled(each: Pool, method: str) -> str | None:
-    """The same chain as one by the mean, but by sampling; None where it was not run, or the method is that."""
+    """The same chain as one by the mean, but by sampling; None where it was not run, or the method is that.
+
+    Of several that differ in their labels alone, the one with most seeds.
+    """
     options = {**each.options_of(method), "sampler": None}
     others = [m for m in each.data.drawn if m != method and each.name_of(m) == CHAIN]
-    is_mean = each.options_of(method).get("sampler") == "mean"
-    return next((m for m in others if is_mean and {**each.options_of(m), "sampler": None} == options), None)
+    if each.options_of(method).get("sampler") != "mean":
+        return None
+    alike = [m for m in others if {**each.options_of(m), "sampler": None} == options]
+    return max(alike, key=lambda m: (len(each.data.finished[m]), -len(m)), default=None)
 
 
 def one_block(each: Pool) -> str | None:

@@ -256,6 +256,16 @@ def test_both_forms_of_inference_are_told_where_both_were_run() -> None:
     assert re.search(r"by sampling, `noprop` 90.00%, −5.00 points \(.*\) with 5 seeds: worse", sentences(page)[0])
 
 
+def test_of_two_labels_of_one_chain_the_one_with_most_seeds_stands_for_sampling() -> None:
+    by_label = {"noprop[T=10]": (1, "ancestral"), "noprop": (5, "ancestral"), CHAIN: (5, "mean"), "backprop": (5, None)}
+    cells = [
+        each.model_copy(update={"config": make_config(options={"T": 10, "features": "flatten", "sampler": sampler})})
+        for label, (seeds, sampler) in by_label.items()
+        for each in sure_cells({label: 0.9}, seeds=seeds)
+    ]
+    assert "by sampling, `noprop` 90.00%" in sentences(Overview([source("run", *cells)], [], Path()))[0]
+
+
 def test_a_method_without_activations_is_in_the_figure_and_the_leanest(tmp_path: Path) -> None:
     cells = [each.model_copy(update={"activation_bytes_by_T": {"10": 0}}) for each in make_cells()]
     cells += make_cells(["dfa"], activation_bytes=0)
