@@ -28,9 +28,14 @@ _MISLEADING = {f"GIT_{name}" for name in ("DIR", "WORK_TREE", "INDEX_FILE", "COM
 """Variables that git sets for what it starts, such as hooks: they name another repository."""
 
 
+def allowed_cores() -> int:
+    """Logical cores that this process may run on, whatever its share of their time: the machine's, or its affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def available_cores() -> int:
     """Logical cores that this process may use: the least of the machine's, its affinity and its cgroups' CPU quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allowed_cores()
     quota = cpu_quota()
     return cores if quota is None else max(1, min(cores, math.floor(quota)))
 

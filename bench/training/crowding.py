@@ -11,7 +11,6 @@ no harm and no good.
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -22,9 +21,10 @@ import torch
 
 from bench.meters.cpu import CpuTimes, read_cpu_times
 from bench.meters.crowd import WINDOW_SECONDS, Crowd, foreign_core_seconds
+from bench.meters.environment import allowed_cores
 from methods.networks.compiled import openmp_runtime
 
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_CORES = allowed_cores()
 """As OpenMP counted them when it was loaded: whatever cores the process is kept on later."""
 _GRAIN = 2**15
 """Numbers for which PyTorch takes a further thread."""
