@@ -23,6 +23,7 @@ from reports.overview.findings import (
     standing,
     told,
 )
+from reports.overview.labels import is_old
 from reports.overview.overview import (
     CHECKPOINT,
     CNN,
@@ -58,13 +59,15 @@ def headline(overview: Overview) -> Markdown:
         text = "**Nothing shows that denoising beats an average of as many independent classifiers.**"
     else:
         text = "**What denoising adds is open**: no run has a chain of NoProp beside as many independent classifiers."
-    text += f" It is {listed([_by_how_much(each) for each in sorted(ensemble, key=_open)])}." if ensemble else ""
-    reached = _reached(of_main(overview, against(overview, matched)))
     noisy = by_sampling(overview)
-    judged = ", by the mean where that was run, else by sampling," if noisy else ""
-    text += f" NoProp{judged} is {reached}." if reached else ""
-    text += f" Where both were run, by sampling it is {_reached(noisy)}." if noisy else ""
-    return f"{text} {_price_of_memory(overview)}".strip()
+    form = ", with inference by the mean where that was run" if noisy else ""
+    parts = {
+        f"Against the ensemble{form}": listed([_by_how_much(each) for each in sorted(ensemble, key=_open)]),
+        f"Against backprop{form}": _reached(of_main(overview, against(overview, matched))),
+        "Against backprop, with inference by sampling, where both were run": _reached(noisy),
+        "Memory": _price_of_memory(overview),
+    }
+    return "\n".join([f"{text}\n", *(f"- {what}: {said}." for what, said in parts.items() if said)]).strip()
 
 
 def _open(finding: Finding) -> tuple[bool, bool]:
@@ -95,13 +98,22 @@ def _by_how_much(finding: Finding) -> str:
 def _reached(found: Sequence[Finding]) -> str:
     """How NoProp stands to backprop: first what several seeds say, then who is ahead with one."""
     words = {
-        Verdict.BETTER: "more accurate than backprop",
-        Verdict.EQUIVALENT: "as accurate as backprop within the margin",
-        Verdict.WORSE: "less accurate than backprop",
-        Verdict.UNDECIDED: "not to be told from backprop in accuracy",
+        Verdict.BETTER: "more accurate",
+        Verdict.EQUIVALENT: "as accurate within the margin",
+        Verdict.WORSE: "less accurate",
+        Verdict.UNDECIDED: "undecided",
     }
-    said = [f"{words[verdict]} on {names(group)}" for verdict, group in by_verdict(found).items() if group]
-    return listed([*said, *(f"{word} on {names(group)}" for word, group in by_word(_single(found)).items())])
+    said = [
+        f"{words[verdict]} on {names(group, _with_reference)}" for verdict, group in by_verdict(found).items() if group
+    ]
+    single = by_word(_single(found)).items()
+    return listed([*said, *(f"{word} on {names(group, _with_reference)}" for word, group in single)])
+
+
+def _with_reference(pool: Pool) -> str:
+    """A comparison's name, with its reference if that has a former default."""
+    reference = str(pool.data.reference)
+    return f"{pool.name[:-1]}; {code(reference)})" if is_old(pool.options_of(reference)) else pool.name
 
 
 def _single(found: Sequence[Finding]) -> list[Finding]:
@@ -175,13 +187,13 @@ def _price_of_memory(overview: Overview) -> str:
         row = each.found.of(ours) if ours and matched(each) else None
         if row is None or row.memory is None or row.memory.verdict is not Verdict.BETTER:
             continue
-        text = f"On {each.name}, NoProp holds {ratio(row.memory.effect)} of the activations"
+        text = f"on {each.name}, NoProp holds {ratio(row.memory.effect)} of the activations"
         other = each.found.of(theirs).memory if theirs else None
         if theirs is None or other is None or other.ratio > row.memory.ratio * (1 + each.data.margins.memory):
-            return f"{text} of {code(str(each.data.reference))}."
+            return f"{text} of {code(str(each.data.reference))}"
         time = each.found.of(theirs).time
         price = f", in {ratio(time.effect)} times the time" if time else ""
-        return f"{text} of {code(str(each.data.reference))}, and so does backpropagation with checkpointing{price}."
+        return f"{text} of {code(str(each.data.reference))}, and so does backpropagation with checkpointing{price}"
     return ""
 
 

@@ -174,9 +174,9 @@ def told(question: Markdown, clauses: Sequence[str], otherwise: str = "It cannot
     return "\n".join([question, *(f"   - {capital(clause)}." for clause in clauses)])
 
 
-def names(found: Sequence[Finding]) -> str:
+def names(found: Sequence[Finding], name: Callable[[Pool], str] = lambda pool: pool.name) -> str:
     """`mnist (7 epochs) and digits (20 epochs)`; of many, the first and how many more."""
-    return few([each.pool.name for each in found], MAX_NAMED + 1)
+    return few([name(each.pool) for each in found], MAX_NAMED + 1)
 
 
 def _raced_runs(overview: Overview, each: Pool) -> Markdown:

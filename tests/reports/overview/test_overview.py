@@ -92,6 +92,16 @@ def test_a_difference_that_chance_explains_is_no_answer() -> None:
     assert "undecided" in sentences(page)[1].lower()
 
 
+def test_a_reference_with_a_former_default_is_named_in_the_headline() -> None:
+    old = make_config(options={"T": 10, "features": "flatten", "head_scale": 1.0})
+    cells = [
+        each.model_copy(update={"config": old}) if each.method_name == "backprop" else each
+        for each in sure_cells({"backprop": 0.93, CHAIN: 0.95, ENSEMBLE: 0.95})
+    ]
+    said = headline(Overview([source("run", *cells)], [], Path()))
+    assert "- Against backprop: more accurate on mnist (5 epochs; `backprop[head_scale=1.0]`)." in said
+
+
 def test_each_sentence_says_what_is_missing() -> None:
     said = sentences(Overview([source("run", *make_cells())], [], Path()))
     assert "no comparison has a chain of NoProp and `backprop-ensemble`" in said[1]
@@ -195,8 +205,8 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
 def test_a_difference_within_the_margin_that_is_more_than_chance_is_told() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.952, ENSEMBLE: 0.954})
     page = Overview([source("run", *cells)], [], Path())
-    assert "It is 0.20 points behind, within the margin, on mnist (5 epochs)." in headline(page)
-    assert "is as accurate as backprop within the margin on mnist" in headline(page)
+    assert "- Against the ensemble: 0.20 points behind, within the margin, on mnist (5 epochs)." in headline(page)
+    assert "- Against backprop: as accurate within the margin on mnist" in headline(page)
     assert "Equivalent, slightly behind on mnist (5 epochs)" in sentences(page)[1]
     assert "Equivalent, slightly ahead on mnist (5 epochs)" in sentences(page)[0]
 
@@ -219,8 +229,8 @@ def test_the_plain_cnn_stands_in_for_backprop_only_where_that_is_said() -> None:
     cells = sure_cells({"backprop-cnn": 0.95, CHAIN: 0.90, ENSEMBLE: 0.96})
     page = Overview([source("run", *cells)], [], Path())
     assert page.comparisons[0].data.reference == "backprop-cnn"
-    assert "reach" not in headline(page)
-    assert "backprop on mnist" not in headline(page)
+    assert "Against the ensemble" in headline(page)
+    assert "Against backprop" not in headline(page)
     assert sentences(page)[0].startswith("**Does NoProp reach backprop's accuracy?** It cannot be said")
     assert "Worse on mnist (5 epochs)" in sentences(page)[3]
     assert "Compared with `backprop-cnn`, since `backprop` is missing: mnist (5 epochs)." in overview_page(page)
@@ -229,11 +239,11 @@ def test_the_plain_cnn_stands_in_for_backprop_only_where_that_is_said() -> None:
 def test_one_seed_is_said_beside_its_verdict() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
     page = Overview([source("run", *cells)], [], Path())
-    assert "It is 9.00 points ahead, with one seed, on mnist (5 epochs)." in headline(page)
+    assert ": 9.00 points ahead, with one seed, on mnist (5 epochs)." in headline(page)
     assert "; one seed: over test images alone)" in sentences(page)[0]
     unknown = [each.model_copy(update={"test_correct": None}) for each in cells]
     alike = Overview([source("run", *unknown)], [], Path())
-    assert "It is undecided with one seed on mnist (5 epochs)." in headline(alike)
+    assert ": undecided with one seed on mnist (5 epochs)." in headline(alike)
     assert "(one seed: no interval)" in sentences(alike)[0]
     assert "with one seed, which shows nothing of others" in sentences(page)[7]
 
@@ -252,7 +262,10 @@ def test_both_forms_of_inference_are_told_where_both_were_run() -> None:
         for each in sure_cells({method: {"backprop": 0.95, "noprop": 0.90, CHAIN: 0.97}[method]})
     ]
     page = Overview([source("run", *cells)], [], Path())
-    assert "Where both were run, by sampling it is less accurate than backprop on mnist (5 epochs)." in headline(page)
+    assert (
+        "- Against backprop, with inference by sampling, where both were run: less accurate on mnist (5 epochs)."
+        in headline(page)
+    )
     assert re.search(r"by sampling, `noprop` 90.00%, −5.00 points \(.*\) with 5 seeds: worse", sentences(page)[0])
 
 
