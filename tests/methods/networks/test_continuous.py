@@ -214,6 +214,39 @@ def test_importance_sampling_keeps_the_expectation_and_divides_the_variance() ->
         assert float(both["importance"].var(dim=0).sum()) < 0.25 * float(both["uniform"].var(dim=0).sum())
 
 
+@torch.no_grad()
+def test_after_training_importance_sampling_leaves_a_third_of_the_variance_and_no_density_a_quarter() -> None:
+    """Of one image's denoising term f(t), by its first two moments at each time, on images that were not trained on.
+
+    A density p leaves E_U[f^2 / p] - E_U[f]^2 of E_U[f^2] - E_U[f]^2. The least is with p proportional to the root of
+    E[f^2] at each time.
+    """
+    method = build("noprop-ct", seed=0)
+    x, y, x_test, y_test = real_digits()
+    with torch.enable_grad():
+        train(method, x, y, epochs=10)
+    x, y = x_test[:250], y_test[:250]
+    times = (torch.arange(32) + 0.5) / 32
+    gamma, slope = method.gamma(times)
+    weight = formulas.snr_slope(gamma, slope)
+    features, u = method.net.image_path(x), method.embedding(y)
+    torch.manual_seed(0)
+
+    def terms(place: int) -> Tensor:
+        z = formulas.noised(u, gamma[place].expand(len(u)), torch.randn_like(u))
+        estimate = method.estimate(features, z, times[place].expand(len(u)))
+        return weight[place] / 2 * (estimate - u).square().sum(dim=1)
+
+    f = torch.stack([torch.cat([terms(place) for _ in range(8)]) for place in range(32)]).double()
+    mean, squares = f.mean(), f.square().mean(dim=1)
+
+    def left(density: Tensor) -> float:
+        return float(((squares * density.mean() / density).mean() - mean**2) / (squares.mean() - mean**2))
+
+    assert left(torch.ones(32)) == pytest.approx(1.0)
+    assert 0.24 < left(squares.sqrt()) < left(weight.sqrt()) < 0.4
+
+
 def loss_and_gradient(method: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The loss, and its gradient for the network's last layer, flat."""
     loss = method.loss(x, y)
