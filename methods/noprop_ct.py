@@ -57,7 +57,7 @@ class NoPropCTOptions(DenoisingOptions):
     gamma_interior: Literal["loss", "variance"] = "loss"
     """What gamma between its two ends is trained on. loss: on all of the loss, as the ends are; variance: on the
     variance of the denoising loss, and the network is told gamma_t, not t. It needs time_sampling=uniform: it makes
-    gamma itself spread the times."""
+    gamma itself spread the times. Its gradients have another scale, and clipping goes by the norm of all together."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

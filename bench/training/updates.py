@@ -81,11 +81,9 @@ class Updates:
 
     def take_norms(self) -> tuple[float, float] | tuple[None, None]:
         """Median and maximum of the gradients' norms measured since the last call; none, if there were none."""
-        norms = self.norms
+        norms = self.norms.nan_to_num(math.inf, math.inf)
         self._norms.clear()
-        return (
-            (float(norms.median()), float(norms.nan_to_num(math.inf, math.inf).max())) if len(norms) else (None, None)
-        )
+        return (float(norms.median()), float(norms.max())) if len(norms) else (None, None)
 
     def factor(self, step: int) -> float:
         """Of the learning rate at a step from 0: up in equal steps to 1, then constant or half a cosine down to 0."""

@@ -49,15 +49,16 @@ class LearnedSchedule(nn.Module):
 
         Args:
             t: Times.
-            interior_hook: Gets the gradient for g and g' at each time, (4, *t.shape), and returns what to put in its
-                place. The two ends' gradients stay as they are.
+            interior_hook: Gets the gradient for what the interior gives at each time, (4, *t.shape): the unscaled g(t),
+                g'(t), g(0) and g(1). Returns what to put in its place. `gamma_min` and `range` are not behind it.
         """
         ends = torch.tensor([0.0, 1.0], dtype=t.dtype, device=t.device)
         (first, last), _ = self._monotone(ends)
         value, slope = self._monotone(t)
         if interior_hook is not None:
             interior = torch.stack([value, slope, first.expand_as(t), last.expand_as(t)])
-            interior.register_hook(interior_hook)  # type: ignore[no-untyped-call]
+            if interior.requires_grad:
+                interior.register_hook(interior_hook)  # type: ignore[no-untyped-call]
             value, slope, first, last = interior
         span = F.softplus(self.range)
         scale = span / (last - first)

@@ -111,9 +111,10 @@ def _reached(found: Sequence[Finding]) -> str:
 
 
 def _with_reference(pool: Pool) -> str:
-    """A comparison's name, with its reference if that has a former default."""
+    """A comparison's name, with its reference if a former default is in its label."""
     reference = str(pool.data.reference)
-    return f"{pool.name[:-1]}; {code(reference)})" if is_old(pool.options_of(reference)) else pool.name
+    named = is_old(pool.options_of(reference)) and reference != pool.name_of(reference)
+    return f"{pool.name[:-1]}; {code(reference)})" if named else pool.name
 
 
 def _single(found: Sequence[Finding]) -> list[Finding]:

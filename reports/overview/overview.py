@@ -145,7 +145,8 @@ def sampled(each: Pool, method: str) -> str | None:
     others = [m for m in each.data.drawn if m != method and each.name_of(m) == CHAIN]
     if each.options_of(method).get("sampler") != "mean":
         return None
-    alike = [m for m in others if {**each.options_of(m), "sampler": None} == options]
+    samples = [m for m in others if each.options_of(m).get("sampler", "ancestral") == "ancestral"]
+    alike = [m for m in samples if {**each.options_of(m), "sampler": None} == options]
     return max(alike, key=lambda m: (len(each.data.finished[m]), -len(m)), default=None)
 
 

@@ -12,25 +12,18 @@ from reports.view import DatasetView, RunView
 from results.schema import CellResult, EpochRecord
 
 DIGITS = 3
-HEADERS = [
-    "method",
-    "median, first epoch",
-    "median, last epoch",
-    "largest",
-    "its epoch",
-    "largest / median, later half",
-]
+HEADERS = ["method", "median, first record", "median, last record", "largest", "its epoch"]
 TEXT = """
 ### Gradient norms
 
 {{ table }}
 
-Euclidean norms over one optimiser's parameters (each block's, where blocks train apart), before clipping. The medians
-are those of the first and the last evaluated epoch, of the middle one of the seeds; the largest is that of all epochs
-and seeds. *Largest / median, later half* is an epoch's largest norm over its median, in the worst epoch of the later
-half of training. Only this ratio can be compared between methods, since every method has a loss of its own. Adam
-divides by a running mean of the gradients' size, so a step with a far larger gradient than usual is too long, and those
-after it are too short: where accuracy jumps between epochs, look here first.
+Euclidean norms over one optimiser's parameters (each block's, where blocks train apart, in one heap), before clipping,
+at every fourth step (with clipping, at every step). A record has the steps since the one before: an epoch, if every
+epoch was evaluated. Medians are those of the first and the last record, and then over seeds; the largest is that of all
+records and seeds. Methods have losses of their own, and so have the blocks of `noprop`, whose weights differ a
+thousandfold: compare a method with itself. Adam divides by a running mean of the gradients' size, so a step with a far
+larger gradient than usual is too long, and those after it are too short.
 """
 
 
@@ -45,15 +38,12 @@ def _row(cells: Sequence[CellResult]) -> list[str] | None:
     measured = [epochs for cell in cells if (epochs := [e for e in cell.epochs if e.grad_norm_median is not None])]
     if not measured:
         return None
-    every = [epoch for epochs in measured for epoch in epochs]
-    later = [epoch for epochs in measured for epoch in epochs[len(epochs) // 2 :]]
-    worst = max(every, key=_largest)
+    worst = max((epoch for epochs in measured for epoch in epochs), key=_largest)
     return [
         number(median(_median(epochs[0]) for epochs in measured), DIGITS),
         number(median(_median(epochs[-1]) for epochs in measured), DIGITS),
         number(_largest(worst), DIGITS),
         str(worst.epoch),
-        number(max(_largest(epoch) / _median(epoch) if _median(epoch) else math.inf for epoch in later), decimals=1),
     ]
 
 

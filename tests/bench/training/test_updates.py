@@ -60,6 +60,12 @@ def test_without_clipping_every_fourth_step_is_measured() -> None:
     assert updates.take_norms() == (4.0, 8.0)
 
 
+def test_a_gradient_that_is_not_a_number_counts_as_infinite() -> None:
+    updates = Updates(make_config(optimizer="Adam"), steps=1)
+    updates.make([parameter(math.nan)]).step()
+    assert updates.take_norms() == (math.inf, math.inf)
+
+
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [

@@ -270,7 +270,13 @@ def test_both_forms_of_inference_are_told_where_both_were_run() -> None:
 
 
 def test_of_two_labels_of_one_chain_the_one_with_most_seeds_stands_for_sampling() -> None:
-    by_label = {"noprop[T=10]": (1, "ancestral"), "noprop": (5, "ancestral"), CHAIN: (5, "mean"), "backprop": (5, None)}
+    by_label = {
+        "noprop[T=10]": (1, "ancestral"),
+        "noprop": (4, "ancestral"),
+        "noprop[sampler=replace]": (5, "replace"),
+        CHAIN: (5, "mean"),
+        "backprop": (5, None),
+    }
     cells = [
         each.model_copy(update={"config": make_config(options={"T": 10, "features": "flatten", "sampler": sampler})})
         for label, (seeds, sampler) in by_label.items()
