@@ -110,7 +110,7 @@ class NoPropCT(DenoisingFlow):
         u = self.embedding(y)
         t, density = self.draw_times(len(y), x.device)
         variance_weights: list[Tensor] = []  # a list, since the hook is needed before they are known
-        hook = (lambda slope: variance_weights[0] * slope) if self.options.gamma_interior == "variance" else None
+        hook = (lambda gradient: variance_weights[0] * gradient) if self.options.gamma_interior == "variance" else None
         gamma, slope = self.gamma(t, hook)
         z = noised(u, gamma, torch.randn_like(u))
         error = (self.estimate(self.net.image_path(x), z, self.told(t, gamma)) - u).square().sum(dim=1)

@@ -239,11 +239,11 @@ def test_the_plain_cnn_stands_in_for_backprop_only_where_that_is_said() -> None:
 def test_one_seed_is_said_beside_its_verdict() -> None:
     cells = sure_cells({"backprop": 0.95, CHAIN: 0.99, ENSEMBLE: 0.90}, seeds=1)
     page = Overview([source("run", *cells)], [], Path())
-    assert ": 9.00 points ahead, with one seed, on mnist (5 epochs)." in headline(page)
+    assert "- Against the ensemble: 9.00 points ahead, with one seed, on mnist (5 epochs)." in headline(page)
     assert "; one seed: over test images alone)" in sentences(page)[0]
     unknown = [each.model_copy(update={"test_correct": None}) for each in cells]
     alike = Overview([source("run", *unknown)], [], Path())
-    assert ": undecided with one seed on mnist (5 epochs)." in headline(alike)
+    assert "- Against the ensemble: undecided with one seed on mnist (5 epochs)." in headline(alike)
     assert "(one seed: no interval)" in sentences(alike)[0]
     assert "with one seed, which shows nothing of others" in sentences(page)[7]
 
