@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 def cli(run: Path | None, data_dir: Path | None, seconds: float, **given: Any) -> int:
     """Time each method's training steps in turns with backprop's.
 
-    Where backprop is missing, backprop-cnn takes its place. Both are held ready in processes of their own. With RUN, a
-    run's folder, its methods are timed, perhaps again, and its report is built with the result.
+    Where backprop is missing, backprop-plain takes its place. Both are held ready in processes of their own. With RUN,
+    a run's folder, its methods are timed, perhaps again, and its report is built with the result.
     """
     from bench import datasets
 

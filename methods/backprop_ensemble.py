@@ -1,6 +1,6 @@
 """The control for "does the chain of blocks do more than its parts?": T image classifiers that know nothing of another.
 
-Each member is `backprop-cnn`'s network, a block's image path with a linear head of its own, trained by cross-entropy.
+Each member is `backprop-plain`'s network, a block's image path with a linear head of its own, trained by cross-entropy.
 At inference the members' probabilities are averaged (deep ensembles, Lakshminarayanan et al. 2017, arXiv 1612.01474,
 without their adversarial examples):
 

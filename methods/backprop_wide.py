@@ -1,7 +1,7 @@
 """The control for the stack's size: one CNN with about as many parameters as T blocks, trained end to end.
 
-`backprop-cnn`'s network with all widths (32, 64 and 128 channels, 256 hidden units) times w. w is the multiple of 1/32
-whose number of parameters is nearest to that of the stack of `noprop` and `backprop` with the same T, one-hot
+`backprop-plain`'s network with all widths (32, 64 and 128 channels, 256 hidden units) times w. w is the multiple of
+1/32 whose number of parameters is nearest to that of the stack of `noprop` and `backprop` with the same T, one-hot
 embeddings and the same images: at T = 10 about 6 on digits, 4.3 on MNIST. The two numbers differ by less than 1% from
 there on.
 """

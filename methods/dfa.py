@@ -39,16 +39,16 @@ class DFAOptions(NetworkOptions):
 
 @register("dfa")
 class DFA(LayerwiseCNN):
-    """Direct feedback alignment on `backprop-cnn`'s network. See the module's docstring.
+    """Direct feedback alignment on `backprop-plain`'s network. See the module's docstring.
 
-    The same network, initialisation, dropout and batch norm as `backprop-cnn`. What differs: a fixed random matrix for
-    each hidden layer, from the output's error to the layer's output after pooling and ReLU, where B_k e replaces the
-    gradient. Inside a layer (with batch norm, for the last one) its own derivative is used. The error is known only
+    The same network, initialisation, dropout and batch norm as `backprop-plain`. What differs: a fixed random matrix
+    for each hidden layer, from the output's error to the layer's output after pooling and ReLU, where B_k e replaces
+    the gradient. Inside a layer (with batch norm, for the last one) its own derivative is used. The error is known only
     when all layers have computed, so all activations are held until then, as in backpropagation. The matrices are
     buffers, neither parameters nor activations: only resident memory shows them.
 
     With `network=mlp`, feedback comes after a layer's dropout, as in the source's code. There the weights start at
-    zero, here as PyTorch draws them, so that `backprop-cnn` can start from the same.
+    zero, here as PyTorch draws them, so that `backprop-plain` can start from the same.
     """
 
     summary = (

@@ -50,15 +50,15 @@ class ForwardForwardOptions(NetworkOptions):
 
 @register("forward-forward")
 class ForwardForward(LocalLosses):
-    """The forward-forward algorithm on `backprop-cnn`'s layers. See the module's docstring.
+    """The forward-forward algorithm on `backprop-plain`'s layers. See the module's docstring.
 
-    The same convolutions, pooling and linear layer as `backprop-cnn`. What differs: the label comes in as further image
-    planes, one per class, of ones for the given label and zeros for the others, since a convolution sees a label only
-    if it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and no dropout,
-    which would act on the goodness itself; layer normalisation between layers (the paper's does not subtract the mean,
-    but learning is faster with it); no head. The paper's networks are fully or locally connected. Its author's code
-    always uses hard negatives (here `negatives=hard` or `neutral`) and a term that keeps units' mean activities alike
-    (not here).
+    The same convolutions, pooling and linear layer as `backprop-plain`. What differs: the label comes in as further
+    image planes, one per class, of ones for the given label and zeros for the others, since a convolution sees a label
+    only if it is spread over the whole image (cf. Scodellaro et al. 2023, arXiv 2312.14924); no batch norm and no
+    dropout, which would act on the goodness itself; layer normalisation between layers (the paper's does not subtract
+    the mean, but learning is faster with it); no head. The paper's networks are fully or locally connected. Its
+    author's code always uses hard negatives (here `negatives=hard` or `neutral`) and a term that keeps units' mean
+    activities alike (not here).
 
     With `network=mlp`, the paper's fully connected layers: the label takes the place of the image's first pixels, one
     per class, from the image's darkest value to its brightest.

@@ -84,11 +84,11 @@ class LocalLoss(nn.Module):
 
 @register("local-loss")
 class LocalLossCNN(LayerwiseCNN):
-    """Each layer of `backprop-cnn`'s network trained by its own loss. See the module's docstring.
+    """Each layer of `backprop-plain`'s network trained by its own loss. See the module's docstring.
 
-    The same network, initialisation, dropout and batch norm as `backprop-cnn`. What differs: each hidden layer also has
-    a linear classifier and features for similarity matching, which inference does not use. The paper's networks have
-    batch norm after every convolution, leaky ReLU and dropout of whole channels, its losses act before a layer's
+    The same network, initialisation, dropout and batch norm as `backprop-plain`. What differs: each hidden layer also
+    has a linear classifier and features for similarity matching, which inference does not use. The paper's networks
+    have batch norm after every convolution, leaky ReLU and dropout of whole channels, its losses act before a layer's
     pooling, and its classifiers and head start at zero; here network, dropout and initialisation are the benchmark's,
     and the losses act on the input of the next layer.
 

@@ -36,9 +36,9 @@ class MonoForwardOptions(CNNOptions):
 
 @register("mono-forward")
 class MonoForward(LocalLosses):
-    """Mono-Forward on `backprop-cnn`'s hidden layers. See the module's docstring.
+    """Mono-Forward on `backprop-plain`'s hidden layers. See the module's docstring.
 
-    The same network, initialisation, dropout and batch norm as `backprop-cnn`, whose head the last layer's projection
+    The same network, initialisation, dropout and batch norm as `backprop-plain`, whose head the last layer's projection
     replaces. A convolution's activities are those after its pooling, which the next layer sees, all positions flattened
     to one vector. What differs from `local-loss[loss=pred]`: no pooling before the projection, no bias, and a last
     projection that trains the last hidden layer and is also the head.

@@ -63,12 +63,13 @@ class PredictiveCodingOptions(CNNOptions):
 
 @register("predictive-coding")
 class PredictiveCoding(LayerwiseCNN):
-    """Predictive coding on `backprop-cnn`'s network. See the module's docstring.
+    """Predictive coding on `backprop-plain`'s network. See the module's docstring.
 
-    The same convolutions, pooling, linear layer and head as `backprop-cnn`, with the same initialisation. What differs:
-    no batch norm, which would make an image's energy depend on the other images, and no dropout, since an activity must
-    be compared with the same prediction at every step. Activation bytes do not show the activities and their gradients,
-    which are held for all layers through inference; what backward needs is held for one layer at a time.
+    The same convolutions, pooling, linear layer and head as `backprop-plain`, with the same initialisation. What
+    differs: no batch norm, which would make an image's energy depend on the other images, and no dropout, since an
+    activity must be compared with the same prediction at every step. Activation bytes do not show the activities and
+    their gradients, which are held for all layers through inference; what backward needs is held for one layer at a
+    time.
     """
 
     summary = "predictive coding: activities settle between image and label, then layers learn from their own errors"

@@ -71,9 +71,9 @@ class Inverse(nn.Module):
 
 @register("difference-target-propagation", aliases=("dtp",))
 class TargetPropagation(LayerwiseCNN):
-    """Difference target propagation on `backprop-cnn`'s network. See the module's docstring.
+    """Difference target propagation on `backprop-plain`'s network. See the module's docstring.
 
-    The same convolutions, linear layer and dropout as `backprop-cnn`. What differs: layer normalisation without
+    The same convolutions, linear layer and dropout as `backprop-plain`. What differs: layer normalisation without
     parameters ends every hidden layer, instead of the one batch norm, since nothing else here bounds the outputs of
     layers, as tanh does in the source, and targets learned from growing layers make them grow further; and hidden
     layers 2, 3 and 4 also have an inverse, which inference does not use, and which inverts the layer without dropout.

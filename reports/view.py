@@ -18,7 +18,7 @@ from results.store import ResultsError
 
 REFERENCE = "backprop"
 """The method that the others are compared with."""
-FALLBACK = "backprop-cnn"
+FALLBACK = "backprop-plain"
 """What they are compared with where a run has no `backprop`: its network is the one that most other rules train."""
 
 

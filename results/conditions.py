@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from results.past_names import MethodLabel
+
 Version = Literal[1, 2, 3]
 SCHEMA_VERSION: Literal[3] = 3
 """What is written. Also read: 1 (no diagnostics, no saved models) and 2 (no machine, energy, FLOPs or checksums)."""
@@ -286,7 +288,7 @@ class CalibrationRecord(Record):
     created_at: str
     """UTC, ISO 8601."""
     dataset: str
-    method: str
+    method: MethodLabel
     pairs: AtLeastTwo
     """Pairs of cells, each with the same seed and so the same work."""
     seconds: Seconds

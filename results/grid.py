@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from results.conditions import SCHEMA_VERSION, Record, Version
+from results.past_names import MethodLabel
 from results.schema import CellResult, PlannedCell
 from results.store import read_cells, read_record, write_record
 
@@ -25,7 +26,7 @@ Setting = Literal["lr", "T"]
 class GridPoint(Record):
     """A planned cell, and where it is in the grid."""
 
-    method: str
+    method: MethodLabel
     """As the user named it, without the setting; the cell's own label has it."""
     value: Annotated[float, Field(gt=0.0)]
     """Of the setting."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from results.conditions import SCHEMA_VERSION, AtLeastOne, AtLeastTwo, Environment, Positive, Record, Spread, Version
+from results.past_names import MethodLabel
 from results.store import read_record
 
 MICROBENCH_FILE = "microbench.json"
@@ -78,7 +79,7 @@ class Measurement(Record):
 
     schema_version: Version = SCHEMA_VERSION
     kind: Kind
-    method: str
+    method: MethodLabel
     """The registry's name."""
     options: dict[str, Any]
     """Every option of the method with its effective value."""

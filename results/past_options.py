@@ -7,6 +7,8 @@ shown, compared, resumed and rebuilt as what it was, whatever the default is now
 from collections.abc import Mapping
 from typing import Any
 
+from results.past_names import todays
+
 _STACK = ("noprop", "noprop-attached", "noprop-ct", "noprop-fm", "backprop", "backprop-checkpoint", "adjoint")
 _HEAD = (
     "backprop",
@@ -16,7 +18,7 @@ _HEAD = (
     "noprop-attached",
     "adjoint",
 )
-_CNN = ("backprop-cnn", "local-loss", "forward-forward", "dfa", "difference-target-propagation")
+_CNN = ("backprop-plain", "local-loss", "forward-forward", "dfa", "difference-target-propagation")
 
 PAST: dict[str, dict[str, Any]] = {name: {"features": "mean"} for name in (*_STACK, *_CNN)}
 """By the registry's name of the method."""
@@ -24,7 +26,7 @@ for name in _HEAD:
     PAST[name] = PAST.get(name, {}) | {"head_scale": 1.0}
 for name in _CNN:
     PAST[name] |= {"network": "cnn"}
-PAST["backprop-cnn"] |= {"mlp_of": "dfa"}
+PAST["backprop-plain"] |= {"mlp_of": "dfa"}
 PAST["difference-target-propagation"] |= {"inverse_steps": 1}
 PAST["noprop-ct"] |= {"time_sampling": "uniform", "readout": "sample", "gamma_interior": "loss"}
 
@@ -36,7 +38,7 @@ def with_past_options(record: Any) -> Any:
     """
     if not isinstance(record, dict):
         return record
-    past = PAST.get(record.get("method_name", ""), {})
+    past = PAST.get(todays(record.get("method_name", "")), {})
     if isinstance(options := record.get("options"), Mapping):
         return record | {"options": past | dict(options)}
     config = record.get("config")

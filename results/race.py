@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from results.conditions import SCHEMA_VERSION, AtLeastOne, Count, Environment, Positive, Record, Version
+from results.past_names import ByMethod, MethodLabel
 from results.store import read_record, write_record
 
 RACE_FILE = "race.json"
@@ -21,7 +22,7 @@ class MethodRace(Record):
     Of every two pairs in a row the first is the one in which the method's turn came first.
     """
 
-    method: str
+    method: MethodLabel
     """As in `CellResult.method`."""
     steps: AtLeastOne
     """Training steps in each of the method's turns."""
@@ -51,7 +52,7 @@ class DatasetRace(Record):
     """Every method of a data set that was timed, all in one sitting."""
 
     dataset: str
-    reference: str
+    reference: MethodLabel
     """The label of the method that the others were timed against."""
     seed: int
     """Of all cells whose steps were timed."""
@@ -62,7 +63,7 @@ class DatasetRace(Record):
     """UTC, ISO 8601."""
     environment: Environment
     methods: list[MethodRace]
-    failed: dict[str, str] = Field(default_factory=dict)
+    failed: Annotated[dict[str, str], ByMethod] = Field(default_factory=dict)
     """Methods that could not be timed, and why in one line."""
 
     @model_validator(mode="after")

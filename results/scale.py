@@ -17,6 +17,7 @@ from results.conditions import (
     Spread,
     Version,
 )
+from results.past_names import MethodLabel
 from results.store import read_record, write_record
 
 SCALE_FILE = "scale.json"
@@ -38,7 +39,7 @@ class ScalePoint(Record):
 
     axis: Axis
     value: AtLeastOne
-    method: str
+    method: MethodLabel
     """As in `CellResult.method`."""
     seconds: Timing
     images: AtLeastOne

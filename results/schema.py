@@ -29,6 +29,7 @@ from results.conditions import (
     Seconds,
     Version,
 )
+from results.past_names import MethodLabel
 from results.past_options import with_past_options
 
 Status = Literal["ok", "error", "killed"]
@@ -102,9 +103,9 @@ class CellResult(Record):
     schema_version: Version = SCHEMA_VERSION
     run_id: str
     dataset: str
-    method: str
+    method: MethodLabel
     """The method as the user named it, options in brackets: `noprop`, `noprop[T=20]`."""
-    method_name: str
+    method_name: MethodLabel
     """The registry's name of the method, without options."""
     seed: Count
     status: Status
@@ -217,7 +218,7 @@ class CellResult(Record):
     """The trained model (`--save`), relative to the run's folder; null if not kept."""
 
     epochs: list[EpochRecord] = Field(default_factory=list)
-    trained_with: str | None = None
+    trained_with: MethodLabel | None = None
     """The method whose cell, with the same data set and seed, trained the model that this row evaluates; its own where
     that cell is this one and others share its training. Their rows differ at inference alone: training time, memory and
     `wall_seconds` are of all together. Null: the training is of this row alone."""
@@ -272,10 +273,10 @@ class PlannedCell(Record):
     """A cell that a run is to do."""
 
     dataset: str
-    method: str
-    method_name: str
+    method: MethodLabel
+    method_name: MethodLabel
     seed: Count
-    trained_with: str | None = None
+    trained_with: MethodLabel | None = None
     """As in `CellResult`."""
     config: CellConfig
 

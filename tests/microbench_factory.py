@@ -70,7 +70,7 @@ def make_session(benchmarks: Sequence[dict[str, Any]] | None = None) -> dict[str
     """A session of these benchmarks; by default two methods with every kind of call, and the loop."""
     if benchmarks is None:
         calls = itertools.product(("step", "predict", "evaluate"), ("noprop", "backprop"))
-        benchmarks = [*itertools.starmap(make_benchmark, calls), make_benchmark("loop", "backprop-cnn")]
+        benchmarks = [*itertools.starmap(make_benchmark, calls), make_benchmark("loop", "backprop-plain")]
     return {
         "machine_info": {"environment": make_environment(commit=None).model_dump(mode="json"), "threads": 2},
         "commit_info": {"id": COMMIT},

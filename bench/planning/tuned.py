@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.planning.presets import DEFAULT_TUNED, NEWEST, WINNERS_KEY, TunedSource
 from results.conditions import Winner
 from results.files import read_toml
+from results.past_names import ByMethod
 from results.schema import PlannedCell
 from results.store import first_problem
 
@@ -19,7 +20,7 @@ WINNERS_FILE = "tuned.toml"
 SEARCHED = ("lr", "weight_decay")
 """Fields of `CellConfig` that are searched for every method, besides the method's own options."""
 
-_Table = dict[str, dict[str, Winner]]
+_Table = dict[str, Annotated[dict[str, Winner], ByMethod]]
 """By data set and by label of the method."""
 _TABLE = TypeAdapter(_Table)
 

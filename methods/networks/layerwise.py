@@ -1,4 +1,4 @@
-"""Base of the rivals on `backprop-cnn`'s network that train it layer by layer: the network cut between its layers.
+"""Base of the rivals on `backprop-plain`'s network that train it layer by layer: the network cut between its layers.
 
 Some of them can also train their source's fully connected network (`network=mlp`), by the same rule.
 
@@ -28,7 +28,7 @@ Layer = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class CNNOptions(Options):
-    """Options of `backprop-cnn` and of all rivals on its network, so that matched methods take the same ones."""
+    """Options of `backprop-plain` and of all rivals on its network, so that matched methods take the same ones."""
 
     features: Features = "flatten"
     """What the linear layer reads of the last feature map. flatten: every position; mean: each channel's mean over all
@@ -38,7 +38,7 @@ class CNNOptions(Options):
 
 @dataclass(frozen=True)
 class NetworkOptions(CNNOptions):
-    """Options of `backprop-cnn` and of the rivals that can train their source's fully connected network, too."""
+    """Options of `backprop-plain` and of the rivals that can train their source's fully connected network, too."""
 
     network: Literal["cnn", "mlp"] = "cnn"
     """cnn: one of the blocks' image paths; mlp: the fully connected network of the method's source (`MLPS`)."""
@@ -112,7 +112,7 @@ class LocalLosses(EndToEnd):
 
 
 class LayerwiseCNN(LocalLosses):
-    """Base of such methods with `backprop-cnn`'s head; with batch norm, initialised like it at the same seed."""
+    """Base of such methods with `backprop-plain`'s head; with batch norm, initialised like it at the same seed."""
 
     options: CNNOptions
 

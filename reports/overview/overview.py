@@ -22,7 +22,7 @@ MIN_STEPS = 100
 """Of training; after fewer, an accuracy says nothing."""
 SEVERAL = 3
 """With fewer seeds, a longer training does not stand beside a shorter one that has them."""
-ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-cnn", "backprop-checkpoint"
+ENSEMBLE, CNN, CHECKPOINT = "backprop-ensemble", "backprop-plain", "backprop-checkpoint"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ TEXT = """
 
 {{ table }}
 
-With `network=mlp` a rule trains the fully connected network of its source, and `backprop-cnn` the same one end to end.
-*Difference* is ours minus the source's. Ours is the mean over seeds, after the last epoch; optimiser, learning rate,
-batches and augmentation are this run's, not the source's, and where the epochs differ, the difference is that of the
-budgets, too.
+With `network=mlp` a rule trains the fully connected network of its source, and `backprop-plain` the same one end to
+end. *Difference* is ours minus the source's. Ours is the mean over seeds, after the last epoch; optimiser, learning
+rate, batches and augmentation are this run's, not the source's, and where the epochs differ, the difference is that of
+the budgets, too.
 """
 HEADERS = ["method", "source", "its network", "seeds", "ours, %", "the source's, %", "difference, points"]
 HEADERS += ["our epochs", "the source's epochs"]

@@ -76,7 +76,7 @@ print(*(name for name in {("pydantic", *SLOW)} if name in sys.modules))
 
 
 def test_a_run_is_a_row_a_cell_and_is_kept_as_ever(cells: FakeCells) -> None:
-    found = run_cells(["noprop[T=2,sampler=mean]", "backprop-cnn"], "digits", seeds=(0, 1), epochs=2, **SHORT)
+    found = run_cells(["noprop[T=2,sampler=mean]", "backprop-plain"], "digits", seeds=(0, 1), epochs=2, **SHORT)
     run = the_run()
     assert found["run_id"].unique().tolist() == [run.name]
     assert list(zip(found.dataset, found.method, found.seed, strict=True)) == cells.started
@@ -88,7 +88,7 @@ def test_a_run_is_a_row_a_cell_and_is_kept_as_ever(cells: FakeCells) -> None:
 
 def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command, tmp_path: Path) -> None:
     run_cells(
-        "noprop,backprop-cnn",
+        "noprop,backprop-plain",
         seeds=range(2),
         lr=0.01,
         batch_size=16,
@@ -115,18 +115,18 @@ def test_the_command_on_record_does_the_same(cells: FakeCells, command: Command,
 
 
 def test_progress_is_lines_on_standard_error(cells: FakeCells, capsys: pytest.CaptureFixture[str]) -> None:
-    run_cells("backprop-cnn", seeds=0, **SHORT)
+    run_cells("backprop-plain", seeds=0, **SHORT)
     out, err = capsys.readouterr()
-    assert err.startswith("[1/1] digits backprop-cnn seed 0: test accuracy ")
+    assert err.startswith("[1/1] digits backprop-plain seed 0: test accuracy ")
     assert out.splitlines()[-1] == str(the_run() / "report.md")
 
 
 def test_failed_cells_are_rows_too(cells: FakeCells) -> None:
-    cells.failing = {"backprop-cnn"}
-    found = run_cells("backprop-cnn,noprop", seeds=0, **SHORT).set_index("method")
-    assert found["status"].to_dict() == {"backprop-cnn": "error", "noprop": "ok"}
-    assert found.loc["backprop-cnn", "error"] == "loss is not finite"
-    assert pd.isna(found.loc["backprop-cnn", "test_accuracy"])
+    cells.failing = {"backprop-plain"}
+    found = run_cells("backprop-plain,noprop", seeds=0, **SHORT).set_index("method")
+    assert found["status"].to_dict() == {"backprop-plain": "error", "noprop": "ok"}
+    assert found.loc["backprop-plain", "error"] == "loss is not finite"
+    assert pd.isna(found.loc["backprop-plain", "test_accuracy"])
 
 
 def test_interrupting_keeps_finished_cells_and_resume_goes_on(
@@ -134,13 +134,13 @@ def test_interrupting_keeps_finished_cells_and_resume_goes_on(
 ) -> None:
     cells.stop = {"noprop": KeyboardInterrupt()}
     with pytest.raises(KeyboardInterrupt, match="resume="):
-        run_cells("backprop-cnn,noprop", seeds=0, **SHORT)
+        run_cells("backprop-plain,noprop", seeds=0, **SHORT)
     assert "1 of 2 cells are finished and kept" in capsys.readouterr().err
     run = the_run()
-    assert load_results(run)["method"].tolist() == ["backprop-cnn"]
+    assert load_results(run)["method"].tolist() == ["backprop-plain"]
     cells.stop = {}
-    assert run_cells(resume=run.name)["method"].tolist() == ["backprop-cnn", "noprop"]
-    assert [key[1] for key in cells.started] == ["backprop-cnn", "noprop", "noprop"]
+    assert run_cells(resume=run.name)["method"].tolist() == ["backprop-plain", "noprop"]
+    assert [key[1] for key in cells.started] == ["backprop-plain", "noprop", "noprop"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(
 def test_a_folder_that_cannot_be_written_is_one_sentence(cells: FakeCells, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot write results to"):
-        run_cells("backprop-cnn", out="taken", **SHORT)
+        run_cells("backprop-plain", out="taken", **SHORT)
 
 
 def test_under_torchrun_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_under_torchrun_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ranks.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=r"torchrun -m bench\.run"):
-        run_cells("backprop-cnn")
+        run_cells("backprop-plain")
 
 
 def written(*cells: CellResult) -> Path:

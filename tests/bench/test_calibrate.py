@@ -16,7 +16,7 @@ from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, Plugin, call
 
-GIVEN = ("--method", "backprop-cnn", "--threads", "1", "--device", "cpu")
+GIVEN = ("--method", "backprop-plain", "--threads", "1", "--device", "cpu")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_pairs_have_the_same_work_and_take_turns(
 ) -> None:
     assert calibration("--out", tmp_path, *GIVEN, "--pairs", "3").code == 0
     names = [key[1] for key in cells.started]
-    one, again = "backprop-cnn", "backprop-cnn (again)"
+    one, again = "backprop-plain", "backprop-plain (again)"
     assert names == [one, again, again, one, one, again]
     assert [key[2] for key in cells.started] == [0, 0, 1, 1, 2, 2]
     assert len({job.cell.config.model_dump_json() for job in cells.jobs}) == 1
@@ -53,7 +53,7 @@ def test_later_runs_of_the_same_machine_take_it_with_them(
     monkeypatch.setattr(folders, "describe_environment", lambda device: make_environment())
     calibration("--out", tmp_path, *GIVEN, "--pairs", "2")
     (made,) = tmp_path.iterdir()
-    common = ("--out", tmp_path, "--methods", "backprop-cnn", "--seeds", "0", "--device", "cpu")
+    common = ("--out", tmp_path, "--methods", "backprop-plain", "--seeds", "0", "--device", "cpu")
     command(*common, "--threads", "1")
     command(*common, "--threads", "2")
     known = [read_run(run).calibration for run in sorted(tmp_path.iterdir()) if run != made]
@@ -63,7 +63,7 @@ def test_later_runs_of_the_same_machine_take_it_with_them(
 def test_stopped_and_resumed_it_is_a_calibration_all_the_same(
     calibration: Callable[..., Ended], command: Command, cells: FakeCells, tmp_path: Path
 ) -> None:
-    cells.stop = {"backprop-cnn (again)": KeyboardInterrupt()}
+    cells.stop = {"backprop-plain (again)": KeyboardInterrupt()}
     assert calibration("--out", tmp_path, *GIVEN, "--pairs", "2").code == 130
     (run,) = tmp_path.iterdir()
     assert not (run / CALIBRATION_FILE).exists()
@@ -76,7 +76,7 @@ def test_stopped_and_resumed_it_is_a_calibration_all_the_same(
 def test_too_few_pairs_are_no_calibration_and_lose_nothing(
     calibration: Callable[..., Ended], cells: FakeCells, tmp_path: Path
 ) -> None:
-    cells.failing = {"backprop-cnn (again)"}
+    cells.failing = {"backprop-plain (again)"}
     ended = calibration("--out", tmp_path, *GIVEN, "--pairs", "2")
     assert ended.code == 2
     assert "a calibration needs 2" in ended.lines[-1]

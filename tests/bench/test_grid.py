@@ -151,7 +151,7 @@ def test_failed_depths_are_tried_again_and_others_are_added(depth: Command, cell
     ("given", "quoted"),
     [
         (("--methods", "noprop[T=3]"), "--depths"),
-        (("--methods", "backprop-cnn"), "backprop-cnn is not accepted: it has no number of blocks T"),
+        (("--methods", "backprop-plain"), "backprop-plain is not accepted: it has no number of blocks T"),
         (("--sides", "8"), "--sides is not accepted with --accuracy"),
         (("--name", "a/b"), "'a/b'"),
     ],

@@ -148,11 +148,11 @@ def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
     """The quickest of all benchmarks, by pytest in its own process, against a session that nothing can keep up with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # with it, pytest-benchmark times nothing
-    name = "tests/benchmarks/test_methods.py::test_prediction[8x8-backprop-cnn]"
-    fast = make_benchmark("predict", "backprop-cnn", shape=[1, 8, 8], mean=1e-9, median=1e-9, q1=1e-9, q3=1e-9)
+    name = "tests/benchmarks/test_methods.py::test_prediction[8x8-backprop-plain]"
+    fast = make_benchmark("predict", "backprop-plain", shape=[1, 8, 8], mean=1e-9, median=1e-9, q1=1e-9, q3=1e-9)
     (microbench.STORAGE / "Linux").mkdir(parents=True)
     former = write_session(microbench.STORAGE / "Linux" / "0001_abc.json", make_session([fast | {"fullname": name}]))
-    end = command("--run", run, "--benchmark-compare-fail=mean:10%", "-k", "prediction and 8x8 and backprop-cnn")
+    end = command("--run", run, "--benchmark-compare-fail=mean:10%", "-k", "prediction and 8x8 and backprop-plain")
     assert end.code == 1
     assert end.err.endswith(f"failed: {run} is unchanged\n")
     assert "Performance has regressed" in end.out + end.err
@@ -162,7 +162,7 @@ def test_real_timings_are_compared_and_read_and_slower_ones_are_no_traceback(
     assert session is not None
     (timed,) = session.benchmarks
     measured = timed.extra_info
-    assert timed.key == ("predict", "backprop-cnn", (1, 8, 8), False)
+    assert timed.key == ("predict", "backprop-plain", (1, 8, 8), False)
     assert (measured.batch_size, measured.images, measured.num_classes, measured.threads) == (128, 128, 10, 1)
     assert measured.images_per_second == pytest.approx(128 / timed.stats.median)
     assert timed.stats.rounds >= 5

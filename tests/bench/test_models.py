@@ -64,7 +64,7 @@ def test_options_are_carried(options: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_parameters_that_share_memory_are_saved(tmp_path: Path) -> None:
-    method = small("backprop-cnn")
+    method = small("backprop-plain")
     method.again = method.head
     save_model(tmp_path / "model.safetensors", method, card_of(method))
     state = load_file(tmp_path / "model.safetensors")
@@ -72,12 +72,12 @@ def test_parameters_that_share_memory_are_saved(tmp_path: Path) -> None:
 
 
 def test_a_constructor_may_look_at_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Curious(methods.get("backprop-cnn")):  # type: ignore[misc]
+    class Curious(methods.get("backprop-plain")):  # type: ignore[misc]
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
             self.scale = self.head.weight.detach().norm().item()
 
-    method = small("backprop-cnn")
+    method = small("backprop-plain")
     save_model(tmp_path / "model.safetensors", method, card_of(method))
     monkeypatch.setattr(methods, "get", lambda name: Curious)
     assert load_model(tmp_path / "model.safetensors").method.scale > 0
@@ -92,7 +92,7 @@ def test_loading_draws_no_random_number(saved: Path) -> None:
 def test_saving_leaves_one_file_and_replaces_the_old(tmp_path: Path) -> None:
     path = tmp_path / "models" / "model.safetensors"
     for seed in (1, 2):
-        method = build("backprop-cnn", seed=seed)
+        method = build("backprop-plain", seed=seed)
         save_model(path, method, card_of(method, seed=seed))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert load_model(path).card.seed == 2
@@ -226,7 +226,7 @@ def test_a_file_that_is_not_a_model_is_refused(saved: Path, kind: str) -> None:
 
 def test_no_model_is_put_where_the_run_is_not(tmp_path: Path) -> None:
     """On another machine, the run's folder may be absent: a model there would be one that nobody finds."""
-    method = small("backprop-cnn")
+    method = small("backprop-plain")
     with pytest.raises(OSError, match="run"):
         save_model(tmp_path / "run" / model_path("digits", "noprop", 0), method, card_of(method))
     assert list(tmp_path.iterdir()) == []

@@ -149,9 +149,9 @@ def test_a_model_that_cannot_be_used_is_refused(command, pictures: list[Path], t
 
 def test_pictures_have_one_or_three_channels(command, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "two.safetensors"
-    method = build("backprop-cnn", shape=TaskShape(2, 8, 8, 10))
+    method = build("backprop-plain", shape=TaskShape(2, 8, 8, 10))
     shape = {"channels": 2, "height": 8, "width": 8, "num_classes": 10}
-    save_model(path, method, card(method_name="backprop-cnn", shape=shape, mean=[0.0, 0.0], std=[1.0, 1.0]))
+    save_model(path, method, card(method_name="backprop-plain", shape=shape, mean=[0.0, 0.0], std=[1.0, 1.0]))
     refused(command(path, pictures[0]), "2 channels")
 
 
@@ -166,7 +166,7 @@ def test_bad_arguments(command, model: Path, pictures: list[Path], arguments: tu
 
 def test_from_training_to_prediction(plugin: Plugin, tmp_path: Path) -> None:
     """`--save`, then the command in a process of its own on the test images: as accurate as the run says."""
-    given = ("--methods", "backprop-cnn", "--seeds", "0", "--epochs", "8", "--threads", "1", "--save")
+    given = ("--methods", "backprop-plain", "--seeds", "0", "--epochs", "8", "--threads", "1", "--save")
     assert plugin.run("--out", tmp_path, *given).code == 0
     (run,) = tmp_path.iterdir()
     (row,) = read_cells(run)

@@ -16,12 +16,12 @@ from bench.planning.plan import make_plan
 from bench.training.build import MethodBuilder
 from bench.training.loop import DeviceData, train_epoch
 from bench.training.rng import Stream, seed_of
-from methods.backprop_cnn import BackpropCNN
+from methods.backprop_plain import BackpropPlain
 from results.schema import PlannedCell
 from tests.bench.harness import Ended, call
 
 Command = Callable[..., Ended]
-SMALL = ("--method", "backprop-cnn", "--batch-size", 10, "--train-size", 30, "--threads", 1)
+SMALL = ("--method", "backprop-plain", "--batch-size", 10, "--train-size", 30, "--threads", 1)
 
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
@@ -47,7 +47,7 @@ def test_the_table_and_the_trace_are_kept_and_the_top_is_printed(command: Comman
     ended = command(*SMALL, "--steps", 2)
     assert ended.code == 0
     (folder,) = (tmp_path / "out").iterdir()
-    assert re.fullmatch(r"\d{8}-\d{6}-digits-backprop-cnn", folder.name)
+    assert re.fullmatch(r"\d{8}-\d{6}-digits-backprop-plain", folder.name)
     assert ended.out.splitlines()[-2:] == [str(folder / "table.txt"), str(folder / "trace.json")]
     table = (folder / "table.txt").read_text()
     whole, shown = list(rows(table)), list(rows(ended.out))
@@ -73,14 +73,14 @@ def test_an_epoch_s_steps_are_the_most(command: Command, tmp_path: Path) -> None
 def test_the_steps_are_those_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same start, images and random numbers: the same losses."""
     losses: list[float] = []
-    train_step = BackpropCNN.train_step
+    train_step = BackpropPlain.train_step
 
-    def recorded(self: BackpropCNN, x: Tensor, y: Tensor) -> Tensor:
+    def recorded(self: BackpropPlain, x: Tensor, y: Tensor) -> Tensor:
         loss = train_step(self, x, y)
         losses.append(loss.item())
         return loss
 
-    monkeypatch.setattr(BackpropCNN, "train_step", recorded)
+    monkeypatch.setattr(BackpropPlain, "train_step", recorded)
     cell = planned()
     profile.profile_cell(cell, 3, None)
     profiled = losses[-3:]
@@ -97,7 +97,7 @@ def test_the_steps_are_those_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planned() -> PlannedCell:
     (cell,) = make_plan(
-        methods="backprop-cnn",
+        methods="backprop-plain",
         datasets=("digits",),
         preset="standard",
         seeds=(0,),

@@ -28,7 +28,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def test_by_itself(command: Race) -> None:
-    ended = command("--methods", "backprop[T=1],backprop-cnn", *SMALL)
+    ended = command("--methods", "backprop[T=1],backprop-plain", *SMALL)
     assert ended.code == 0
     header, _, row = ended.out.splitlines()
     assert re.split(r"\s{2,}", header) == [
@@ -39,10 +39,10 @@ def test_by_itself(command: Race) -> None:
         "95% interval",
         "pairs",
     ]
-    assert re.fullmatch(r"backprop-cnn +[\d.]+ +[\d.]+ +\d\.\d{3} +\d\.\d{3} to \d\.\d{3} +32", row)
+    assert re.fullmatch(r"backprop-plain +[\d.]+ +[\d.]+ +\d\.\d{3} +\d\.\d{3} to \d\.\d{3} +32", row)
     *rounds, last = ended.err.splitlines()
     assert rounds == [f"race: digits: round {number} of 8" for number in range(1, 9)]
-    assert re.fullmatch(r"race: digits backprop-cnn: [\d.]+ times backprop\[T=1\]'s time per step .*, 32 pairs", last)
+    assert re.fullmatch(r"race: digits backprop-plain: [\d.]+ times backprop\[T=1\]'s time per step .*, 32 pairs", last)
 
 
 def test_against_itself(command: Race, monkeypatch: pytest.MonkeyPatch) -> None:

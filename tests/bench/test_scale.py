@@ -19,7 +19,7 @@ from tests.bench.harness import Ended, call
 Command = Callable[..., Ended]
 TINY = (
     *("--depths", "1,2", "--batch-sizes", "10,20", "--sides", "8,16", "--images", "20,40"),
-    *("--rounds", 3, "--threads", 1, "--methods", "noprop,backprop-cnn"),
+    *("--rounds", 3, "--threads", 1, "--methods", "noprop,backprop-plain"),
 )
 
 
@@ -43,9 +43,9 @@ def test_every_point_once_and_a_report_of_it(command: Command, tmp_path: Path) -
     assert ended.out.splitlines() == [str(folder / "report.md")]
     record = read_scale(folder)
     points = {(point.axis, point.value, point.method) for point in record.points}
-    both = ("noprop", "backprop-cnn")
+    both = ("noprop", "backprop-plain")
     assert points == {
-        *(("T", T, "noprop") for T in (1, 2)),  # backprop-cnn has no depth
+        *(("T", T, "noprop") for T in (1, 2)),  # backprop-plain has no depth
         *(("batch_size", value, method) for value in (10, 20) for method in both),
         *(("side", value, method) for value in (8, 16) for method in both),
         *(("images", value, method) for value in (20, 40) for method in both),
@@ -68,7 +68,7 @@ def test_counted_work_and_memory_follow_what_is_varied(command: Command, tmp_pat
     command(*TINY)
     (folder,) = (tmp_path / "out").iterdir()
     at = {(point.axis, point.value, point.method): point for point in read_scale(folder).points}
-    for method in ("noprop", "backprop-cnn"):
+    for method in ("noprop", "backprop-plain"):
         small, large = at["batch_size", 10, method], at["batch_size", 20, method]
         assert (small.images, large.images) == (10, 20)
         assert small.flops is not None
@@ -91,10 +91,10 @@ def test_methods_take_turns_with_a_product_before_each(monkeypatch: pytest.Monke
     calls: list[str] = []
     monkeypatch.setattr(scaling._Product, "time", lambda self: calls.append("product") or 0.5)  # type: ignore[func-returns-value]
     monkeypatch.setattr(scaling._Subject, "time", lambda self: calls.append(self.spec.label) or 1.5)  # type: ignore[func-returns-value]
-    sweep = Growth(parse_methods("noprop[eta=2.0],backprop-cnn", {}), device="cpu", threads=1, rounds=4)
+    sweep = Growth(parse_methods("noprop[eta=2.0],backprop-plain", {}), device="cpu", threads=1, rounds=4)
     calls.clear()  # of the warm-up
     points = sweep.points("side", 8)
-    assert calls[1::2] == ["noprop[eta=2.0]", "backprop-cnn", "backprop-cnn", "noprop[eta=2.0]"] * 2
+    assert calls[1::2] == ["noprop[eta=2.0]", "backprop-plain", "backprop-plain", "noprop[eta=2.0]"] * 2
     assert set(calls[::2]) == {"product"}
     assert [point.seconds.median for point in points] == [1.5, 1.5]
     assert sweep.ceiling().flops_per_second == 2 * 32**3 / 0.5

@@ -42,7 +42,7 @@ def test_the_ensemble_averages_probabilities_of_cnns() -> None:
     x, _ = batch(8)
     expected = torch.stack([member(x).softmax(dim=1) for member in method.members]).mean(dim=0)
     torch.testing.assert_close(method.predict(x, Generator()).exp(), expected)
-    assert method.parameter_count == 3 * build("backprop-cnn", features="mean").parameter_count
+    assert method.parameter_count == 3 * build("backprop-plain", features="mean").parameter_count
 
 
 def test_the_ensemble_holds_one_member_s_activations() -> None:

@@ -90,9 +90,9 @@ def test_no_gradient_passes_a_layer() -> None:
 
 
 def test_the_head_learns_as_in_backpropagation() -> None:
-    """It sees the output's error itself: at the start its gradient is `backprop-cnn`'s, and so is the loss."""
+    """It sees the output's error itself: at the start its gradient is `backprop-plain`'s, and so is the loss."""
     x, y = batch()
-    dfa, cnn = (build(name, seed=5, make_optimizer=plain_sgd) for name in ("dfa", "backprop-cnn"))
+    dfa, cnn = (build(name, seed=5, make_optimizer=plain_sgd) for name in ("dfa", "backprop-plain"))
     losses = []
     for method in (dfa, cnn):
         torch.manual_seed(8)

@@ -168,12 +168,12 @@ def test_it_holds_less_than_backpropagation_where_layers_are_pytorch_s(monkeypat
     monkeypatch.setattr(layers, "functions", lambda dtype: None)
     shape = TaskShape(1, 28, 28, 10)
     held = {}
-    for name in ("forward-forward", "backprop-cnn"):
+    for name in ("forward-forward", "backprop-plain"):
         method = build(name, shape=shape)
         with ActivationMeter(method.parameters(), method.buffers()) as meter:
             method.train_step(*batch(32, shape))
         held[name] = meter.peak_bytes
-    assert held["forward-forward"] < 0.85 * held["backprop-cnn"]
+    assert held["forward-forward"] < 0.85 * held["backprop-plain"]
 
 
 @pytest.mark.parametrize("values", [{"theta": "0"}, {"sharpness": "inf"}, {"negatives": "soft"}], ids=str)

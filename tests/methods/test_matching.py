@@ -58,7 +58,7 @@ def test_logits_keep_their_scale_when_the_embedding_gets_its_first_values() -> N
 
 
 def test_the_practitioners_network_is_one_image_path_of_the_stack() -> None:
-    cnn, noprop = build("backprop-cnn"), build("noprop", T=1)
+    cnn, noprop = build("backprop-plain"), build("noprop", T=1)
     in_stack = sum(p.numel() for p in noprop.net.blocks[0].image_path.parameters())
     assert cnn.stack_parameter_count == in_stack
 
@@ -139,8 +139,8 @@ def test_flattened_features_keep_positions_and_averaged_ones_do_not() -> None:
         assert torch.allclose(path.last(h), path.last(h.flip(3)), atol=1e-5) == (features == "mean")
     x = torch.randn(4, 1, 8, 8)
     torch.testing.assert_close(
-        build("backprop-cnn", features="flatten", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
-        build("backprop-cnn", features="mean", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
+        build("backprop-plain", features="flatten", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
+        build("backprop-plain", features="mean", shape=TaskShape(1, 8, 8, 10)).eval().predict(x, torch.Generator()),
     )
 
 

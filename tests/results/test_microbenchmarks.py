@@ -25,7 +25,7 @@ def test_a_session_comes_back(tmp_path: Path) -> None:
             for kind in ("step", "predict", "evaluate")
             for method in ("noprop", "backprop")
         ),
-        ("loop", "backprop-cnn", (1, 28, 28), False),
+        ("loop", "backprop-plain", (1, 28, 28), False),
     ]
     step, loop = session.benchmarks[0], session.benchmarks[-1].extra_info.loop
     assert (step.stats.q1, step.stats.median, step.stats.q3) == pytest.approx((0.16, 0.2, 0.32))

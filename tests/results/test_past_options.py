@@ -14,7 +14,7 @@ from tests.factories import make_cell, make_config
 
 @pytest.mark.parametrize("given", [{}, {"features": "flatten"}])
 def test_a_record_without_the_option_has_the_old_value(given: dict[str, str]) -> None:
-    cell = make_cell("backprop-cnn", config=make_config(options=given))
+    cell = make_cell("backprop-plain", config=make_config(options=given))
     planned = PlannedCell(**{name: getattr(cell, name) for name in PlannedCell.model_fields})
     for record in (cell, planned):
         read = type(record).model_validate_json(record.model_dump_json())
@@ -30,7 +30,7 @@ def test_classifiers_of_old_rows_started_with_their_own_logits(name: str) -> Non
 
 
 def test_a_method_of_somebody_else_keeps_its_options() -> None:
-    row = json.loads(make_cell("backprop-cnn", config=make_config(options={})).model_dump_json())
+    row = json.loads(make_cell("backprop-plain", config=make_config(options={})).model_dump_json())
     assert CellResult.model_validate(row | {"method_name": "theirs"}).config.options == {}
 
 

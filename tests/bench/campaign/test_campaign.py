@@ -19,7 +19,7 @@ from results.schema import PlannedCell
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Ended, call
 
-SMALL = 'datasets = ["digits"]\nmethods = ["noprop[T=1]", "noprop[T=1,sampler=mean]", "backprop-cnn"]\nseeds = [0]\n'
+SMALL = 'datasets = ["digits"]\nmethods = ["noprop[T=1]", "noprop[T=1,sampler=mean]", "backprop-plain"]\nseeds = [0]\n'
 
 
 @pytest.mark.parametrize("name", carry_out.names())
@@ -52,12 +52,12 @@ def test_it_estimates_runs_and_goes_on(
     assert ended.code == 0
     assert "01-small: 3 cells to go, about 0.0 hours, up to" in ended.err
     assert not small.exists()
-    cells.failing = {"backprop-cnn"}
+    cells.failing = {"backprop-plain"}
     assert start(monkeypatch, capsys, *out).code == 1
     cells.failing = set()
     cells.started.clear()
     ended = start(monkeypatch, capsys, *out)
-    assert (ended.code, cells.started) == (0, [("digits", "backprop-cnn", 0)])
+    assert (ended.code, cells.started) == (0, [("digits", "backprop-plain", 0)])
     assert "01-small: 1 cells to go" in ended.err
     assert "01-small: all cells are done" in start(monkeypatch, capsys, *out).err
     assert len(list(small.glob("01-small/*/run.json"))) == 1
@@ -72,7 +72,7 @@ def test_an_unknown_run_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_trainings_count_once_and_jobs_divide(monkeypatch: pytest.MonkeyPatch, threads_as_before: None) -> None:
     cells = share_trainings(
         make_plan(
-            methods="noprop[T=1],noprop[T=1,sampler=mean],backprop-cnn",
+            methods="noprop[T=1],noprop[T=1,sampler=mean],backprop-plain",
             datasets=("digits",),
             preset="quick",
             seeds=(0, 1),
@@ -88,4 +88,4 @@ def test_trainings_count_once_and_jobs_divide(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr("bench.campaign.estimate._measure", measure)
     assert estimate(cells, None, jobs=2) == "6 cells to go, about 2.0 hours, up to 1 MiB of tensors in a cell"
-    assert sorted(measured) == [("backprop-cnn", 1), ("noprop[T=1]", 2)]
+    assert sorted(measured) == [("backprop-plain", 1), ("noprop[T=1]", 2)]

@@ -48,7 +48,7 @@ DOCUMENTED = [
     "--print-config",
     "--list",
 ]
-METHODS = ("--methods", "noprop,backprop,backprop-cnn", "--seeds", "3,4", "--set", "T=1")
+METHODS = ("--methods", "noprop,backprop,backprop-plain", "--seeds", "3,4", "--set", "T=1")
 
 
 def the_run(out: Path) -> Path:
@@ -71,7 +71,7 @@ def test_list_names_methods_and_data_sets(command: Command) -> None:
     assert {first for first, second, *_ in words if second == "core"} == {
         name for name, method in methods.available().items() if method.core
     }
-    assert {"noprop", "backprop", "backprop-cnn", "digits", "mnist"} <= set(names)
+    assert {"noprop", "backprop", "backprop-plain", "digits", "mnist"} <= set(names)
     assert all(len(line.split()) > 3 for line in ended.out.splitlines() if line.startswith("  "))
 
 
@@ -178,7 +178,7 @@ def test_models_are_saved_only_if_asked_for(command: Command, cells: FakeCells, 
 def test_a_model_that_could_not_be_saved(command: Command, cells: FakeCells, tmp_path: Path) -> None:
     """The result counts all the same; the exit code says that not all that was asked for is there."""
     cells.unsaved = {"backprop"}
-    ended = command("--out", tmp_path / "out", "--save", "--methods", "backprop,backprop-cnn", "--seeds", 3)
+    ended = command("--out", tmp_path / "out", "--save", "--methods", "backprop,backprop-plain", "--seeds", 3)
     assert ended.code == 1
     run = the_run(tmp_path / "out")
     assert [(cell.status, cell.model_file is None) for cell in read_cells(run)] == [("ok", True), ("ok", False)]
@@ -188,7 +188,7 @@ def test_a_model_that_could_not_be_saved(command: Command, cells: FakeCells, tmp
 
 def test_a_failed_cell_has_no_model_to_miss(command: Command, cells: FakeCells, tmp_path: Path) -> None:
     cells.failing = {"backprop"}
-    ended = command("--out", tmp_path / "out", "--save", "--methods", "backprop,backprop-cnn", "--seeds", 3)
+    ended = command("--out", tmp_path / "out", "--save", "--methods", "backprop,backprop-plain", "--seeds", 3)
     assert ended.code == 1
     assert "not saved" not in ended.err
 
@@ -198,7 +198,7 @@ STOPS = [(KeyboardInterrupt(), 130), (Terminated(), 143)]
 
 @pytest.mark.parametrize(("stop", "code"), STOPS, ids=["Ctrl-C", "SIGTERM"])
 def test_stopped_in_a_cell(command: Command, cells: FakeCells, tmp_path: Path, stop: BaseException, code: int) -> None:
-    cells.stop = {"backprop-cnn": stop}
+    cells.stop = {"backprop-plain": stop}
     ended = command("--out", tmp_path / "out with space", "--data-dir", tmp_path, *METHODS)
     assert ended.code == code
     assert ended.out == ""
@@ -218,7 +218,7 @@ def test_the_report_is_written_as_what_is_asked_for_when_the_run_goes_on_too(
     command: Command, cells: FakeCells, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     asked = Forms(html="--html" in flags, latex="--latex" in flags)
-    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    cells.stop = {"backprop-plain": KeyboardInterrupt()}
     ended = command("--out", tmp_path / "out", *METHODS, *flags)
     assert cells.forms is None
     cells.stop = {}

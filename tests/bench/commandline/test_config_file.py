@@ -16,7 +16,7 @@ from tests.bench.fakes import FakeCells
 from tests.bench.harness import refused
 
 FILE = """
-methods = ["backprop-cnn", "noprop[T=3,sampler=mean]"]
+methods = ["backprop-plain", "noprop[T=3,sampler=mean]"]
 datasets = "digits"
 seeds = [4, 2]
 epochs = 2
@@ -63,13 +63,13 @@ def test_a_file_may_be_written_by_windows(
 def test_a_file_says_what_the_command_line_would(
     command: Command, cells: FakeCells, tmp_path: Path, file: Path
 ) -> None:
-    flags = ("--methods", "backprop-cnn,noprop[T=3,sampler=mean]", "--seeds", "4,2", "--epochs", 2, "--batch-size", 17)
+    flags = ("--methods", "backprop-plain,noprop[T=3,sampler=mean]", "--seeds", "4,2", "--epochs", 2)
     more = ("--lr", "2e-3", "--weight-decay", 0, "--threads", 1, "--device", "cpu", "--amp", "--retries", 1)
-    more += ("--clip", "0.5", "--lr-schedule", "cosine")
+    more += ("--batch-size", 17, "--clip", "0.5", "--lr-schedule", "cosine")
     settings = ("--set", "T=2", "--set", "sampler=replace")
     from_file = planned(command, tmp_path / "1", "--config", file)
     assert from_file == planned(command, tmp_path / "2", *flags, *more, *settings)
-    assert [cell.method for cell in from_file[:2]] == ["backprop-cnn", "noprop[T=3,sampler=mean]"]
+    assert [cell.method for cell in from_file[:2]] == ["backprop-plain", "noprop[T=3,sampler=mean]"]
     assert (from_file[0].config.lr, from_file[0].config.amp) == (0.002, True)
 
 
@@ -96,9 +96,9 @@ def test_assignments_of_files_and_command_line_add_up_and_the_last_of_a_name_win
 
 
 PLANS: dict[str, tuple[object, ...]] = {
-    "defaults": ("--methods", "noprop,backprop-cnn"),
+    "defaults": ("--methods", "noprop,backprop-plain"),
     "all": ("--methods", "all", "--preset", "paper", "--seeds", "7"),
-    "epochs by data set": ("--methods", "backprop-cnn", "--datasets", "digits,other", "--device", "auto"),
+    "epochs by data set": ("--methods", "backprop-plain", "--datasets", "digits,other", "--device", "auto"),
     "low memory": ("--methods", "noprop,backprop[T=2]", "--low-memory", "--set", "T=3", "--set", "eta=0.5"),
     "everything": (
         *("--methods", "backprop,noprop[T=1,sampler=mean]", "--seeds", "3,1", "--epochs", 1, "--batch-size", 9),
@@ -147,7 +147,7 @@ def test_what_is_printed_is_what_everything_comes_to(command: Command, tmp_path:
 
 
 def test_what_is_not_one_value_is_left_open_and_said(command: Command, second_dataset: str) -> None:
-    out = command("--print-config", "--methods", "backprop-cnn", "--datasets", "digits,other").out
+    out = command("--print-config", "--methods", "backprop-plain", "--datasets", "digits,other").out
     assert "epochs" not in tomllib.loads(out)
     assert f"# epochs: {datasets.get('digits').epochs['quick']} on digits; 3 on other\n" in out
 

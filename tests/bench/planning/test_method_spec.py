@@ -27,7 +27,7 @@ def test_all_is_every_method_with_its_defaults() -> None:
 
 def test_core_is_at_most_ten_methods_that_say_so_themselves() -> None:
     core = labels("core")
-    controls = {"backprop-checkpoint", "backprop-deep-supervision", "backprop-ensemble", "backprop-cnn"}
+    controls = {"backprop-checkpoint", "backprop-deep-supervision", "backprop-ensemble", "backprop-plain"}
     assert set(core) >= {"noprop", "backprop", "mono-forward"} | controls
     assert set(core) < set(NAMES)
     assert len(core) <= 10
@@ -61,7 +61,7 @@ def test_alias_gets_the_method_s_own_name() -> None:
 
 
 def test_settings_reach_the_methods_that_have_them() -> None:
-    assert labels("noprop,backprop-cnn,backprop", T="3") == ["noprop[T=3]", "backprop-cnn", "backprop[T=3]"]
+    assert labels("noprop,backprop-plain,backprop", T="3") == ["noprop[T=3]", "backprop-plain", "backprop[T=3]"]
 
 
 def test_a_setting_is_left_out_of_methods_that_refuse_its_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ from tests.bench.datasets.files import arrays, write_folders
 
 def request(**changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "methods": "noprop,backprop,backprop-cnn",
+        "methods": "noprop,backprop,backprop-plain",
         "datasets": ("digits",),
         "preset": "quick",
         "seeds": (0, 1, 2, 3),
@@ -53,7 +53,7 @@ def test_every_combination_once(second_dataset: str) -> None:
     assert Counter(cell.key for cell in cells) == Counter(
         (dataset, method, seed)
         for dataset in ("digits", "other")
-        for method in ("noprop[T=1]", "backprop[T=1]", "backprop-cnn")
+        for method in ("noprop[T=1]", "backprop[T=1]", "backprop-plain")
         for seed in range(4)
     )
     assert [cell.dataset for cell in cells] == ["digits"] * 12 + ["other"] * 12
@@ -96,7 +96,7 @@ def test_what_is_odd_about_the_data_is_said_once_and_duplicates_are_refused_unle
 
 
 def test_each_seed_begins_with_another_method() -> None:
-    a, b, c = "noprop", "backprop", "backprop-cnn"
+    a, b, c = "noprop", "backprop", "backprop-plain"
     cells = make_plan(**request(seeds=(5, 2, 9, 0)))
     assert [cell.seed for cell in cells] == [5] * 3 + [2] * 3 + [9] * 3 + [0] * 3
     assert methods_by_seed(cells) == [[a, b, c], [b, c, a], [c, a, b], [a, b, c]]
@@ -188,7 +188,7 @@ def test_device(monkeypatch: pytest.MonkeyPatch, name: str, cards: int, device: 
     assert plan.resolve_device(name) == device
 
 
-class _Raises(methods.get("backprop-cnn")):  # type: ignore[misc]
+class _Raises(methods.get("backprop-plain")):  # type: ignore[misc]
     error: Exception
 
     def __init__(self, shape: TaskShape, options: Options) -> None:
@@ -197,11 +197,11 @@ class _Raises(methods.get("backprop-cnn")):  # type: ignore[misc]
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch) -> type[_Raises]:
-    """`backprop-cnn`, with a constructor that raises `error`."""
+    """`backprop-plain`, with a constructor that raises `error`."""
     found = methods.get
 
     def get(name: str) -> type[Method]:
-        return _Raises if name == "backprop-cnn" else found(name)
+        return _Raises if name == "backprop-plain" else found(name)
 
     monkeypatch.setattr(methods, "get", get)
     return _Raises
@@ -209,7 +209,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> type[_Raises]:
 
 def test_method_that_does_not_fit_the_data(raising: type[_Raises]) -> None:
     raising.error = methods.MethodError("images of 8x8 pixels are too small")
-    with pytest.raises(UserError, match="backprop-cnn on digits: images of 8x8 pixels are too small"):
+    with pytest.raises(UserError, match="backprop-plain on digits: images of 8x8 pixels are too small"):
         make_plan(**request())
 
 

@@ -32,7 +32,7 @@ CONFIG = make_config(
 def row(seed: int, *, ok: bool = True, **changes: Any) -> CellResult:
     config = CONFIG.model_copy(update=changes)
     make = make_cell if ok else make_failed_cell
-    return make("backprop-cnn", "digits", seed, config=config)
+    return make("backprop-plain", "digits", seed, config=config)
 
 
 def a_run(folder: Path, *, planned: list[CellResult], rows: list[CellResult]) -> Path:
@@ -47,7 +47,7 @@ def half_done(tmp_path: Path) -> Path:
 
 
 def key(seed: int) -> tuple[str, str, int]:
-    return ("digits", "backprop-cnn", seed)
+    return ("digits", "backprop-plain", seed)
 
 
 def test_does_failed_and_unfinished_cells_once(command: Command, cells: FakeCells, half_done: Path) -> None:
@@ -57,6 +57,14 @@ def test_does_failed_and_unfinished_cells_once(command: Command, cells: FakeCell
     assert (half_done / CELLS_FILE).read_bytes().startswith(kept)
     assert sorted(cell.key for cell in read_cells(half_done)) == [key(seed) for seed in range(4)]
     assert {cell.status for cell in read_cells(half_done)} == {"ok"}
+
+
+def test_a_run_from_before_a_method_was_renamed_goes_on(command: Command, cells: FakeCells, half_done: Path) -> None:
+    record = half_done / RUN_FILE
+    record.write_text(record.read_text().replace("backprop-plain", "backprop-cnn"))
+    assert command("--resume", half_done).code == 0
+    assert cells.started == [key(1), key(3)]
+    assert len(read_cells(half_done)) == 4
 
 
 def test_keeps_the_settings_of_the_run(command: Command, cells: FakeCells, half_done: Path) -> None:
@@ -70,7 +78,7 @@ def test_counts_on_from_what_is_done(command: Command, cells: FakeCells, half_do
 
 
 def test_a_cell_that_fails_again(command: Command, cells: FakeCells, half_done: Path) -> None:
-    cells.failing = {"backprop-cnn"}
+    cells.failing = {"backprop-plain"}
     assert command("--resume", half_done).code == 1
     assert [cell.status for cell in read_cells(half_done)].count("ok") == 2
 
@@ -89,7 +97,7 @@ def test_a_finished_run_only_gets_its_report_again(command: Command, cells: Fake
 
 
 OWN = [
-    ("--methods", "backprop-cnn"),
+    ("--methods", "backprop-plain"),
     ("--datasets", "digits"),
     ("--preset", "quick"),
     ("--seeds", "3,2,1,0"),
@@ -108,7 +116,11 @@ OWN = [
     ("--augment", "none"),
 ]
 OTHER = [
-    ("--methods", "backprop-cnn,backprop", "--methods (the run has backprop-cnn, given is backprop, backprop-cnn)"),
+    (
+        "--methods",
+        "backprop-plain,backprop",
+        "--methods (the run has backprop-plain, given is backprop, backprop-plain)",
+    ),
     ("--set", "T=1", "--set (the run has none, given is T=1)"),
     ("--datasets", "mnist", "--datasets (the run has digits, given is mnist)"),
     ("--preset", "standard", "--preset (the run has quick, given is standard)"),
@@ -126,7 +138,7 @@ OTHER = [
     ("--margin-time", "7", "--margin-time (the run has 5, given is 7)"),
     ("--margin-memory", "7", "--margin-memory (the run has 5, given is 7)"),
     ("--low-memory", "--jobs=1", "--low-memory (the run has off, given is on)"),
-    ("--low-memory", "--methods=noprop", "--methods (the run has backprop-cnn, given is noprop, noprop[execution="),
+    ("--low-memory", "--methods=noprop", "--methods (the run has backprop-plain, given is noprop, noprop[execution="),
     ("--augment", "standard", "--augment (the run has none, given is standard)"),
     ("--amp", "--jobs=1", "--amp (the run has off, given is on)"),
 ]
@@ -301,7 +313,7 @@ def moved(tmp_path: Path) -> tuple[Path, Path]:
     splits = datasets.make_splits(found.load(None), num_classes=3, train_size=None, split_seed=0)
     config = CONFIG.model_copy(update={"train_size": None})
     name = f"npz:{old / 'mine.npz'}"
-    planned = [make_cell("backprop-cnn", name, seed, config=config, data=splits.record) for seed in range(2)]
+    planned = [make_cell("backprop-plain", name, seed, config=config, data=splits.record) for seed in range(2)]
     return a_run(tmp_path, planned=planned, rows=planned[:1]), new
 
 
@@ -315,7 +327,7 @@ def test_data_of_ones_own_may_be_elsewhere(
     assert "there is no file" in ended.err
     ended = command("--resume", run, how, new if how == "--data-dir" else f"npz:{new / 'mine.npz'}")
     assert ended.code == 0, ended.err
-    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-cnn", 1)]
+    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-plain", 1)]
     assert cells.jobs[0].data_dir == str(new)
 
 
@@ -323,12 +335,12 @@ def test_data_of_ones_own_may_be_renamed(command: Command, cells: FakeCells, mov
     run, new = moved
     place = (new / "mine.npz").rename(new / "other.npz")
     assert command("--resume", run, "--datasets", f"npz:{place}[flip=true]").code == 2
-    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    cells.stop = {"backprop-plain": KeyboardInterrupt()}
     ended = command("--resume", run, "--datasets", f"npz:{place}")
     assert f"--data-dir {place}" in ended.err, "how to go on"
     cells.stop = {}
     assert command("--resume", run, "--data-dir", place).code == 0
-    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-cnn", 1)] * 2
+    assert cells.started == [(f"npz:{new.parent / 'old' / 'mine.npz'}", "backprop-plain", 1)] * 2
     assert cells.jobs[0].data_dir == str(place)
 
 

@@ -45,7 +45,7 @@ class Done:
 def both(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     requests = {
         "rogues": ("--datasets", "halves", "--methods", ",".join(ROGUES), "--seeds", "0"),
-        "digits": ("--methods", "noprop[T=2],backprop-cnn", "--seeds", "0,1", "--train-size", "60", "--save"),
+        "digits": ("--methods", "noprop[T=2],backprop-plain", "--seeds", "0,1", "--train-size", "60", "--save"),
     }
     outs = {name: tmp_path_factory.mktemp(name) for name in requests}
     started = {name: plugin.start("--out", outs[name], *SMALL, *request) for name, request in requests.items()}
@@ -72,7 +72,7 @@ def test_all_is_well_with_digits(digits: Done) -> None:
 
 def test_rows_are_those_of_the_plan_in_its_rotated_order(digits: Done) -> None:
     record = read_run(digits.folder)
-    a, b = "noprop[T=2]", "backprop-cnn"
+    a, b = "noprop[T=2]", "backprop-plain"
     assert [cell.key for cell in record.cells] == [
         ("digits", method, seed) for seed, method in ((0, a), (0, b), (1, b), (1, a))
     ]
@@ -99,7 +99,7 @@ def test_everything_is_measured(digits: Done) -> None:
     only_elsewhere = {"error", "traceback", "gpu_joules", "gpu_joules_source", "node", "trained_with"} | on_a_card
     only_elsewhere |= {"activation_bytes_in_turn", "method_package"}  # with several threads, of other packages
     for row in digits.rows:
-        one_way = {"execution"} if row.method_name == "backprop-cnn" else set()
+        one_way = {"execution"} if row.method_name == "backprop-plain" else set()
         assert {name for name, value in row if value is None} - {"cpu_joules"} == only_elsewhere | one_way
         assert row.wall_seconds > (row.train_seconds or 0) + (row.eval_seconds or 0)
         assert (row.baseline_rss_bytes or 0) < (row.peak_rss_bytes or 0)
@@ -204,7 +204,7 @@ def own_data(folder: Path) -> str:
 
 
 def test_chance_is_what_naming_the_most_frequent_class_gets(plugin: Plugin, tmp_path: Path) -> None:
-    words = ("--methods", "backprop-cnn", "--seeds", "0", "--lr", "0.01", *SMALL[:-1], "2")
+    words = ("--methods", "backprop-plain", "--seeds", "0", "--lr", "0.01", *SMALL[:-1], "2")
     ended = plugin.run("--datasets", own_data(tmp_path), *words, "--out", tmp_path / "out")
     assert ended.code == 0, ended.err
     (folder,) = (tmp_path / "out").iterdir()
@@ -212,7 +212,7 @@ def test_chance_is_what_naming_the_most_frequent_class_gets(plugin: Plugin, tmp_
     assert accuracies == {"easy": 1.0, "lopsided": 0.95}
     text = "\n".join(path.read_text() for path in folder.glob("*.md"))
     assert re.findall(r"At chance.*|.*of guessing.*", text) == [
-        "At chance** (95.0%): `backprop-cnn` learned nothing that the test shows; a longer training may."
+        "At chance** (95.0%): `backprop-plain` learned nothing that the test shows; a longer training may."
     ]
     assert "95.0% of the test images are of one class" in text
     assert "balanced accuracy, %" in text

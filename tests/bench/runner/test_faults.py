@@ -30,7 +30,7 @@ from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import PROJECT
 
-METHODS = ("--methods", "backprop-cnn,backprop[T=1]", "--seeds", "0")
+METHODS = ("--methods", "backprop-plain,backprop[T=1]", "--seeds", "0")
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ def test_a_clock_set_back_during_a_run_changes_no_duration_and_loses_no_row(
 def test_a_cell_that_failed_is_tried_again_before_the_next_and_its_row_says_so(
     command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
 ) -> None:
-    moody["backprop-cnn"] = 2
+    moody["backprop-plain"] = 2
     ended = command("--out", tmp_path, *METHODS, "--retries", "2")
     assert ended.code == 0
     (run,) = tmp_path.iterdir()
-    assert [key[1] for key in cells.started] == ["backprop-cnn"] * 3 + ["backprop[T=1]"]
+    assert [key[1] for key in cells.started] == ["backprop-plain"] * 3 + ["backprop[T=1]"]
     assert {row.method: (row.status, row.attempt) for row in read_cells(run)} == {
-        "backprop-cnn": ("ok", 3),
+        "backprop-plain": ("ok", 3),
         "backprop[T=1]": ("ok", 1),
     }
     assert len((run / CELLS_FILE).read_text().splitlines()) == 4  # failures stay on record
@@ -100,16 +100,16 @@ def test_a_cell_that_failed_is_tried_again_before_the_next_and_its_row_says_so(
 def test_a_cell_that_fails_each_time_fails(
     command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
 ) -> None:
-    moody["backprop-cnn"] = 5
+    moody["backprop-plain"] = 5
     ended = command("--out", tmp_path, *METHODS, "--retries", "1")
     assert ended.code == 1
-    assert [key[1] for key in cells.started] == ["backprop-cnn"] * 2 + ["backprop[T=1]"]
+    assert [key[1] for key in cells.started] == ["backprop-plain"] * 2 + ["backprop[T=1]"]
 
 
 def test_without_retries_there_is_one_attempt(
     command: Command, cells: FakeCells, moody: dict[str, int], tmp_path: Path
 ) -> None:
-    moody["backprop-cnn"] = 1
+    moody["backprop-plain"] = 1
     assert command("--out", tmp_path, *METHODS).code == 1
     assert len(cells.started) == 2
 
@@ -186,7 +186,7 @@ def test_a_run_on_an_odd_machine(tmp_path: Path) -> None:
     for name in ("methods", "results", "reports", "torch", "json", "random"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
-    words = ["--methods", "backprop-cnn", "--seeds", "0", "--train-size", "20", "--epochs", "1", "--threads", "1"]
+    words = ["--methods", "backprop-plain", "--seeds", "0", "--train-size", "20", "--epochs", "1", "--threads", "1"]
     scratch = tmp_path / "for scratch (files)"
     scratch.mkdir()
     odd = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/proc/nowhere")

@@ -15,7 +15,7 @@ from results.schema import CellResult
 from results.store import read_cells, read_run
 from tests.bench.fakes import FakeCells
 
-METHODS = ("--methods", "noprop[T=1],backprop[T=1],backprop-cnn", "--seeds", "0,1")
+METHODS = ("--methods", "noprop[T=1],backprop[T=1],backprop-plain", "--seeds", "0,1")
 
 
 def test_every_cell_once_and_as_many_at_a_time_as_asked_for(  # type: ignore[no-untyped-def]
@@ -81,7 +81,7 @@ def test_the_number_is_checked(command, cells: FakeCells, jobs: str, tmp_path: P
 
 
 def test_a_resumed_run_keeps_it(command, cells: FakeCells, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    cells.failing = {"backprop-cnn"}
+    cells.failing = {"backprop-plain"}
     command("--out", tmp_path, *METHODS, "--jobs", "2")
     (folder,) = tmp_path.iterdir()
     refused = command("--resume", folder, "--jobs", "3")

@@ -139,7 +139,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> type[Given]:
     return Given
 
 
-SHORT = ("--methods", "backprop-cnn", "--threads", "1", "--train-size", "60")
+SHORT = ("--methods", "backprop-plain", "--threads", "1", "--train-size", "60")
 
 
 def test_nothing_is_tracked_by_default(command: Command, cells: FakeCells, given: type[Given], tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_nothing_is_tracked_by_default(command: Command, cells: FakeCells, given
 def test_the_last_attempt_is_logged_alone(
     command: Command, cells: FakeCells, given: type[Given], tmp_path: Path
 ) -> None:
-    cells.failing = {"backprop-cnn"}
+    cells.failing = {"backprop-plain"}
     command(*SHORT, "--seeds", "0", "--retries", "2", "--track", "tensorboard", "--out", tmp_path)
     assert [(row.status, row.attempt) for row in given.logged] == [("error", 3)]
 
@@ -160,7 +160,7 @@ def test_the_last_attempt_is_logged_alone(
 def test_a_resumed_run_tracks_the_cells_it_does_unless_told_otherwise(
     command: Command, cells: FakeCells, given: type[Given], tmp_path: Path, flag: tuple[str, ...], tracked: int
 ) -> None:
-    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    cells.stop = {"backprop-plain": KeyboardInterrupt()}
     assert command(*SHORT, "--seeds", "0", "--track", "tensorboard", "--out", tmp_path).code == 130
     cells.stop = {}
     (folder,) = tmp_path.iterdir()
@@ -168,13 +168,13 @@ def test_a_resumed_run_tracks_the_cells_it_does_unless_told_otherwise(
     given.made.clear()
     assert command("--resume", folder, *flag).code == 0
     assert given.made == [("tensorboard", folder)] * tracked
-    assert [row.key for row in given.logged] == [("digits", "backprop-cnn", 0)] * tracked
+    assert [row.key for row in given.logged] == [("digits", "backprop-plain", 0)] * tracked
 
 
 def test_a_run_can_be_tracked_from_a_resume_on(
     command: Command, cells: FakeCells, given: type[Given], tmp_path: Path
 ) -> None:
-    cells.failing = {"backprop-cnn"}
+    cells.failing = {"backprop-plain"}
     assert command(*SHORT, "--seeds", "0", "--out", tmp_path).code == 1
     cells.failing = set()
     (folder,) = tmp_path.iterdir()

@@ -106,7 +106,7 @@ def test_the_same_numbers_as_without_interruption(label: str, config: dict[str, 
     assert not [event for event in seen if isinstance(event, WarningEvent)]
 
 
-METHOD = "backprop-cnn"
+METHOD = "backprop-plain"
 
 
 def interrupted(path: Path) -> Job:
@@ -127,7 +127,7 @@ def test_a_checkpoint_that_cannot_be_used_is_one_sentence_and_the_cell_starts_an
     result, events = run(job)
     (warning,) = [event.sentence for event in events if isinstance(event, WarningEvent)]
     assert warning == (
-        "digits backprop-cnn seed 3 starts anew, since its checkpoint cannot be used: its tensors do not match their "
+        "digits backprop-plain seed 3 starts anew, since its checkpoint cannot be used: its tensors do not match their "
         "checksum"
     )
     assert epochs_of(events) == [1, 2, 3, 4]

@@ -103,7 +103,7 @@ def test_noprop_learns_digits_in_it(options: dict[str, str]) -> None:
 
 def test_both_passes_see_one_result() -> None:
     """The gradient of what was computed: a weight's cast is part of the graph, and its gradient is float32."""
-    method = small("backprop-cnn", amp=True)
+    method = small("backprop-plain", amp=True)
     seen: list[Tensor] = []
     weight = next(convolutions(method)).weight
     weight.register_hook(lambda gradient: seen.append(gradient))

@@ -85,7 +85,7 @@ def test_the_learning_rate_follows_its_schedule(schedule: str, expected: list[fl
 
 def made(**config: object) -> Method:
     updates = Updates(make_config(optimizer="AdamW", **config), steps=4)
-    return build("backprop-cnn", shape=SMALL, make_optimizer=updates.make)
+    return build("backprop-plain", shape=SMALL, make_optimizer=updates.make)
 
 
 def trained(method: Method, steps: int = 4) -> list[dict[str, Tensor]]:

@@ -14,9 +14,9 @@ from methods.core import registry, torch_settings
 
 GOOD = """
 import methods
-from methods.backprop_cnn import BackpropCNN
+from methods.backprop_plain import BackpropPlain
 @methods.register('theirs')
-class Theirs(BackpropCNN):
+class Theirs(BackpropPlain):
     summary = 'somebody else\\'s'
 """
 Install = Callable[..., None]

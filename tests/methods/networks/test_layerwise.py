@@ -1,4 +1,4 @@
-"""The network that the layer-wise rivals share: `backprop-cnn`'s, cut between its layers."""
+"""The network that the layer-wise rivals share: `backprop-plain`'s, cut between its layers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ALL = (*SAME_NETWORK, "forward-forward", "difference-target-propagation")
 
 @pytest.mark.parametrize("name", SAME_NETWORK)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_network_is_backprop_cnn_s(name: str, shape: TaskShape) -> None:
+def test_the_network_is_backprop_plain_s(name: str, shape: TaskShape) -> None:
     """From the same numbers it computes the same function, to the bit, in evaluation and with dropout."""
-    rival, cnn = build(name, seed=4, shape=shape), build("backprop-cnn", seed=4, shape=shape)
+    rival, cnn = build(name, seed=4, shape=shape), build("backprop-plain", seed=4, shape=shape)
     for part in ("image_path", "head"):
         ours, theirs = getattr(rival, part).state_dict(), getattr(cnn, part).state_dict()
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
@@ -47,8 +47,8 @@ def test_hidden_shapes_are_those_of_the_layers_outputs(shape: TaskShape) -> None
 
 
 def test_without_batch_norm_it_is_the_same_network_but_for_that() -> None:
-    """So that target propagation's layers start from `backprop-cnn`'s numbers."""
-    rival, cnn = (build(name, seed=4).state_dict() for name in ("difference-target-propagation", "backprop-cnn"))
+    """So that target propagation's layers start from `backprop-plain`'s numbers."""
+    rival, cnn = (build(name, seed=4).state_dict() for name in ("difference-target-propagation", "backprop-plain"))
     shared = [key for key in cnn if key in rival]
     assert {key for key in cnn if key not in shared} == {key for key in cnn if ".norm." in key}
     convolutions = [key for key in shared if "convolutions" in key]
@@ -95,10 +95,10 @@ def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_the
 
     Where layers are compiled, they hold a fifth, and what a rule holds beside them is more of the whole.
     """
-    compiled = {name: held(name, shape) for name in ("backprop-cnn", "local-loss", "mono-forward")}
-    assert max(compiled["local-loss"], compiled["mono-forward"] / 0.75) < compiled["backprop-cnn"]
+    compiled = {name: held(name, shape) for name in ("backprop-plain", "local-loss", "mono-forward")}
+    assert max(compiled["local-loss"], compiled["mono-forward"] / 0.75) < compiled["backprop-plain"]
     monkeypatch.setattr(layers, "functions", lambda dtype: None)
-    reference = held("backprop-cnn", shape)
+    reference = held("backprop-plain", shape)
     assert held("local-loss", shape) < 0.75 * reference
     for name in ("dfa", "difference-target-propagation"):
         assert held(name, shape) == pytest.approx(reference, rel=0.05)

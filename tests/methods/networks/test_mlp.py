@@ -46,7 +46,7 @@ def test_the_hidden_layers_are_the_source_s(rule: Rule, units: list[int]) -> Non
 @pytest.mark.parametrize("rule", [rule for rule in MLPS if rule != "forward-forward"])
 def test_backprop_is_its_control(rule: Rule) -> None:
     """It computes the same function from the same start, with dropout and without."""
-    ours, control = mlp(rule, seed=4), mlp("backprop-cnn", seed=4, mlp_of=rule)
+    ours, control = mlp(rule, seed=4), mlp("backprop-plain", seed=4, mlp_of=rule)
     x, _ = batch(8)
     for training in (True, False):
         logits = []
@@ -63,7 +63,7 @@ def test_backprop_is_its_control(rule: Rule) -> None:
         ("dfa", {"features": "mean"}, "features must be flatten"),
         ("dfa", {"feedback": "channels"}, "feedback must be units or last"),
         ("local-loss", {"classifier_dim": "512"}, "classifier_dim must be 1024"),
-        ("backprop-cnn", {"network": "cnn", "mlp_of": "local-loss"}, "mlp_of must be dfa"),
+        ("backprop-plain", {"network": "cnn", "mlp_of": "local-loss"}, "mlp_of must be dfa"),
     ],
 )
 def test_an_option_that_says_nothing_of_the_network_is_refused(name: str, options: dict[str, str], said: str) -> None:
@@ -170,11 +170,11 @@ def measured(name: str, **options: Any) -> tuple[int, int]:
 def test_operations_and_memory_are_those_of_the_layers() -> None:
     """2 x units x units an image forward, as much for the weights, and for the inputs of all layers but the first."""
     hidden, last = [64 * 800, 800 * 800], 800 * 10
-    flops, of_backprop = measured("backprop-cnn")
+    flops, of_backprop = measured("backprop-plain")
     assert flops == 32 * 2 * (3 * (sum(hidden) + last) - hidden[0])
     flops, held = measured("dfa")
     feedback = 2 * 800 * 10
     assert flops == 32 * 2 * (2 * (sum(hidden) + last) + feedback)
     assert held == pytest.approx(of_backprop, rel=0.05)
-    _, of_backprop = measured("backprop-cnn", mlp_of="local-loss")
+    _, of_backprop = measured("backprop-plain", mlp_of="local-loss")
     assert measured("local-loss")[1] < 0.75 * of_backprop

@@ -20,7 +20,7 @@ from reports.view import DatasetView, Family, arrange, family_of
 from tests.factories import make_cell, make_cells, make_run
 
 METHODS = [
-    *("backprop", "backprop-cnn", "backprop-checkpoint", "noprop", "noprop-ct", "noprop-fm", "noprop[T=20]"),
+    *("backprop", "backprop-plain", "backprop-checkpoint", "noprop", "noprop-ct", "noprop-fm", "noprop[T=20]"),
     *("dfa", "forward-forward", "local-loss", "difference-target-propagation"),
 ]
 FAMILIES = {method: family_of(method, "unstated") for method in METHODS}

@@ -226,14 +226,14 @@ def test_a_training_of_few_steps_is_used_for_its_times_alone() -> None:
 
 
 def test_the_plain_cnn_stands_in_for_backprop_only_where_that_is_said() -> None:
-    cells = sure_cells({"backprop-cnn": 0.95, CHAIN: 0.90, ENSEMBLE: 0.96})
+    cells = sure_cells({"backprop-plain": 0.95, CHAIN: 0.90, ENSEMBLE: 0.96})
     page = Overview([source("run", *cells)], [], Path())
-    assert page.comparisons[0].data.reference == "backprop-cnn"
+    assert page.comparisons[0].data.reference == "backprop-plain"
     assert "Against the ensemble" in headline(page)
     assert "Against backprop" not in headline(page)
     assert sentences(page)[0].startswith("**Does NoProp reach backprop's accuracy?** It cannot be said")
     assert "Worse on mnist (5 epochs)" in sentences(page)[3]
-    assert "Compared with `backprop-cnn`, since `backprop` is missing: mnist (5 epochs)." in overview_page(page)
+    assert "Compared with `backprop-plain`, since `backprop` is missing: mnist (5 epochs)." in overview_page(page)
 
 
 def test_one_seed_is_said_beside_its_verdict() -> None:
@@ -312,7 +312,7 @@ def test_rows_with_today_s_default_come_first_and_are_compared_with_their_like()
 
 @pytest.mark.parametrize(
     ("name", "keys"),
-    [(CHAIN_NAME, {"features"}), ("backprop", {"features", "head_scale"}), ("backprop-cnn", {"features"})],
+    [(CHAIN_NAME, {"features"}), ("backprop", {"features", "head_scale"}), ("backprop-plain", {"features"})],
 )
 def test_what_is_called_today_s_default_is_that_of_the_methods(name: str, keys: set[str]) -> None:
     options = registry.get(name).Options().as_dict()

@@ -155,7 +155,7 @@ def test_what_a_search_found_is_compared_with_what_a_search_of_the_same_budget_f
 
 
 def test_without_backprop_the_plain_cnn_is_the_reference_and_without_either_there_is_none() -> None:
-    assert only(source("run", cell("backprop-cnn"), cell("noprop"))).data.reference == "backprop-cnn"
+    assert only(source("run", cell("backprop-plain"), cell("noprop"))).data.reference == "backprop-plain"
     alone = only(source("run", cell("noprop")))
     assert alone.data.reference is None
     assert not alone.is_comparison
@@ -204,12 +204,12 @@ def test_memory_of_layers_that_hold_something_else_is_left_out_and_counted() -> 
             source(
                 "old",
                 cell("noprop", activation_bytes=50, activation_bytes_by_T={"10": 50}),
-                cell("backprop-cnn", activation_bytes=50),
+                cell("backprop-plain", activation_bytes=50),
             ),
             source(
                 "new",
                 cell(activation_bytes=100, **compiled),
-                cell("backprop-cnn", activation_bytes=10, **compiled),
+                cell("backprop-plain", activation_bytes=10, **compiled),
                 created="2026-03-02",
             ),
         ]
@@ -217,7 +217,7 @@ def test_memory_of_layers_that_hold_something_else_is_left_out_and_counted() -> 
     assert found.without_memory == 1
     assert found.found.of("noprop").memory is None
     assert found.data.finished["noprop"][0].activation_bytes_by_T == {}
-    memory = found.found.of("backprop-cnn").memory
+    memory = found.found.of("backprop-plain").memory
     assert memory is not None
     assert memory.ratio == pytest.approx(0.1)
 
@@ -243,7 +243,7 @@ def test_a_longer_training_stands_beside_one_with_more_seeds_if_it_has_several(
 
 
 def test_a_longer_training_without_backprop_does_not_hide_the_one_that_has_it() -> None:
-    cells = [*make_cells(["backprop", "noprop"], epochs=2), *make_cells(["backprop-cnn", "noprop"], epochs=9)]
+    cells = [*make_cells(["backprop", "noprop"], epochs=2), *make_cells(["backprop-plain", "noprop"], epochs=9)]
     page = Overview([source("run", *cells)], [], Path())
     assert [each.label for each in page.main] == ["mnist, 9 epochs", "mnist, 2 epochs"]
 

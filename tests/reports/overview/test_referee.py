@@ -48,14 +48,14 @@ def test_what_another_learning_rate_would_bring_is_told_where_it_was_varied(tmp_
 
 
 def test_what_training_and_inference_take_is_told_of_the_controls_too() -> None:
-    counts = {"backprop": (10e6, 3e6), "noprop": (9e6, 3e6), "backprop-cnn": (1e6, 0.25e6)}
+    counts = {"backprop": (10e6, 3e6), "noprop": (9e6, 3e6), "backprop-plain": (1e6, 0.25e6)}
     cells = [
         make_cell(method, train_flops_per_image=train, predict_flops_per_image=predict)
         for method, (train, predict) in counts.items()
     ]
     said = answers(Overview([source("run", *cells)], [], Path()))[3]
-    assert "NoProp needs 0.900 times the operations of `backprop` in training and `backprop-cnn` 0.100" in said
-    assert "takes 3.00 MFLOP (`noprop`), 3.00 MFLOP (`backprop`) and 0.250 MFLOP (`backprop-cnn`)" in said
+    assert "NoProp needs 0.900 times the operations of `backprop` in training and `backprop-plain` 0.100" in said
+    assert "takes 3.00 MFLOP (`noprop`), 3.00 MFLOP (`backprop`) and 0.250 MFLOP (`backprop-plain`)" in said
 
 
 def test_memory_is_told_of_the_whole_process_too() -> None:
@@ -66,5 +66,5 @@ def test_memory_is_told_of_the_whole_process_too() -> None:
 
 
 def test_the_controls_that_are_there_are_named() -> None:
-    cells = make_cells(["backprop", "noprop", "backprop-cnn"])
-    assert "On mnist (5 epochs) there is `backprop-cnn`." in answers(Overview([source("run", *cells)], [], Path()))[5]
+    cells = make_cells(["backprop", "noprop", "backprop-plain"])
+    assert "On mnist (5 epochs) there is `backprop-plain`." in answers(Overview([source("run", *cells)], [], Path()))[5]

@@ -98,7 +98,7 @@ def test_the_papers_data_sets_are_known_and_no_others(name: str, expected: str |
 def test_epochs_are_those_of_the_method_and_the_data_set() -> None:
     assert [paper_epochs(name) for name in ("mnist", "cifar10", "cifar100")] == [100, 150, 150]
     assert [paper_epochs("cifar10", method) for method in ("noprop", "noprop-ct", "adjoint")] == [150, 500, 4]
-    assert paper_epochs("mnist", "backprop-cnn") is None
+    assert paper_epochs("mnist", "backprop-plain") is None
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,9 @@ def test_what_is_clearly_worse_and_cheaper_is_called_so() -> None:
 def test_a_gain_that_a_backprop_method_has_too_is_not_counted_for_noprop() -> None:
     same = {"accuracy": 0.95, "seconds": 10.0}
     cheap = {"accuracy": 0.95, "seconds": 1.0, "mib": 4}
-    text = report_page(run_of({"backprop": BACKPROP, "noprop": {**same, "mib": 5}, "backprop-cnn": cheap}))
+    text = report_page(run_of({"backprop": BACKPROP, "noprop": {**same, "mib": 5}, "backprop-plain": cheap}))
     assert "NoProp is not needed to save memory: backpropagation can do that as well" in text
-    assert "With backpropagation, `backprop-cnn` " in text
+    assert "With backpropagation, `backprop-plain` " in text
 
 
 def test_equal_methods_are_equivalent_only_inside_the_margin() -> None:
@@ -117,9 +117,9 @@ def test_rows_without_answers_give_intervals_over_seeds_and_say_so() -> None:
 
 
 def test_without_backprop_the_plain_cnn_is_what_rules_are_compared_with() -> None:
-    text = report_page(run_of({"backprop-cnn": BACKPROP, "dfa": {"accuracy": 0.8}}))
+    text = report_page(run_of({"backprop-plain": BACKPROP, "dfa": {"accuracy": 0.8}}))
     assert "This run cannot say" not in text
-    assert "`dfa` is less accurate than `backprop-cnn`" in text
+    assert "`dfa` is less accurate than `backprop-plain`" in text
 
 
 def test_no_p_value_is_on_the_first_page() -> None:
@@ -134,11 +134,11 @@ def test_no_p_value_is_on_the_first_page() -> None:
         (make_cells(["noprop"]), "**This run cannot say**: `backprop` was not in this run; add it with `--methods`."),
         ([make_failed_cell(), *make_cells(["noprop"])], "**This run cannot say**: no cell of `backprop` has finished"),
         (
-            [make_failed_cell("backprop-cnn"), *make_cells(["dfa"])],
-            "**This run cannot say**: no cell of `backprop-cnn` has finished",
+            [make_failed_cell("backprop-plain"), *make_cells(["dfa"])],
+            "**This run cannot say**: no cell of `backprop-plain` has finished",
         ),
         (
-            [make_failed_cell(), *make_cells(["backprop-cnn", "dfa"])],
+            [make_failed_cell(), *make_cells(["backprop-plain", "dfa"])],
             "**This run cannot say**: no cell of `backprop` has finished",
         ),
         (make_cells(["backprop"]), "**This run cannot say**: no method besides `backprop` has finished"),
@@ -184,12 +184,12 @@ def test_a_method_that_holds_nothing_is_the_leanest_and_its_memory_is_judged() -
 
 
 def test_without_noprop_in_the_plan_other_rules_are_judged_in_the_same_words() -> None:
-    methods = {"backprop": BACKPROP, "backprop-cnn": BACKPROP, "rule": {"accuracy": 0.55, "seconds": 0.1}}
+    methods = {"backprop": BACKPROP, "backprop-plain": BACKPROP, "rule": {"accuracy": 0.55, "seconds": 0.1}}
     text = report_page(run_of(methods))
     assert "**For time, not for accuracy**: `rule` is less accurate than `backprop` (−4" in text
     assert "This run cannot say" not in text
     assert "The table has 1 more method." in text
-    methods["backprop-cnn"] = {"accuracy": 0.95, "seconds": 0.05}
+    methods["backprop-plain"] = {"accuracy": 0.95, "seconds": 0.05}
     said = "**`rule` is not needed to save time: backpropagation can do that as well; worse in accuracy"
     assert said in report_page(run_of(methods))
 
@@ -354,12 +354,12 @@ def test_networks_of_different_size_are_said_to_be() -> None:
     methods: dict[str, dict[str, Any]] = {
         "backprop": BACKPROP,
         "noprop": {"accuracy": 0.95, "parameters": 7_000},
-        "backprop-cnn": {"accuracy": 0.95, "parameters": 500},
+        "backprop-plain": {"accuracy": 0.95, "parameters": 500},
     }
     methods["backprop"] = BACKPROP | {"parameters": 7_000}
     page = report_page(run_of(methods))
-    assert "from 500 parameters (`backprop-cnn`) to 7,000 parameters (`backprop` and `noprop`)" in page
-    methods["backprop-cnn"]["parameters"] = 6_000
+    assert "from 500 parameters (`backprop-plain`) to 7,000 parameters (`backprop` and `noprop`)" in page
+    methods["backprop-plain"]["parameters"] = 6_000
     assert "Their networks" not in report_page(run_of(methods))
 
 

@@ -204,7 +204,7 @@ def test_a_caveat_appears_where_it_applies_and_only_there(
 def test_each_method_is_held_against_its_own_epochs_in_the_paper() -> None:
     cells = [
         make_cell(method, "cifar10", config=make_config(epochs=20))
-        for method in ("backprop", "noprop", "noprop[T=20]", "noprop-ct", "adjoint", "backprop-cnn")
+        for method in ("backprop", "noprop", "noprop[T=20]", "noprop-ct", "adjoint", "backprop-plain")
     ]
     said = sentences(cells)
     assert (

@@ -55,8 +55,8 @@ def test_large_images_come_first_and_what_was_not_timed_is_a_dash() -> None:
 
 def test_the_loop_is_a_sentence_and_no_row() -> None:
     text = words()
-    assert "1.012 times as long (IQR 0.004) with `backprop-cnn` on 1 × 28 × 28 (11 epochs of 8 steps)" in text
-    assert "backprop-cnn" not in str(table(text))
+    assert "1.012 times as long (IQR 0.004) with `backprop-plain` on 1 × 28 × 28 (11 epochs of 8 steps)" in text
+    assert "backprop-plain" not in str(table(text))
     assert "Overhead of the harness" not in words(make_session([make_benchmark()]))
     assert table(words(make_session([make_benchmark("loop")]))) == []
 

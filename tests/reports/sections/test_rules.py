@@ -38,10 +38,10 @@ def test_a_method_that_has_not_finished_has_no_row() -> None:
 
 
 def test_backpropagation_stands_beside_the_source_s_own_where_that_is_known() -> None:
-    text = section(cell("backprop-cnn", 0.99, network="mlp", mlp_of="local-loss"))
-    assert column(text, "backprop-cnn", "the source's, %") == "99.25"
-    text = section(cell("backprop-cnn", 0.99, network="mlp", mlp_of="dfa"))
-    assert column(text, "backprop-cnn", "the source's, %") == "–"
+    text = section(cell("backprop-plain", 0.99, network="mlp", mlp_of="local-loss"))
+    assert column(text, "backprop-plain", "the source's, %") == "99.25"
+    text = section(cell("backprop-plain", 0.99, network="mlp", mlp_of="dfa"))
+    assert column(text, "backprop-plain", "the source's, %") == "–"
 
 
 def test_other_networks_and_other_data_have_no_such_figure() -> None:

@@ -24,7 +24,7 @@ from tests.bench.harness import SMALL, refused
 from tests.bench.runner.launchers.test_launchers import needs
 from tests.factories import make_cell, make_config, make_environment, make_failed_cell, make_run, write_run
 
-METHODS = ("--methods", "backprop-cnn", "--seeds", "0", "--train-size", "60", *SMALL)
+METHODS = ("--methods", "backprop-plain", "--seeds", "0", "--train-size", "60", *SMALL)
 REFUSED = [
     (("--launcher", "cloud"), ("'cloud'", "local", "slurm", "ray")),
     (("--launcher-set", "partition=x"), ("partition", "--launcher local")),
@@ -141,8 +141,8 @@ def test_a_run_of_another_launcher_is_gone_on_with_here_one_cell_at_a_time(
     command: Command, cells: FakeCells, tmp_path: Path
 ) -> None:
     config = make_config(preset="quick", train_size=60, threads=1, options={}, optimizer="AdamW")
-    rows = [make_cell("backprop-cnn", "digits", seed, config=config) for seed in range(2)]
-    failed = make_failed_cell("backprop-cnn", "digits", 1, config=config)
+    rows = [make_cell("backprop-plain", "digits", seed, config=config) for seed in range(2)]
+    failed = make_failed_cell("backprop-plain", "digits", 1, config=config)
     record = make_run(rows, jobs=24, launcher="slurm", launcher_options={"partition": "a"})
     run = write_run(tmp_path / "run", [rows[0], failed], record)
     refused(command("--resume", run, "--launcher", "local", "--jobs", "2"), "--jobs (the run has 1, given is 2)")
@@ -154,10 +154,10 @@ def test_stopped_it_says_how_to_go_on_as_it_was_told_this_time(
     command: Command, cells: FakeCells, tmp_path: Path
 ) -> None:
     config = make_config(preset="quick", train_size=60, threads=1, options={}, optimizer="AdamW")
-    planned = [make_cell("backprop-cnn", "digits", seed, config=config) for seed in range(2)]
+    planned = [make_cell("backprop-plain", "digits", seed, config=config) for seed in range(2)]
     record = make_run(planned, jobs=24, launcher="slurm", launcher_options={"partition": "a"}, track="tensorboard")
     run = write_run(tmp_path / "run", [planned[0]], record)
-    cells.stop = {"backprop-cnn": KeyboardInterrupt()}
+    cells.stop = {"backprop-plain": KeyboardInterrupt()}
     ended = command("--resume", run, "--launcher", "local", "--track", "none")
     assert ended.code == 130
     assert ended.err.strip().endswith(f"--resume {run} --launcher local --track none")

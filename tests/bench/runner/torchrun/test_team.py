@@ -45,7 +45,7 @@ def runs(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     out = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
     common = ("--datasets", "halves", "--seeds", "0", "--device", "cpu", "--augment", "standard", "--save", *SMALL)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},{VARIANT},backprop-cnn", "--out", str(out[0]))
+    request = ("--parallel", "blocks", "--methods", f"deserts,{NOPROP},{VARIANT},backprop-plain", "--out", str(out[0]))
     two = plugin.start_program([*torchrun, "-m", "bench.run", *request, *common, "--no-race"])
     one = plugin.start("--methods", f"{NOPROP},{VARIANT}", "--out", out[1], *common)
     ended = finish(two)
@@ -99,7 +99,7 @@ def test_memory_is_measured_on_every_rank_as_on_one(runs: Runs) -> None:
 
 
 def test_replicas_exchange_all_gradients_at_every_step(runs: Runs) -> None:
-    row = runs.row("backprop-cnn")
+    row = runs.row("backprop-plain")
     assert row.data is not None
     assert row.data.n_train // row.config.batch_size == STEPS
     assert row.bytes_exchanged_training == 2 * STEPS * (row.parameter_bytes or 0)
@@ -172,8 +172,8 @@ def test_a_run_is_not_gone_on_with_by_other_ranks(
     command: Command, cells: FakeCells, tmp_path: Path, ranks: int
 ) -> None:
     config = make_config(parallel="blocks", options={}, threads=1)
-    row = make_cell("backprop-cnn", "digits", 0, config=config, world_size=ranks)
-    later = make_cell("backprop-cnn", "digits", 1, config=config)
+    row = make_cell("backprop-plain", "digits", 0, config=config, world_size=ranks)
+    later = make_cell("backprop-plain", "digits", 1, config=config)
     run = write_run(tmp_path / "run", [row], make_run([row, later]))
     ended = command("--resume", run)
     assert ended.code == 2

@@ -1,7 +1,6 @@
 """What a practitioner would use instead of T blocks: one image path and a linear head, trained by cross-entropy.
 
-With `network=mlp` it is the control of a rule on its source's fully connected network (the name is that of the default
-network).
+With `network=mlp` it is the control of a rule on its source's fully connected network.
 """
 
 from collections.abc import Iterable
@@ -31,8 +30,8 @@ class BackpropOptions(NetworkOptions):
         self.require(self.is_mlp or self.mlp_of == "dfa", "mlp_of", "dfa (the default) with network=cnn")
 
 
-@register("backprop-cnn")
-class BackpropCNN(EndToEnd):
+@register("backprop-plain", aliases=("backprop-cnn",))
+class BackpropPlain(EndToEnd):
     """One of the blocks' image paths with a classifier on top: about 1/T of a stack's network.
 
     With `network=mlp`, the fully connected network of a rule's source with a linear head, end to end.
