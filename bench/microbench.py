@@ -155,8 +155,8 @@ def _say_what_is_new(session: Path, previous: Path) -> None:
     now, then = read_microbenchmarks(session), read_microbenchmarks(previous)
     assert now is not None
     assert then is not None
-    known = {benchmark.key for benchmark in then.benchmarks}
-    if new := [benchmark.name for benchmark in now.benchmarks if benchmark.key not in known]:
+    known = {benchmark.name for benchmark in then.benchmarks}  # which pytest-benchmark goes by
+    if new := [benchmark.name for benchmark in now.benchmarks if benchmark.name not in known]:
         print(f"note: compared with nothing, because {previous} lacks them: {', '.join(new)}", file=sys.stderr)
 
 

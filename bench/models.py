@@ -20,6 +20,7 @@ import methods
 from bench.errors import UserError
 from methods.core.method import Method, TaskShape
 from results.files import cell_stem, is_file, write_aside
+from results.past_names import MethodLabel
 from results.past_options import with_past_options
 from results.store import first_problem
 
@@ -51,7 +52,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
-    method_name: _Text
+    method_name: Annotated[MethodLabel, Field(max_length=1000)]
     """The registry's name."""
     options: dict[_Text, Any]
     """Every option of the method with its effective value."""

@@ -63,7 +63,7 @@ class DatasetRace(Record):
     """UTC, ISO 8601."""
     environment: Environment
     methods: list[MethodRace]
-    failed: Annotated[dict[str, str], ByMethod] = Field(default_factory=dict)
+    failed: ByMethod[str] = Field(default_factory=dict)
     """Methods that could not be timed, and why in one line."""
 
     @model_validator(mode="after")

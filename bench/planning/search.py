@@ -6,7 +6,7 @@ data, epochs and training seed, and its own defaults as the first trial. Only va
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from bench.planning.resume import differing_fields
 from bench.planning.tuned import SEARCHED
 from methods.core.options import Range
 from results.conditions import TuningRecord, Winner
+from results.past_names import todays
 from results.past_options import with_past_options
 from results.schema import CellConfig, CellResult, PlannedCell
 
@@ -49,17 +50,21 @@ def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str,
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = JournalStorage(JournalFileBackend(str(path)))
-        begun = set(optuna.get_all_study_names(storage))
+        begun = optuna.get_all_study_names(storage)
+        names = {cell.key: _study_name(cell, begun) for cell in cells}
         # Those that are there first: one that is refused leaves no trace of the others.
-        ordered = sorted(cells, key=lambda cell: _study_name(cell) not in begun)
-        searches = {cell.key: Search(path, storage, cell, spaces[cell.method]) for cell in ordered}
+        ordered = sorted(cells, key=lambda cell: names[cell.key] not in begun)
+        searches = {cell.key: Search(path, storage, names[cell.key], cell, spaces[cell.method]) for cell in ordered}
     except (OSError, ValueError) as error:
         raise UserError(f"cannot use the study {path}: {' '.join(str(error).split())}") from None
     return [searches[cell.key] for cell in cells]
 
 
-def _study_name(cell: PlannedCell) -> str:
-    return f"{cell.dataset} {cell.method}"
+def _study_name(cell: PlannedCell, begun: Iterable[str]) -> str:
+    """The name of the cell's study: `digits noprop`, or, in one that was begun before, the method's name of then."""
+    start = f"{cell.dataset} "
+    there = (name for name in begun if name.startswith(start) and todays(name.removeprefix(start)) == cell.method)
+    return next(there, start + cell.method)
 
 
 def space_of(spec: MethodSpec) -> dict[str, Range]:
@@ -71,16 +76,16 @@ def space_of(spec: MethodSpec) -> dict[str, Range]:
 class Search:
     """The study of one method on one data set."""
 
-    def __init__(self, path: Path, storage: BaseStorage, cell: PlannedCell, space: Mapping[str, Range]) -> None:
+    def __init__(
+        self, path: Path, storage: BaseStorage, name: str, cell: PlannedCell, space: Mapping[str, Range]
+    ) -> None:
         """Begin, or go on with what the storage has; arguments as in `open_searches`.
 
         Raises:
             UserError: the storage has it under other conditions.
         """
         self.cell, self._path, self._space = cell, path, space
-        self._study = optuna.create_study(
-            storage=storage, study_name=_study_name(cell), direction="maximize", load_if_exists=True
-        )
+        self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         self._trial: Trial
         self._check_conditions()
         for left in self._in_state(TrialState.RUNNING):  # by a search that was stopped

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +20,7 @@ WINNERS_FILE = "tuned.toml"
 SEARCHED = ("lr", "weight_decay")
 """Fields of `CellConfig` that are searched for every method, besides the method's own options."""
 
-_Table = dict[str, Annotated[dict[str, Winner], ByMethod]]
+_Table = dict[str, ByMethod[Winner]]
 """By data set and by label of the method."""
 _TABLE = TypeAdapter(_Table)
 

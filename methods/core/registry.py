@@ -85,7 +85,7 @@ def get(name: str) -> type[Method]:
     _discover()
     canonical = _aliases.get(name, name)
     if canonical not in _methods:
-        hint = did_you_mean(name, [*_methods, *_aliases])
+        hint = did_you_mean(name, _methods, _aliases)
         why = "; ".join(_discover()) or NOT_FOUND
         raise MethodError(f"unknown method {name!r}{hint}: the methods are {', '.join(sorted(_methods))}; {why}")
     return _methods[canonical]

@@ -12,7 +12,7 @@ import pytest
 
 from bench import scale, tune
 from bench.children.protocol import Job
-from results.grid import read_grid
+from results.grid import GRID_FILE, read_grid
 from tests.bench.fakes import FakeCells, FakeTrials
 from tests.bench.harness import Ended, call, refused
 
@@ -85,6 +85,16 @@ def test_a_sweep_goes_on_and_grows(sweep: Command, trials: FakeTrials, tmp_path:
     assert len(trials.jobs) == 14
     refused(sweep(*RATES[:5], 3, *RATES[6:]), "differing: epochs", "--name")
     refused(sweep("--methods", "dfa", *RATES[2:], "--batch-size", 16), "differing: batch_size")
+
+
+def test_a_sweep_from_before_a_method_was_renamed_goes_on(sweep: Command, trials: FakeTrials, tmp_path: Path) -> None:
+    given = ("--methods", "backprop-plain", *RATES[2:])
+    trials.accuracy = lambda job: 0.5
+    assert sweep(*given).code == 0
+    folder = tmp_path / "digits-lr"
+    (folder / GRID_FILE).write_text((folder / GRID_FILE).read_text().replace("backprop-plain", "backprop-cnn"))
+    assert sweep(*given).code == 0
+    assert len(trials.jobs) == len(read_grid(folder).record.points) == 6
 
 
 def test_a_rate_that_diverges_is_a_result(sweep: Command, trials: FakeTrials, tmp_path: Path) -> None:

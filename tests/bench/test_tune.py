@@ -126,6 +126,15 @@ def test_a_stopped_search_goes_on_as_it_would_have(search: Tune, trials: FakeTri
         assert same[0] == same[1]
 
 
+def test_a_search_from_before_a_method_was_renamed_goes_on(search: Tune, trials: FakeTrials, tmp_path: Path) -> None:
+    given = ("--methods", "backprop-plain[features=mean]", "--name", "old")
+    search(*given, "--trials", 2)
+    study = tmp_path / "tuned" / "old" / "study.jsonl"
+    study.write_text(study.read_text().replace("backprop-plain", "backprop-cnn"))
+    assert search(*given, "--trials", 3).code == 0
+    assert len(trials.jobs) == 3
+
+
 def test_more_trials_are_added_and_fewer_look_at_the_first(search: Tune, trials: FakeTrials, tmp_path: Path) -> None:
     search(*METHODS, "--trials", 2)
     ended = search(*METHODS, "--trials", 5)

@@ -16,9 +16,13 @@ from results.conditions import Winner
 from results.grid import GridPoint
 from results.microbenchmarks import read_microbenchmarks
 from results.past_names import todays
+from results.race import DatasetRace, MethodRace
+from results.scale import ScalePoint, Timing
 from results.schema import PlannedCell
 from results.store import CELLS_FILE, RUN_FILE, read_cells, read_run
+from tests.bench.test_models import card_of
 from tests.factories import make_calibration, make_cell, make_config, make_run, make_tuning, write_run
+from tests.methods.helpers import build
 from tests.microbench_factory import write_session
 from tests.results.test_race import make_race
 
@@ -43,15 +47,24 @@ def old_run(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("options", ["", "[features=mean]", "[network=mlp,mlp_of=dfa]"])
-def test_a_label_keeps_its_options(options: str) -> None:
-    assert todays(OLD + options) == NEW + options
-    assert todays("backprop" + options) == "backprop" + options
+@pytest.mark.parametrize("rest", ["", "[features=mean]", "[network=mlp,mlp_of=dfa]", " (lr=0.01)", "[clip=1] (again)"])
+def test_a_label_keeps_what_is_behind_the_name(rest: str) -> None:
+    assert todays(OLD + rest) == NEW + rest
+    assert todays("backprop" + rest) == "backprop" + rest
+    assert todays(f"{OLD}-wide{rest}") == f"{OLD}-wide{rest}"
+
+
+@pytest.mark.parametrize("names", [(OLD, NEW), (NEW, OLD)])
+def test_of_both_names_in_one_table_todays_counts(names: tuple[str, str]) -> None:
+    race = make_race().datasets[0].model_dump(mode="json") | {"failed": {name: f"as {name}" for name in names}}
+    assert DatasetRace.model_validate(race).failed == {NEW: f"as {NEW}"}
 
 
 def test_the_old_name_can_be_typed_and_is_not_listed() -> None:
     assert methods.get(OLD) is methods.get(NEW)
     assert OLD not in methods.available()
+    with pytest.raises(methods.MethodError, match="did you mean 'backprop-plain'"):
+        methods.get("BackProp-CNN2")
 
 
 def test_a_run_is_read_and_its_rows_are_not_rewritten(tmp_path: Path) -> None:
@@ -69,9 +82,22 @@ CELL = make_cell(NAMED, config=make_config(options={"features": "mean", "network
 PLANNED = PlannedCell(**{name: getattr(CELL, name) for name in PlannedCell.model_fields})
 RECORDS: dict[str, BaseModel] = {
     "a race": make_race(reference=NEW, failed={NAMED: "it was out of memory"}),
+    "a method's race": MethodRace(method=NEW, steps=2, reference_steps=3, seconds=[0.2], reference_seconds=[0.1]),
     "a calibration": make_calibration(method=NEW),
     "a planned cell": PLANNED,
-    "a point of a grid": GridPoint(method=NEW, value=0.1, cell=PLANNED),
+    "a point of a grid": GridPoint(
+        method=NEW, value=0.1, cell=PLANNED.model_copy(update={"method": f"{NAMED} (lr=0.1)"})
+    ),
+    "a point of a scale": ScalePoint(
+        axis="T",
+        value=10,
+        method=NEW,
+        seconds=Timing(median=1.0, iqr=0.1, rounds=3),
+        images=128,
+        flops=None,
+        activation_bytes=1,
+    ),
+    "a model's card": card_of(build(NEW)),
 }
 
 

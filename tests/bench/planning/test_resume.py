@@ -62,7 +62,7 @@ def test_does_failed_and_unfinished_cells_once(command: Command, cells: FakeCell
 def test_a_run_from_before_a_method_was_renamed_goes_on(command: Command, cells: FakeCells, half_done: Path) -> None:
     record = half_done / RUN_FILE
     record.write_text(record.read_text().replace("backprop-plain", "backprop-cnn"))
-    assert command("--resume", half_done).code == 0
+    assert command("--resume", half_done, "--methods", "backprop-cnn").code == 0
     assert cells.started == [key(1), key(3)]
     assert len(read_cells(half_done)) == 4
 
