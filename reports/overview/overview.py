@@ -157,6 +157,10 @@ def one_block(each: Pool) -> str | None:
 
 
 def control(each: Pool, name: str) -> str | None:
-    """A method by its registered name; of several, one with today's defaults, and without options."""
-    found = [method for method in each.data.drawn if each.name_of(method) == name]
+    """A method by its registered name; of several, one with today's defaults, and without options.
+
+    Not one on the fully connected network of a rule's source, which no other method shares.
+    """
+    named = [method for method in each.data.drawn if each.name_of(method) == name]
+    found = [method for method in named if each.options_of(method).get("network") != "mlp"]
     return min(found, key=lambda method: (is_old(each.options_of(method)), len(method)), default=None)
