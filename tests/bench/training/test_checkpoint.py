@@ -103,7 +103,8 @@ def test_the_same_numbers_as_without_interruption(label: str, config: dict[str, 
     assert numbers(resumed) == numbers(whole)
     assert bool(resumed.earlier_machines) == (len(seen) < len(events)) == (resumed.earlier_wall_seconds > 0)
     assert resumed.peak_rss_bytes is not None
-    assert not [event for event in seen if isinstance(event, WarningEvent)]
+    warnings = [event.sentence for event in seen if isinstance(event, WarningEvent)]
+    assert not [each for each in warnings if "other programs need its cores" not in each]  # theirs is the machine's
 
 
 METHOD = "backprop-plain"
