@@ -5,6 +5,7 @@ ends, however it ends.
 """
 
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -46,25 +47,28 @@ class _Part:
 
     def restore(self, *, to_change: bool) -> None:
         if not self._here:
-            if self._file is not None:
+            if self._file is not None and not self._on_host:
                 self._file.seek(0)
             for k, (tensor, stride) in enumerate(zip(self._tensors(), self._strides, strict=True)):
                 place = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype, device=tensor.device)
-                if self._file is not None:
-                    self._file.readinto(_bytes(place))  # type: ignore[attr-defined]
-                else:
+                if self._on_host:
                     _flat(place).copy_(self._on_host[k])
+                else:
+                    self._file.readinto(_bytes(place))  # type: ignore[union-attr]
                 tensor.data = place
         self._here = True
         self._changed = self._changed or to_change
 
     def _copy(self, tensors: list[Tensor]) -> None:
         self._strides = [tensor.stride() for tensor in tensors]
-        self._on_host, self._file = [], None
+        self._on_host = []
         if any(tensor.device.type != "cpu" for tensor in tensors):
             self._on_host = [_flat(tensor).cpu() for tensor in tensors]
             return
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this copy
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this part
+            weakref.finalize(self, self._file.close)
+        self._file.seek(0)
         for tensor in tensors:
             self._file.write(_bytes(tensor))
 

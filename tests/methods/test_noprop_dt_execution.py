@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -196,6 +198,25 @@ def test_block_after_block_holds_one_block_and_its_optimiser() -> None:
     parameters, states = zip(*seen, strict=True)
     assert max(parameters) < block + shared + 100 * SHAPE.num_classes + placeholders
     assert block < max(states) < 2 * (block + shared) + placeholders
+
+
+def test_block_after_block_opens_a_file_for_each_part_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[IO[bytes]] = []
+    temporary = tempfile.TemporaryFile
+
+    def opening() -> IO[bytes]:
+        opened.append(temporary())
+        return opened[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", opening)
+    method = build("noprop", T=2, execution="low_memory")
+    for _ in range(2):
+        epoch(method, *batch(32))
+    assert len(opened) == 2 * 2  # of a block and of its optimiser
+    assert not any(file.closed for file in opened)
+    del method
+    gc.collect()
+    assert all(file.closed for file in opened)
 
 
 @pytest.mark.parametrize("execution", ["in_turn", "low_memory"])
