@@ -131,6 +131,11 @@ class NoPropDT(DenoisingStack):
         """Go on from there."""
         self._streams.go_on(state)
 
+    def offload(self) -> None:
+        """With `low_memory`: all blocks."""
+        if self._offloaded is not None:
+            self._offloaded.offload()
+
     def start_pass(self, number: int) -> None:
         """With `low_memory`: from now on train one block, with the random numbers that it has in all executions."""
         if self.num_passes == 1:

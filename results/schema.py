@@ -128,8 +128,8 @@ class CellResult(Record):
     earlier_wall_seconds: Seconds = 0.0
     """What they took, up to the checkpoint."""
     yielded_seconds: Seconds | None = None
-    """For so long other programs needed the cell's cores, and its threads waited for one another without spinning;
-    null: unknown."""
+    """For so long other programs needed the cell's cores, and its threads waited for one another without spinning, in
+    the last part of a cell that was interrupted; null: unknown."""
 
     val_accuracy: Fraction | None = None
     """After the last epoch: no epoch is chosen, so nothing is chosen by the test set."""
@@ -183,7 +183,8 @@ class CellResult(Record):
     """NVML: GPU memory of the process at the end of training, CUDA context included."""
 
     cpu_joules: NotNegative | None = None
-    """Energy of all CPU packages over `machine.seconds`, by RAPL, other processes included."""
+    """Energy of all CPU packages over `machine.seconds`, by RAPL, other processes included. Null, like that of the GPU,
+    where the cell was interrupted: its earlier parts took some, too."""
     gpu_joules: NotNegative | None = None
     """Energy of the GPU over `machine.seconds`, by NVML."""
     gpu_joules_source: Literal["counter", "sampled power"] | None = None

@@ -44,8 +44,10 @@ def run_in_process(job: Job, on_event: Callable[[Event], None]) -> CellResult:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_GRACE_SECONDS)
         if result is not None:
-            wall_seconds = row.seconds + result.earlier_wall_seconds
-            return result.model_copy(update={"wall_seconds": wall_seconds, **seen.found()})
+            found = {"wall_seconds": row.seconds + result.earlier_wall_seconds, **seen.found()}
+            if result.earlier_machines:  # the energy of the parts before is not known
+                found |= {"cpu_joules": None, "gpu_joules": None, "gpu_joules_source": None}
+            return result.model_copy(update=found)
         status, error = ("killed", _too_late(job)) if late.is_set() else _explain(process.returncode)
         if errors is None:
             return row.failed(status, error)

@@ -63,7 +63,8 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     row = RowBuilder(job)
     cell, config = job.cell, job.cell.config
     kind = methods.get(cell.method_name)
-    package, code = package_of(kind), hash_training(kind)  # now, since its files may be changed while it trains
+    package = package_of(kind)
+    code = f"{hash_training(kind)} {package}"  # now, since the files may be changed while it trains
     device = torch.device(config.device)
     torch.set_num_threads(config.threads)
 

@@ -71,6 +71,8 @@ class Progress(BaseModel):
     """Fields of the meters inside the cell, up to here."""
     wall_seconds: float
     """Of all processes so far, up to here."""
+    instructions: str
+    """Vector instructions of the process that wrote it, as in `Environment`."""
     machines: list[str]
     """Names of the machines of these processes."""
     groups: list[list[dict[str, float]]]
@@ -118,6 +120,7 @@ class Checkpoints:
                 save_file(tensors | {_NORMS: updates.norms}, aside)
             record = Progress(
                 torch=torch.__version__,
+                instructions=torch.backends.cpu.get_cpu_capability(),
                 code=self._code,
                 machines=[*progress.pop("machines"), platform.node()],
                 groups=[[_numbers(group) for group in each.param_groups] for each in optimizers],
@@ -136,6 +139,7 @@ class Checkpoints:
             for path in (description, file):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
+            problem = problem or CheckpointError("another rank cannot write its own")
         return problem
 
     def read(
@@ -220,8 +224,8 @@ class CheckpointError(ValueError):
 
 
 def merge_measured(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Fields of the meters over several stretches: the larger peak, and the rise over the first baseline."""
-    merged = {name: _larger(before.get(name), value) for name, value in now.items()}
+    """Fields of the meters over several stretches: the larger size, the rise over the first baseline, other sums."""
+    merged = {name: _together(name, before.get(name), value) for name, value in now.items()}
     if (baseline := before.get("baseline_rss_bytes")) is not None:
         merged["baseline_rss_bytes"] = baseline
         merged["rss_rise_bytes"] = max(0, merged["peak_rss_bytes"] - baseline)
@@ -235,8 +239,10 @@ def stop_and_read(meters: Sequence[Meter], before: dict[str, Any]) -> dict[str, 
     return merge_measured(before, {name: value for meter in meters for name, value in meter.fields().items()})
 
 
-def _larger(a: Any, b: Any) -> Any:
-    return max(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else b
+def _together(name: str, a: Any, b: Any) -> Any:
+    if not (isinstance(a, int | float) and isinstance(b, int | float)):
+        return b
+    return max(a, b) if name.endswith("_bytes") else a + b
 
 
 def _tensors(method: Method, optimizers: Sequence[Optimizer], device: str) -> dict[str, Tensor]:

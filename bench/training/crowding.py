@@ -133,11 +133,13 @@ class IdleTeam:
         there.wait()
 
     def _wait(self, there: threading.Event) -> None:
-        torch.get_num_threads()  # PyTorch sets a thread's number of threads when it first asks for it
-        if (runtime := openmp_runtime()) is not None:
-            ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
         try:
+            torch.get_num_threads()  # PyTorch sets a thread's number of threads when it first asks for it
+            if (runtime := openmp_runtime()) is not None:
+                ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
             torch.ones(self._size * _GRAIN, dtype=torch.int8).add_(1)
+        except (OSError, AttributeError, UnicodeError):
+            pass  # the runtime's file has gone since, or is another's: threads go on spinning
         finally:
             there.set()  # whatever happens, somebody waits for it
         self._over.wait()

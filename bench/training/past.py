@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench.children.protocol import Event, Job, RowBuilder, WarningEvent
 from bench.errors import describe
 from bench.meters.base import Meter
@@ -53,6 +55,9 @@ class Past:
         except CheckpointError as error:
             self._warn(f"starts anew, since its checkpoint cannot be used: {error}")
         if self._before is not None:
+            self._begin_stretch()  # anew: what reading took is in no peak
+            if (now := torch.backends.cpu.get_cpu_capability()) != (then := self._before.instructions):
+                self._warn(f"goes on with {now} instructions after {then}, so last digits may differ")
             self.measured = self._before.measured
             self._ranks.bytes_in_training, self._ranks.bytes_for_evaluation = self._before.exchanged
             evaluations[0].epochs += self._before.epochs
@@ -95,6 +100,10 @@ class Past:
         if problem is not None and not self._has_failed:
             self._warn(f"has no checkpoint of epoch {epoch}, and perhaps of later ones: {describe(problem)}")
             self._has_failed = True
+        self._begin_stretch()
+
+    def _begin_stretch(self) -> None:
+        self._method.offload()
         for meter in self._meters:
             meter.start()
 

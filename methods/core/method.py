@@ -205,6 +205,9 @@ class Method(nn.Module, ABC):
     def set_training_state(self, state: dict[str, int]) -> None:
         """Go on from what `training_state` said; called after `set_up`, on a new method."""
 
+    def offload(self) -> None:
+        """Put away again what was brought into memory to be read or written by a checkpoint."""
+
     @abstractmethod
     def optimizers(self) -> Iterator[Optimizer]:
         """The optimisers made in `set_up`; together they have every trained parameter once.

@@ -84,13 +84,17 @@ class OffloadedBlocks:
         """
         self._blocks = [_Part(block) for block in net.blocks]
         self._states = [_Part(optimizer) for optimizer in optimizers]
-        for part in (*self._blocks, *self._states):
-            part.offload()
+        self.offload()
         for part, optimizer in zip(self._states, optimizers, strict=True):
             optimizer.register_state_dict_pre_hook(lambda *_, part=part: part.restore(to_change=True))
         net.before_block = self._use
         net.register_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
         net.register_load_state_dict_pre_hook(lambda *_: self._restore_all())  # type: ignore[no-untyped-call]
+
+    def offload(self) -> None:
+        """All blocks and states."""
+        for part in (*self._blocks, *self._states):
+            part.offload()
 
     def train(self, t: int) -> None:
         """Bring block t, t = 1..T, and its optimiser's state, to be changed."""

@@ -57,6 +57,15 @@ def test_a_result(run: Run) -> None:
     assert result.model_copy(update={"wall_seconds": CELL.wall_seconds}) == CELL
 
 
+def test_the_energy_of_a_cell_that_was_interrupted_is_not_known(run: Run, tmp_path: Path) -> None:
+    cell = make_cell(cpu_joules=3.0, gpu_joules=4.0, gpu_joules_source="counter")
+    for earlier, known in ([], True), (["a"], False):
+        line = ResultEvent(result=cell.model_copy(update={"earlier_machines": earlier})).model_dump_json()
+        (tmp_path / "result").write_text(line + "\n")
+        row = run("read job; cat $result")
+        assert [each is not None for each in (row.cpu_joules, row.gpu_joules, row.gpu_joules_source)] == [known] * 3
+
+
 def test_gets_its_job_its_threads_and_nothing_else(run: Run, tmp_path: Path) -> None:
     run("read job; echo $OMP_NUM_THREADS $MKL_NUM_THREADS $@ > told; echo $job > job; cat $result")
     told = (tmp_path / "told").read_text().split()

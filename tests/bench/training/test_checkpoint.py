@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
+from bench.meters.rss import PeakRss
 from bench.planning.method_spec import parse_methods
 from bench.training import cell, checkpoint
 from bench.training.cell import run_cell
 from bench.training.checkpoint import COST, Checkpoints, merge_measured
 from bench.training.ranks import Ranks
+from methods.noprop_dt import NoPropDT
 from results.schema import CellResult
 from tests.factories import make_cell, make_config, make_environment, make_run
 
@@ -163,6 +165,53 @@ def test_the_code_is_that_of_the_process_when_it_started(tmp_path: Path, monkeyp
     assert warning.endswith("its checkpoint cannot be used: it is of another version of the code")
 
 
+def test_what_reading_and_writing_a_checkpoint_take_is_in_no_peak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The meters begin anew after each, when blocks that take turns in memory have been put away again."""
+    course: list[str] = []
+
+    def noting(kind: type, name: str, what: str) -> None:
+        done = getattr(kind, name)
+
+        def note(*arguments: Any, **named: Any) -> Any:
+            result = done(*arguments, **named)
+            course.append(what)
+            return result
+
+        monkeypatch.setattr(kind, name, note)
+
+    noting(PeakRss, "start", "begin")
+    noting(Checkpoints, "read", "read")
+    noting(Checkpoints, "write", "write")
+    noting(NoPropDT, "offload", "offload")
+    job = job_of("noprop[T=2,execution=low_memory]", tmp_path / "cell")
+    with pytest.raises(KilledError):
+        run(job, die_at=7)  # three events an epoch
+    assert course == ["begin", "read", *2 * ["write", "offload", "begin"]]
+    course.clear()
+    run(job)
+    assert course == ["begin", "read", "offload", "begin", "write", "offload", "begin"]
+
+
+def test_other_instructions_than_before_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = interrupted(tmp_path / "cell")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NEW")
+    _, events = run(job)
+    (warning,) = [event.sentence for event in events if isinstance(event, WarningEvent)]
+    assert warning.startswith("digits backprop-plain seed 3 goes on with NEW instructions after ")
+    assert epochs_of(events) == [3, 4]
+
+
+def test_a_rank_that_cannot_write_is_said_by_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ranks, "least", lambda self, value: min(int(value), 0))
+    _, events = run(job_of(METHOD, tmp_path / "cell"))
+    (warning,) = [event.sentence for event in events if isinstance(event, WarningEvent)]
+    assert "has no checkpoint of epoch 1, and perhaps of later ones: " in warning
+    assert warning.endswith("another rank cannot write its own")
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_epoch_counts_whether_it_is_evaluated_or_not(tmp_path: Path) -> None:
     job = job_of(METHOD, tmp_path / "cell", eval_every=EPOCHS).model_copy(update={"checkpoint_every": 2})
     with pytest.raises(KilledError):
@@ -200,3 +249,8 @@ def test_peaks_are_the_larger_and_the_rise_is_over_the_first_baseline() -> None:
     now = {"peak_rss_bytes": 80, "baseline_rss_bytes": 70, "rss_rise_bytes": 10, "rss_source": "reset"}
     assert merge_measured(before, now) == before
     assert merge_measured({}, now) == now
+
+
+def test_what_is_no_size_adds_up() -> None:
+    assert merge_measured({"page_faults": 3}, {"page_faults": 4}) == {"page_faults": 7}
+    assert merge_measured({"page_faults": 3}, {"page_faults": None}) == {"page_faults": None}

@@ -60,6 +60,19 @@ def test_idle_and_working_threads_are_more_than_the_cores(cores: int, monkeypatc
     assert working + idle > cores
 
 
+@pytest.mark.parametrize("error", [OSError("no such file"), AttributeError("omp_set_num_threads")])
+def test_where_the_runtime_cannot_be_asked_nobody_waits_for_it(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> str:
+        raise error
+
+    monkeypatch.setattr(crowding, "openmp_runtime", fails)
+    team = IdleTeam()
+    team.end()
+    assert not team._thread.is_alive()
+
+
 def test_a_single_thread_that_has_to_share_its_core_says_so_and_has_none_to_wait_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

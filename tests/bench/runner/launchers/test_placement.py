@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.children.protocol import Job
+from bench.children.protocol import Event, Job, PhaseEvent, WarningEvent
 from bench.errors import UserError
 from bench.meters import environment
 from bench.planning.plan import resolve_device
@@ -181,6 +182,20 @@ def sent(monkeypatch: pytest.MonkeyPatch, **config: object) -> CellResult:
     cell = make_run([make_cell(config=make_config(**config))]).cells[0]
     job = Job(run_id="x", cell=cell, data_dir=None, environment=make_environment(cpu="of the launching machine"))
     return CellResult.model_validate(json.loads(node.run_on_node(job.model_dump_json())))
+
+
+def test_warnings_of_a_cell_are_in_the_log_of_its_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warns(job: Job, on_event: Callable[[Event], None]) -> CellResult:
+        on_event(PhaseEvent(phase="training"))
+        on_event(WarningEvent(sentence="digits noprop seed 0 starts anew"))
+        return make_cell()
+
+    monkeypatch.setattr(node, "run_in_process", warns)
+    cell = make_run([make_cell(config=make_config(device="cpu"))]).cells[0]
+    node.run_on_node(Job(run_id="x", cell=cell, data_dir=None, environment=make_environment()).model_dump_json())
+    assert capsys.readouterr().err == "warning: digits noprop seed 0 starts anew\n"
 
 
 def test_a_row_has_the_machine_that_ran_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
