@@ -10,7 +10,7 @@ from bench.meters.rapl import RaplEnergy
 from bench.meters.rss import PeakRss, RssSeries
 
 INSIDE: tuple[type[Meter], ...] = (GpuMemory, PeakRss)
-"""In the cell's own process, one stretch from before the model is built to after the last evaluation; started in this
-order and stopped in the reverse one."""
+"""In the cell's own process, from before the model is built to after the last evaluation, a stretch from checkpoint to
+checkpoint; started in this order and stopped in the reverse one."""
 OUTSIDE: tuple[type[Meter], ...] = (CpuTime, GpuActivity, RaplEnergy, CpuClock, RssSeries)
 """In the harness, one stretch for each epoch's training (evaluation is left out); started and stopped in this order."""
