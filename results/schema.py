@@ -117,7 +117,7 @@ class CellResult(Record):
     launcher: LauncherName = "local"
     """What started the cell's process (`--launcher`). Only with `local` is the machine known beforehand."""
     node: str | None = None
-    """Name of the machine that the launcher chose; null with `local`."""
+    """Name of the machine that the launcher chose, or on which a cell ended that was interrupted; else null."""
     started_at: str
     """UTC, ISO 8601."""
     wall_seconds: Seconds

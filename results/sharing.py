@@ -11,11 +11,16 @@ ENGINES = {"slurm": "Slurm", "ray": "Ray"}
 def sharing(record: RunRecord, cells: Iterable[CellResult]) -> str | None:
     """How cells shared machines, as a clause; None if each had a known machine to itself."""
     cells = list(cells)
-    if any(len({*cell.earlier_machines, *([cell.node] if cell.node else [])}) > 1 for cell in cells):
-        return "some cells ran in parts, on several machines"
     if where := placed(cells):
         return where
-    return f"cells ran {jobs_here(record)} at a time" if jobs_here(record) > 1 else None
+    if jobs_here(record) > 1:
+        return f"cells ran {jobs_here(record)} at a time"
+    return "some cells ran in parts, on several machines" if any(has_moved(cell) for cell in cells) else None
+
+
+def has_moved(cell: CellResult) -> bool:
+    """Whether a cell was interrupted and went on on another machine."""
+    return bool(cell.earlier_machines) and {*cell.earlier_machines, cell.node} != {cell.node}
 
 
 def jobs_here(record: RunRecord) -> int:

@@ -63,8 +63,8 @@ def open_searches(path: Path, cells: Sequence[PlannedCell], spaces: Mapping[str,
 def _study_name(cell: PlannedCell, begun: Iterable[str]) -> str:
     """The name of the cell's study: `digits noprop`, or, in one that was begun before, the method's name of then."""
     start = f"{cell.dataset} "
-    there = (name for name in begun if name.startswith(start) and todays(name.removeprefix(start)) == cell.method)
-    return next(there, start + cell.method)
+    there = [name for name in begun if name.startswith(start) and todays(name.removeprefix(start)) == cell.method]
+    return start + cell.method if start + cell.method in there or not there else there[0]
 
 
 def space_of(spec: MethodSpec) -> dict[str, Range]:

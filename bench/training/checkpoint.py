@@ -55,7 +55,7 @@ class Progress(BaseModel):
     torch: str
     """Its version: another may compute other numbers."""
     code: str
-    """SHA-256 of the code that trains: the same holds for it."""
+    """SHA-256 of the code that trains, and the package of a method of somebody else: the same holds for it."""
     epoch: int
     """The last one that is done."""
     images: int
@@ -90,7 +90,7 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, every: int | None, ranks: Ranks, code: str) -> None:
-        """Every so many epochs; None: as often as takes `COST` of training time. `code` is `hash_training`'s."""
+        """Every so many epochs; None: as often as takes `COST` of training time. `code` is as in `Progress`."""
         own = path.name if ranks.size == 1 else f"{path.name}.rank{ranks.rank}of{ranks.size}"
         self._path, self._every, self._ranks = path.with_name(own), every, ranks
         self._seconds, self._cost, self._since = 0.0, COST * _FIRST_AFTER_SECONDS, 0
@@ -167,7 +167,7 @@ class Checkpoints:
             raise problem or CheckpointError("another rank's cannot be used")
         progress, tensors = found
         _restore(method, tensors, progress)
-        updates.norms = tensors[_NORMS]
+        updates.norms = tensors[_NORMS].clone()  # what is loaded is the file in memory, and goes
         return progress
 
     def _newest(self) -> int:
@@ -275,7 +275,7 @@ def _restore(method: Method, tensors: dict[str, Tensor], progress: Progress) -> 
             if state:
                 # In the parameter's own memory format: fused optimisers go through both side by side.
                 optimizer.state[p] = {
-                    name: (torch.empty_like(p) if value.shape == p.shape else value.to(p.device)).copy_(value)
+                    name: torch.empty_like(p if value.shape == p.shape else value, device=p.device).copy_(value)
                     for name, value in state.items()
                 }
     method.set_training_state(progress.method)

@@ -41,7 +41,7 @@ class Crowding(AbstractContextManager["Crowding"]):
     """
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
+        self._can_yield = threads > 1  # a single thread waits for nobody
         self._crowd = Crowd(threads)
         self._process = psutil.Process()
         self._lock = threading.Lock()
@@ -71,15 +71,15 @@ class Crowding(AbstractContextManager["Crowding"]):
 
     @property
     def yielded_seconds(self) -> float:
-        """Seconds for which the threads have yielded; a single one has none to wait for."""
-        return self._crowded_seconds() if self._threads > 1 else 0.0
+        """Seconds for which the threads have yielded."""
+        return self._crowded_seconds() if self._can_yield else 0.0
 
     def news(self) -> str | None:
         """A clause that is worth a warning, once: other programs have crowded the machine for ten seconds."""
         if self._said or self._crowded_seconds() < _NOTICED_SECONDS:
             return None
         self._said = True
-        how = " its threads wait without spinning and" if self._threads > 1 else ""
+        how = " its threads wait without spinning and" if self._can_yield else ""
         return f"other programs need its cores, so{how} it takes longer"
 
     def note(self, seconds: float, foreign: float, cores: int) -> None:
@@ -89,8 +89,9 @@ class Crowding(AbstractContextManager["Crowding"]):
             self._spin()
         elif self._crowded_since is None:
             self._crowded_since = time.monotonic()
-            if self._threads > 1:  # a single thread waits for nobody
+            if self._can_yield:
                 self._team = IdleTeam()
+                self._can_yield = self._team.works
 
     def _crowded_seconds(self) -> float:
         with self._lock:
@@ -127,6 +128,7 @@ class IdleTeam:
 
     def __init__(self) -> None:
         self._size = min(_MOST, max(2, _CORES - torch.get_num_threads() + 2))  # the thread itself is none of OpenMP's
+        self.works = False
         self._over, there = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._wait, args=(there,), daemon=True)
         self._thread.start()
@@ -138,6 +140,7 @@ class IdleTeam:
             if (runtime := openmp_runtime()) is not None:
                 ctypes.CDLL(runtime).omp_set_num_threads(self._size)  # of this thread alone
             torch.ones(self._size * _GRAIN, dtype=torch.int8).add_(1)
+            self.works = True
         except (OSError, AttributeError, UnicodeError):
             pass  # the runtime's file has gone since, or is another's: threads go on spinning
         finally:

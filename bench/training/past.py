@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Past:
         ranks: Ranks,
         emit: Callable[[Event], None],
     ) -> None:
-        """For a method that was just set up, in a cell whose meters have started; `code` is `hash_training`'s."""
+        """For a method that was just set up, in a cell whose meters have started; `code` is as in `Progress`."""
         assert job.checkpoint is not None
         self._cell, self._row, self._fingerprint = job.cell, row, fingerprint
         self._method, self._updates = method, updates
@@ -105,13 +106,18 @@ class Past:
     def _begin_stretch(self) -> None:
         self._method.offload()
         for meter in self._meters:
+            meter.noted.clear()  # `measured` has what they noted before
             meter.start()
 
     def of_row(self) -> dict[str, Any]:
         """The fields of the row that tell of the past."""
         if self._before is None:
             return {}
-        return {"earlier_machines": self._before.machines, "earlier_wall_seconds": self._before.wall_seconds}
+        return {
+            "earlier_machines": self._before.machines,
+            "earlier_wall_seconds": self._before.wall_seconds,
+            "node": platform.node(),
+        }
 
     def _warn(self, what: str) -> None:
         self._emit(WarningEvent(sentence=f"{name_of(self._cell)} {what}"))

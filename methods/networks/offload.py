@@ -65,12 +65,13 @@ class _Part:
         if any(tensor.device.type != "cpu" for tensor in tensors):
             self._on_host = [_flat(tensor).cpu() for tensor in tensors]
             return
-        if self._file is None:
+        if self._file is None and tensors:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this part
             weakref.finalize(self, self._file.close)
-        self._file.seek(0)
-        for tensor in tensors:
-            self._file.write(_bytes(tensor))
+        if self._file is not None:
+            self._file.seek(0)
+            for tensor in tensors:
+                self._file.write(_bytes(tensor))
 
 
 class OffloadedBlocks:

@@ -22,7 +22,7 @@ from typing import Any
 from reports.formats.markdown import FINGERPRINT_DIGITS, shown
 from reports.view import RunView, parse_utc
 from results.schema import CellConfig, CellResult, RunRecord
-from results.sharing import jobs_here, placed
+from results.sharing import has_moved, jobs_here, placed
 
 Key = tuple[str, str, int]
 """(data set, method, seed)."""
@@ -209,6 +209,8 @@ def _obstacles(found: dict[str, list[str]], partners: Partners, old: RunView, ne
         reasons["train_seconds"].append(f"machines that a launcher chose (--launcher {' and '.join(launchers)})")
     elif max(jobs := [jobs_here(view.record) for view in (old, new)]) > 1:
         reasons["train_seconds"].append(f"cells side by side (--jobs {jobs[0]} and {jobs[1]})")
+    elif any(has_moved(cell) for cells in zip(*partners, strict=True) for cell in cells):
+        reasons["train_seconds"].append("cells in parts on several machines")
     return {field: ", ".join(texts) for field, texts in reasons.items() if texts}
 
 

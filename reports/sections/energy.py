@@ -11,7 +11,7 @@ from reports.statistics.measures import CPU_ENERGY, GPU_ENERGY, Measure, is_meas
 from reports.view import DatasetView, RunView
 from results.schema import CellResult
 
-NOT_READABLE = "not readable here"
+NOT_READABLE, INTERRUPTED = "not readable here", "not known of cells that were interrupted"
 SOURCES = {
     "counter": "the GPU's own counter (NVML)",
     "sampled power": "the GPU's power, sampled once a second and integrated (NVML; this GPU has no energy counter)",
@@ -41,7 +41,7 @@ def section(run: RunView, data: DatasetView) -> Markdown | None:
         TEXT,
         data=data,
         names=[measure.name for measure in measures],
-        missing=NOT_READABLE,
+        missing=_missing(monitored),
         table=_table(data, measures) if any(is_measured(data, measure) for measure in measures) else None,
         cpu=is_measured(data, CPU_ENERGY),
         sources=dict.fromkeys(SOURCES[cell.gpu_joules_source] for cell in monitored if cell.gpu_joules_source),
@@ -53,7 +53,7 @@ def _table(data: DatasetView, measures: Sequence[Measure]) -> Markdown:
     for method in data.drawn:
         cells = data.finished[method]
         means = [measure.mean(cells) for measure in measures]
-        joules = [plus_minus(mean, expected=len(cells)) if mean else NOT_READABLE for mean in means]
+        joules = [plus_minus(mean, expected=len(cells)) if mean else _missing(cells) for mean in means]
         rows.append([code(method), str(len(cells)), *joules, *(_per_1000_images(cells, each) for each in measures)])
     headers = [measure.header for measure in measures]
     return markdown_table(["method", "seeds", *headers, *(f"{each} per 1,000 images" for each in headers)], rows)
@@ -66,4 +66,8 @@ def _per_1000_images(cells: Sequence[CellResult], measure: Measure) -> str:
         for cell in cells
         if cell.seed in by_seed and cell.images_per_second and cell.train_seconds
     )
-    return NOT_READABLE if mean is None else number(mean.mean)
+    return _missing(cells) if mean is None else number(mean.mean)
+
+
+def _missing(cells: Sequence[CellResult]) -> str:
+    return INTERRUPTED if cells and all(cell.earlier_machines for cell in cells) else NOT_READABLE

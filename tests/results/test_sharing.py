@@ -18,9 +18,9 @@ ELSEWHERE = {"launcher": "slurm", "node": "a"}
         ({}, [{}], None),
         ({"jobs": 2}, [{}], "cells ran 2 at a time"),
         ({"launcher": "slurm", "jobs": 9}, [{}], None),  # all done again here, one after another
-        ({}, [{"earlier_machines": ["a", "a"]}], None),
-        ({}, [{}, {"earlier_machines": ["a", "b"]}], "some cells ran in parts, on several machines"),
-        ({}, [ELSEWHERE | {"earlier_machines": ["b"]}], "some cells ran in parts, on several machines"),
+        ({}, [{"earlier_machines": ["a", "a"], "node": "a"}], None),
+        ({}, [{}, {"earlier_machines": ["b"], "node": "a"}], "some cells ran in parts, on several machines"),
+        ({}, [ELSEWHERE | {"earlier_machines": ["b"]}], "cells ran where Slurm put them, on 1 machine"),
         ({}, [ELSEWHERE], "cells ran where Slurm put them, on 1 machine"),
         ({}, [ELSEWHERE, ELSEWHERE | {"node": "b"}], "cells ran where Slurm put them, on 2 machines"),
         (

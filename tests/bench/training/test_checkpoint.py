@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bench import meters
 from bench.children.protocol import EpochEvent, Event, Job, PhaseEvent, StepEvent, WarningEvent
+from bench.meters.base import Meter
 from bench.meters.rss import PeakRss
 from bench.planning.method_spec import parse_methods
 from bench.training import cell, checkpoint
 from bench.training.cell import run_cell
-from bench.training.checkpoint import COST, Checkpoints, merge_measured
+from bench.training.checkpoint import COST, Checkpoints, merge_measured, stop_and_read
 from bench.training.ranks import Ranks
 from methods.noprop_dt import NoPropDT
 from results.schema import CellResult
@@ -251,6 +254,38 @@ def test_peaks_are_the_larger_and_the_rise_is_over_the_first_baseline() -> None:
     assert merge_measured({}, now) == now
 
 
-def test_what_is_no_size_adds_up() -> None:
-    assert merge_measured({"page_faults": 3}, {"page_faults": 4}) == {"page_faults": 7}
-    assert merge_measured({"page_faults": 3}, {"page_faults": None}) == {"page_faults": None}
+class Steps(Meter):
+    """Counts what has happened since it began, as a meter of page faults would."""
+
+    def stop(self) -> None:
+        self.note(steps=1)
+
+    def fields(self) -> dict[str, Any]:
+        return {"steps": self.total("steps")}
+
+
+def test_what_is_no_size_adds_up_over_all_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert merge_measured({"steps": 3}, {"steps": 4}) == {"steps": 7}
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(meters, "INSIDE", (Steps,))
+    monkeypatch.setattr(cell, "stop_and_read", lambda *given: found.append(stop_and_read(*given)) or {})
+    job = job_of(METHOD, tmp_path / "cell")
+    with pytest.raises(KilledError):
+        run(job, die_at=7)  # after two checkpoints
+    run(job)
+    assert found == [{"steps": EPOCHS}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_checkpoint_that_was_read_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = interrupted(tmp_path / "cell")
+    begin = PeakRss.start
+    mapped: list[bool] = []
+
+    def start(meter: PeakRss) -> None:
+        begin(meter)
+        mapped.append("cell.2.safetensors" in Path("/proc/self/maps").read_text())
+
+    monkeypatch.setattr(PeakRss, "start", start)
+    run(job)
+    assert mapped == [False] * 3  # at first, after reading, after the third epoch
