@@ -38,7 +38,7 @@ times and memory are then not compared on equal terms.{% endif %}
 def section(run: RunView) -> Markdown:
     """A row for each field; values that differ with the number of their cells."""
     environments = Counter(cell.environment for cell in run.cells)
-    nodes = Counter(cell.node for cell in run.cells if cell.node is not None)
+    nodes = Counter(cell.node for cell in run.cells if cell.launcher != "local" and cell.node is not None)
     rows = []
     for field in Environment.model_fields:
         values: Counter[str] = Counter()
