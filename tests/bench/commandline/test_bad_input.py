@@ -23,7 +23,7 @@ VALUES = [
     ("--methods", "nope", "'nope'", METHODS),
     ("--methods", "NoProp", "'NoProp'", "did you mean 'noprop'"),
     ("--methods", "NOPROP", "'NOPROP'", "did you mean 'noprop'"),
-    ("--methods", "BackProp-CNNs", "'BackProp-CNNs'", "did you mean 'backprop-plain'"),
+    ("--methods", "BackProp-CNN", "'BackProp-CNN'", "did you mean 'backprop-plain'"),
     ("--methods", "core[T=2]", "'core[T=2]'", "--set T=2"),
     ("--methods", "all[T=2,alpha_bar_max=0.9]", "brackets go behind one method", "--set T=2 --set alpha_bar_max=0.9"),
     ("--methods", "", "''", METHODS),
