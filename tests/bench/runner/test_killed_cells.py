@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import random
 import signal
 import sys
@@ -32,7 +33,7 @@ OF_THE_RUN = {"run_id", "started_at", "attempt", "earlier_machines"}
 TIMES = {"train_seconds", "eval_seconds", "data_seconds", "wall_seconds", "earlier_wall_seconds", "yielded_seconds"}
 TIMES |= {"images_per_second", "seconds_to"}
 PEAKS = {"peak_rss_bytes", "baseline_rss_bytes", "rss_rise_bytes"}
-MACHINE = {"machine", "cpu_joules"}
+MACHINE = {"machine", "node", "cpu_joules"}
 MAY_DIFFER = OF_THE_RUN | TIMES | PEAKS | MACHINE
 """Every other field of a row is the same, to the last digit."""
 LAST = "the description in place"
@@ -143,6 +144,7 @@ class Killing:
             method = row.trained_with or row.method
             most = max(parts[method], sum(kill.method == method for kill in kills))
             assert parts[method] <= len(row.earlier_machines) <= most, row.method
+            assert row.node == (platform.node() if row.earlier_machines else None), row.method
             assert row.model_file is not None
             model, other = (load_file(folder / row.model_file) for folder in (killed, whole))
             assert [name for name in other if model[name].tobytes() != other[name].tobytes()] == []
