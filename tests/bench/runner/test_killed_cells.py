@@ -21,6 +21,7 @@ from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
 from tests.bench.harness import Plugin, finish, wait_until
 from tests.bench.killer import WRITING
+from tests.bench.runner.launchers.test_launchers import PROCESSES, needs
 from tests.factories import make_cell, write_run
 
 EPOCHS = 4
@@ -144,7 +145,8 @@ class Killing:
             method = row.trained_with or row.method
             most = max(parts[method], sum(kill.method == method for kill in kills))
             assert parts[method] <= len(row.earlier_machines) <= most, row.method
-            assert row.node == (platform.node() if row.earlier_machines else None), row.method
+            has_a_name = bool(row.earlier_machines) or row.launcher != "local"
+            assert row.node == (platform.node() if has_a_name else None), row.method
             assert row.model_file is not None
             model, other = (load_file(folder / row.model_file) for folder in (killed, whole))
             assert [name for name in other if model[name].tobytes() != other[name].tobytes()] == []
@@ -210,6 +212,16 @@ def test_a_cell_killed_twice_goes_on(plugin: Plugin, tmp_path: Path) -> None:
     killing = Killing(plugin, tmp_path, RUN, ("--methods", method, *HOW))
     killing.run_whole()
     killing.kill([Kill(method, "training", 3, 0.01, True), Kill(method, "half the tensors", 1, 0.0, False)])
+    killing.check({method: 1})
+
+
+@needs("submitit")
+def test_a_job_of_a_launcher_goes_on_from_its_checkpoint(plugin: Plugin, tmp_path: Path) -> None:
+    """Its process is killed in training and half-way through a checkpoint; the next job has what was kept."""
+    method = "noprop[T=2]"
+    killing = Killing(plugin, tmp_path, RUN, ("--methods", method, *HOW, *PROCESSES))
+    killing.run_whole()
+    killing.kill([Kill(method, "training", 3, 0.01, False), Kill(method, "half the tensors", 1, 0.0, False)])
     killing.check({method: 1})
 
 
