@@ -1,7 +1,12 @@
-"""The CPU quota, from made-up trees of control groups, and what follows for the number of threads."""
+"""The CPU quota, from made-up trees of control groups and a real one, and what follows for the number of threads."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,3 +73,42 @@ def test_threads_default_to_the_least(quota: float | None, cores: int, monkeypat
     monkeypatch.setattr(environment, "cpu_quota", lambda: quota)
     monkeypatch.setattr(environment.os, "sched_getaffinity", lambda pid: set(range(64)))
     assert environment.available_cores() == cores
+
+
+@pytest.fixture
+def real_group() -> Iterator[Path]:
+    """A control group of its own, limited to one and a half CPUs by the version that this machine has."""
+    name = f"noprop-bench-{uuid.uuid4().hex}"
+    mounted = Path("/sys/fs/cgroup")
+    for top, limit, text in (
+        (mounted / "cpu", "cpu.cfs_quota_us", "150000"),
+        (mounted / "cpu,cpuacct", "cpu.cfs_quota_us", "150000"),
+        (mounted, "cpu.max", "150000 100000"),
+    ):
+        group = top / name
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            with (group / limit).open("r+") as file:  # not where it would be made: that is no control group
+                file.write(text)
+            yield group
+            return
+        except OSError:
+            continue
+        finally:
+            group.rmdir()
+    pytest.skip("this machine lets no process make a control group that limits the CPU")
+
+
+def test_a_real_group_limits_the_threads(real_group: Path) -> None:
+    asked = "from bench.meters import environment as e, cpu_quota as q; print(q.cpu_quota(), e.available_cores())"
+    ended = subprocess.run(
+        [sys.executable, "-c", asked],
+        preexec_fn=lambda: (real_group / "cgroup.procs").write_text(str(os.getpid())),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["1.5", "1"]
