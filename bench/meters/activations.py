@@ -31,6 +31,8 @@ class ActivationMeter(Meter):
     def __init__(self, *ignored: Iterable[Tensor]) -> None:
         """Give the tensors that do not count, for instance `method.parameters()` and `method.buffers()`."""
         self._ignored = [tensor for tensors in ignored for tensor in tensors]
+        self._places: list[int] = []
+        self._ignored_storages: set[int] = set()
         self._holders: Counter[int] = Counter()
         self._live_bytes = 0
         self.peak_bytes = 0
@@ -56,9 +58,12 @@ class ActivationMeter(Meter):
             self.peak_bytes = max(self.peak_bytes, self._live_bytes)
 
     def counts(self, tensor: Tensor) -> bool:
-        """Looked up each time: a method may move its parameters while it trains."""
-        key = tensor.untyped_storage().data_ptr()
-        return all(key != ignored.untyped_storage().data_ptr() for ignored in self._ignored)
+        """Whether a tensor is none of the ignored ones, wherever a method has moved these while it trains."""
+        places = list(map(Tensor.data_ptr, self._ignored))  # far cheaper than to ask for their storages each time
+        if places != self._places:
+            self._places = places
+            self._ignored_storages = {ignored.untyped_storage().data_ptr() for ignored in self._ignored}
+        return tensor.untyped_storage().data_ptr() not in self._ignored_storages
 
 
 class _Held:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import torch
+from torch.utils import flop_counter
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.meters.base import Meter
 from methods.networks.concurrent import on_one_thread
+
+# PyTorch marks what looks at each operation as not to be compiled, and its first call imports the compiler for that.
+# The import is slow, and nothing here is compiled.
+if _watch := getattr(flop_counter, "_FlopCounterMode", None):
+    _watch.__torch_dispatch__ = inspect.unwrap(_watch.__torch_dispatch__)
 
 
 class FlopMeter(Meter):

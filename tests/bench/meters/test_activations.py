@@ -64,6 +64,20 @@ def test_parameters_do_not_count() -> None:
     assert meter.peak_bytes == 4 * 4 * 20
 
 
+def test_parameters_that_move_do_not_count() -> None:
+    """As with `low_memory`; a tensor at the former place would count."""
+    layer = torch.nn.Linear(20, 30, bias=False)
+    x = torch.randn(4, 20, requires_grad=True)
+    with ActivationMeter(layer.parameters()) as meter:
+        layer(x).sum().backward()
+        former = layer.weight.data
+        layer.weight.data = former.clone()
+        layer(x).sum().backward()
+        assert meter.peak_bytes == 4 * 4 * 20
+        (x @ former.T).sum().backward()
+    assert meter.peak_bytes == former.nbytes
+
+
 def test_metering_changes_no_result() -> None:
     losses = []
     for metered in (False, True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +29,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_counting_does_not_import_the_compiler() -> None:
+    """Which would take a second or two in every cell that counts."""
+    count = (
+        "import sys; from bench.meters.flops import FlopMeter; from bench.training.optimizers import OPTIMIZERS\n"
+        "from tests.methods.helpers import batch, build\n"
+        "method = build('backprop', T=2, make_optimizer=OPTIMIZERS['AdamW'])\n"
+        "with FlopMeter() as meter: method.train_step(*batch(4))\n"
+        "print(meter.flops > 0, 'torch._dynamo' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["True", "False"]
 
 
 def test_a_linear_layer_by_hand() -> None:
