@@ -133,9 +133,9 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
 
     own[0] |= job.probed or {
         **probe_flops(builder.make(), data, config, warn),
-        "activation_bytes": probe_activation_bytes(builder.make(), data, config),
+        "activation_bytes": (activation_bytes := probe_activation_bytes(builder.make(), data, config)),
         "activation_bytes_in_turn": probe_activation_bytes_in_turn(builder, data, of_method["execution"]),
-        "activation_bytes_by_T": probe_depths(builder, data),
+        "activation_bytes_by_T": probe_depths(builder, data, activation_bytes),
     }
     for variant, fields in zip(job.variants, own[1:], strict=True):
         its = config.model_copy(update={"options": variant.config.options})

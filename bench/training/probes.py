@@ -39,12 +39,15 @@ def probe_activation_bytes_in_turn(builder: MethodBuilder, data: DeviceData, exe
     return probe_activation_bytes(in_turn.make(), data, in_turn.config)
 
 
-def probe_depths(builder: MethodBuilder, data: DeviceData) -> dict[str, int]:
-    """The same at other depths, for methods that have a depth."""
+def probe_depths(builder: MethodBuilder, data: DeviceData, own: int) -> dict[str, int]:
+    """The same at several depths, for methods that have a depth; `own` is that at the configuration's."""
     if "T" not in builder.config.options:
         return {}
     probed: dict[str, int] = {}
     for depth in DEPTHS:
+        if depth == builder.config.options["T"]:
+            probed[str(depth)] = own
+            continue
         other = builder.with_option("T", depth)
         with contextlib.suppress(methods.MethodError):  # a method need not take every depth
             probed[str(depth)] = probe_activation_bytes(other.make(), data, other.config)

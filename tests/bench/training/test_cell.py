@@ -338,6 +338,11 @@ def test_depths_that_a_method_refuses_are_not_probed() -> None:
     assert list(result.activation_bytes_by_T) == ["5"]
 
 
+def test_the_depth_that_a_cell_has_is_not_probed_again() -> None:
+    own, other = (run("Shallow", options={"T": depth})[0] for depth in (5, 2))
+    assert own.activation_bytes_by_T == {"5": own.activation_bytes} == other.activation_bytes_by_T
+
+
 def test_no_depths_without_a_depth() -> None:
     result, _ = run()
     assert result.activation_bytes_by_T == {}
