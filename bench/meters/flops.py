@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import ExitStack, nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,11 +14,6 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.meters.base import Meter
 from methods.networks.concurrent import on_one_thread
-
-# PyTorch marks what looks at each operation as not to be compiled, and its first call imports the compiler for that.
-# The import is slow, and nothing here is compiled.
-if _watch := getattr(flop_counter, "_FlopCounterMode", None):
-    _watch.__torch_dispatch__ = inspect.unwrap(_watch.__torch_dispatch__)
 
 
 class FlopMeter(Meter):
@@ -50,6 +47,7 @@ class FlopMeter(Meter):
 
     def start(self) -> None:
         self._entered.enter_context(on_one_thread())  # which alone is counted
+        self._entered.enter_context(_without_compiler())
         self._entered.enter_context(self._counter)
 
     def stop(self) -> None:
@@ -57,6 +55,24 @@ class FlopMeter(Meter):
 
     def fields(self) -> dict[str, Any]:
         return {self._field: self.flops / self._images}
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """PyTorch marks what sees each operation as not to be compiled, and its first call imports the compiler for that.
+
+    The import is slow, and only methods that use `torch.compile` need it; these have imported it before.
+    """
+    watching = getattr(flop_counter, "_FlopCounterMode", None)
+    if watching is None or "torch._dynamo" in sys.modules:
+        yield
+        return
+    marked = watching.__torch_dispatch__
+    watching.__torch_dispatch__ = inspect.unwrap(marked)
+    try:
+        yield
+    finally:
+        watching.__torch_dispatch__ = marked
 
 
 def _convolution_backward(*args: Any, out_shape: Any) -> int:

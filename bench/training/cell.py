@@ -131,12 +131,16 @@ def _run(job: Job, emit: Emit, ranks: Ranks, crowding: Crowding) -> CellResult:
     def warn(what: str) -> None:
         emit(WarningEvent(sentence=f"{name_of(cell)}: {what}"))
 
-    own[0] |= job.probed or {
-        **probe_flops(builder.make(), data, config, warn),
-        "activation_bytes": (activation_bytes := probe_activation_bytes(builder.make(), data, config)),
-        "activation_bytes_in_turn": probe_activation_bytes_in_turn(builder, data, of_method["execution"]),
-        "activation_bytes_by_T": probe_depths(builder, data, activation_bytes),
-    }
+    probed = job.probed
+    if not probed:
+        activation_bytes = probe_activation_bytes(builder.make(), data, config)
+        probed = {
+            **probe_flops(builder.make(), data, config, warn),
+            "activation_bytes": activation_bytes,
+            "activation_bytes_in_turn": probe_activation_bytes_in_turn(builder, data, of_method["execution"]),
+            "activation_bytes_by_T": probe_depths(builder, data, activation_bytes),
+        }
+    own[0] |= probed
     for variant, fields in zip(job.variants, own[1:], strict=True):
         its = config.model_copy(update={"options": variant.config.options})
         fields |= probe_prediction(replace(builder, config=its).make(), data, config, warn)

@@ -114,7 +114,7 @@ def _notes(overview: Overview) -> list[str]:
     if skipped := overview.skipped:
         named = "; ".join(f"`{each.name}` ({each.why})" for each in skipped)
         notes.append(f"Passed over, since they are no runs to compare: {len(skipped)} ({named}).")
-    replaced = {each.name: each.replaced for each in overview.pools if each.replaced}
+    replaced = {each.name: each.replaced for each in overview.pools if each.replaced and each not in overview.hurried}
     if replaced:
         parts = [f"{plural(count, 'cell')} of {label}" for label, count in replaced.items()]
         notes.append(f"Trained again by a newer run with the same method and seed, which counts: {listed(parts)}.")
@@ -122,7 +122,7 @@ def _notes(overview: Overview) -> list[str]:
         notes.append(f"Failed and left out: {plural(failed, 'cell')}.")
     if overview.hurried:
         short = listed([each.name for each in overview.hurried])
-        notes.append(f"Used for times alone, since fewer than {MIN_STEPS} steps of training say nothing else: {short}.")
+        notes.append(f"No accuracy is read from fewer than {MIN_STEPS} steps of training: {short}.")
     fallback = [each.name for each in overview.comparisons if each.name_of(str(each.data.reference)) != REFERENCE]
     if fallback:
         notes.append(f"Compared with `{FALLBACK}`, since `{REFERENCE}` is missing: {listed(fallback)}.")

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
+
+
+def disable(function: Callable[..., object], *_: object, **__: object) -> Callable[..., object]:
+    """What `torch._dynamo.disable` gives where nothing is compiled."""
+    return function
 
 
 def stand_in(name: str, **content: object) -> None:
@@ -18,6 +24,7 @@ def stand_in(name: str, **content: object) -> None:
 
 
 if "TORCHELASTIC_RUN_ID" not in os.environ:  # process groups and DistributedDataParallel need the real ones
+    stand_in("torch._dynamo", disable=disable, graph_break=lambda: None)  # which marks of PyTorch import
     stand_in("triton")  # kernels for cards, which the counter of operations looks for
     stand_in("triton.runtime")
     stand_in("triton.runtime.jit", JITFunction=object)

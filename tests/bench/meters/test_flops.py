@@ -32,7 +32,7 @@ def one_thread() -> Iterator[None]:
 
 
 def test_counting_does_not_import_the_compiler() -> None:
-    """Which would take a second or two in every cell that counts."""
+    """Which would take a second or two in every cell that counts and does not need it."""
     count = (
         "import sys; from bench.meters.flops import FlopMeter; from bench.training.optimizers import OPTIMIZERS\n"
         "from tests.methods.helpers import batch, build\n"

@@ -339,7 +339,10 @@ def test_depths_that_a_method_refuses_are_not_probed() -> None:
 
 
 def test_the_depth_that_a_cell_has_is_not_probed_again() -> None:
-    own, other = (run("Shallow", options={"T": depth})[0] for depth in (5, 2))
+    other, _ = run("Shallow", options={"T": 2})
+    built = len(Fading.built)
+    own, _ = run("Shallow", options={"T": 5})
+    assert len(Fading.built) - built == built - 1
     assert own.activation_bytes_by_T == {"5": own.activation_bytes} == other.activation_bytes_by_T
 
 
