@@ -218,9 +218,7 @@ def test_a_training_of_few_steps_is_used_for_its_times_alone() -> None:
     ]
     both = Overview([source("run", *make_cells()), source("times", *short)], [], Path())
     assert [each.name for each in both.comparisons] == ["mnist (5 epochs)"]
-    assert "No accuracy is read from fewer than 100 steps of training: mnist (1 epoch)" in (
-        overview_page(both)
-    )
+    assert "No accuracy is read from fewer than 100 steps of training: mnist (1 epoch)" in overview_page(both)
     alone = Overview([source("times", *short)], [], Path())  # better than nothing
     assert [each.name for each in alone.comparisons] == ["mnist (1 epoch)"]
 
