@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import subprocess
@@ -58,8 +59,10 @@ def kill_a_node(plugin: Plugin, run: Path) -> None:
     nodes: list[psutil.Process | None] = []
 
     def begins() -> bool:
-        workers = [process for process in plugin.processes() if "bench.runner.worker" in process.cmdline()]
-        nodes.extend(worker.parent() for worker in workers if time.time() - worker.create_time() < 1.5)
+        for process in plugin.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+                if "bench.runner.worker" in process.cmdline() and time.time() - process.create_time() < 1.5:
+                    nodes.append(process.parent())
         return bool(nodes)
 
     assert wait_until(lambda: (run / CELLS_FILE).exists() and bool(lines_of(run)), 120)
