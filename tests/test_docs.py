@@ -226,3 +226,9 @@ def test_one_version_and_one_license_everywhere() -> None:
     assert 'license = "MIT"' in project
     assert "\nlicense: MIT\n" in citation
     assert (PROJECT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 NoProp-Bench contributors\n")
+
+
+def test_committed_runs_do_not_say_where_they_were_made() -> None:
+    records = [*PROJECT.glob("results/reference/*/run.json"), *PROJECT.glob("results/reference/*/grid.json")]
+    assert len(records) > 2
+    assert [str(path) for path in records if " --out" in path.read_text(encoding="utf-8")] == []

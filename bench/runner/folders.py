@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,3 +130,15 @@ def _locked(run: Path) -> BaseFileLock:
     except OSError as error:
         raise UserError(f"cannot write to the run {run}: {error.strerror or error}") from None
     return lock
+
+
+def without_out(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--out PATH`: the run is the same wherever its folder is."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return kept

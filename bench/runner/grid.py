@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.commandline.exit_codes import stop_code
 from bench.errors import UserError
 from bench.planning.resume import differing_fields
-from bench.runner.folders import run_lock
+from bench.runner.folders import run_lock, without_out
 from bench.runner.progress import make_display
 from bench.runner.sweep import run_cells
 from results.grid import GRID_FILE, GridPoint, GridRecord, Setting, read_grid, write_grid
@@ -81,7 +81,7 @@ def new_grid(module: str, setting: Setting, points: Sequence[GridPoint], default
     """What this command, `python -m module`, asks for."""
     return GridRecord(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        commands=[shlex.join(["python", "-m", module, *sys.argv[1:]])],
+        commands=[shlex.join(["python", "-m", module, *without_out(sys.argv[1:])])],
         setting=setting,
         default=default,
         points=list(points),

@@ -18,7 +18,7 @@ from bench.planning.plan import check_cells, make_plan
 from bench.planning.resume import MARGINS, OF_THE_RUN, check_settings, margins_of, moved_to, unfinished
 from bench.planning.sharing import share_trainings
 from bench.planning.tuned import Winners, find_winners
-from bench.runner.folders import find_run, new_run
+from bench.runner.folders import find_run, new_run, without_out
 from bench.runner.launchers.placement import Placement, choose_placement, resume_placement
 from bench.runner.torchrun.rank_info import check_launch, check_ranks, command_start, find_rank_info
 from bench.tracking import registry as trackers
@@ -105,7 +105,7 @@ def prepare(arguments: Sequence[str], flags: Mapping[str, Any]) -> Run:
             track = _usable(track)
         if placement.is_remote:
             placement = replace(placement, jobs=min(placement.jobs, len(cells)))
-        command = shlex.join([*command_start(rank_info), *_without_out(arguments)])
+        command = shlex.join([*command_start(rank_info), *without_out(arguments)])
         how |= {"launcher": placement.launcher, "launcher_options": placement.options, "jobs": placement.jobs}
         record = new_run(out, cells, command, track=track, **how)
         folder = out / record.run_id
@@ -137,15 +137,3 @@ def _by_user(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value for name, value in flags.items() if name in names and context.get_parameter_source(name) in _BY_USER
     }
-
-
-def _without_out(arguments: Sequence[str]) -> list[str]:
-    """The arguments without `--out PATH`: the run is the same wherever its folder is."""
-    kept: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--out":
-            next(words, None)
-        elif not word.startswith("--out="):
-            kept.append(word)
-    return kept

@@ -80,7 +80,9 @@ def test_a_sweep_goes_on_and_grows(sweep: Command, trials: FakeTrials, tmp_path:
     assert len(set(tried(trials))) == len(trials.jobs) == 12
     assert sweep("--methods", "noprop", *RATES[2:7], "3e-2", *RATES[8:]).code == 0
     assert [lr for *_, lr in tried(trials)[12:]] == [0.03, 0.03]
-    assert len(read_grid(tmp_path / "digits-lr").record.points) == 14
+    record = read_grid(tmp_path / "digits-lr").record
+    assert len(record.points) == 14
+    assert [str(tmp_path) in command for command in record.commands] == [False, False]
     assert sweep(*RATES).code == 0
     assert len(trials.jobs) == 14
     refused(sweep(*RATES[:5], 3, *RATES[6:]), "differing: epochs", "--name")
