@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from bench.datasets import DATA_VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[2]
+PROCESSES = ("--launcher", "slurm", "--launcher-set", "cluster=local")
+"""Cells as processes of submitit's local executor."""
 SMALL = ("--threads", "1", "--batch-size", "16", "--epochs", "1")
 
 
@@ -32,6 +35,11 @@ class Ended:
     def lines(self) -> list[str]:
         """The lines on standard error."""
         return self.err.splitlines()
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    """Skip where an extra is not installed."""
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
 
 
 def call(

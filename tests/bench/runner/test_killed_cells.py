@@ -19,9 +19,8 @@ from results.schema import CellResult
 from results.store import read_cells
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import Plugin, finish, wait_until
+from tests.bench.harness import PROCESSES, Plugin, finish, needs, wait_until
 from tests.bench.killer import WRITING
-from tests.bench.runner.launchers.test_launchers import PROCESSES, needs
 from tests.factories import make_cell, write_run
 
 EPOCHS = 4

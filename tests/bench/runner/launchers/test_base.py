@@ -26,7 +26,7 @@ from bench.runner.prepare import Run
 from bench.runner.progress import LineDisplay
 from results.schema import CellResult, LauncherName, PlannedCell
 from results.store import ResultsError, append_cell, read_cells, read_run
-from tests.bench.runner.launchers.test_launchers import needs
+from tests.bench.harness import needs
 from tests.factories import make_cell, make_config, make_environment, make_run, write_run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import signal
 import subprocess
 import time
@@ -18,17 +17,12 @@ import pytest
 from results.schema import CellResult
 from results.store import CELLS_FILE, decode, read_cells
 from tests.bench.fake_slurm import FakeSlurm
-from tests.bench.harness import SMALL, Plugin, finish, wait_until
+from tests.bench.harness import PROCESSES, SMALL, Plugin, finish, needs, wait_until
 
 SEEDS = 2
 SWEEP = ("--methods", "steady,moody", "--datasets", "halves", "--seeds", ",".join(map(str, range(SEEDS))))
 TWO = ("--methods", "waits,steady", "--datasets", "halves", "--seeds", "0")
-PROCESSES = ("--launcher", "slurm", "--launcher-set", "cluster=local")
 TASKS = ("--launcher", "ray", "--launcher-set", "address=local")
-
-
-def needs(module: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed")
 
 
 def learned(row: CellResult) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from results.store import read_cells, read_run
 from tests.bench.conftest import Command
 from tests.bench.fake_slurm import FakeSlurm
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import SMALL, refused
-from tests.bench.runner.launchers.test_launchers import needs
+from tests.bench.harness import SMALL, needs, refused
 from tests.factories import make_cell, make_config, make_environment, make_failed_cell, make_run, write_run
 
 METHODS = ("--methods", "backprop-plain", "--seeds", "0", "--train-size", "60", *SMALL)
