@@ -24,7 +24,7 @@ from methods.core.method import TaskShape
 from methods.core.options import BetweenZeroAndOne, Range, count_to
 from methods.core.registry import register
 from methods.networks.backbone import MAX_DIM
-from methods.networks.layers import Conv2d
+from methods.networks.layers import Conv2d, Linear
 from methods.networks.layerwise import LayerwiseCNN, NetworkOptions
 
 _EPSILON = 1e-8
@@ -65,7 +65,7 @@ class LocalLoss(nn.Module):
             self._pooling: nn.Module = nn.AdaptiveAvgPool2d((pooled[0], pooled[1])) if size else nn.Identity()
             self._classifier = nn.Linear(channels * math.prod(pooled), num_classes)
         if options.loss != "pred":
-            self._features: nn.Module = nn.Linear(channels, channels, bias=False)
+            self._features: nn.Module = Linear(channels, channels, bias=False)
             if size:
                 self._features = Conv2d(channels, channels, 3, padding=1, bias=False)
         self.to(memory_format=torch.channels_last)

@@ -28,7 +28,7 @@ from methods.core.end_to_end import backward
 from methods.core.method import TaskShape
 from methods.core.options import Positive, count_to
 from methods.core.registry import register
-from methods.networks.layers import Conv2d, Dropout
+from methods.networks.layers import Conv2d, Dropout, Linear
 from methods.networks.layerwise import Layer, LayerwiseCNN, NetworkOptions, normalised
 from methods.networks.mlp import MLPS, orthogonal
 
@@ -55,10 +55,10 @@ class Inverse(nn.Module):
         super().__init__()
         channels, *size = wanted
         if activation is not None:
-            self._map = nn.Sequential(nn.Linear(given[0], wanted[0]), activation)
+            self._map = nn.Sequential(Linear(given[0], wanted[0]), activation)
             orthogonal(self)
         elif len(given) == 1:
-            self._map = nn.Sequential(nn.Linear(given[0], channels * size[0] * size[1]), nn.Unflatten(1, wanted))
+            self._map = nn.Sequential(Linear(given[0], channels * size[0] * size[1]), nn.Unflatten(1, wanted))
         else:
             repeated = nn.Upsample((size[0], size[1]))
             self._map = nn.Sequential(repeated, Conv2d(given[0], channels, 3, padding=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -31,7 +32,9 @@ class FlopMeter(Meter):
     def __init__(self, field: str = "train_flops_per_image", images: int = 1) -> None:
         """Count for this field of `CellResult`, over so many images."""
         self._field, self._images = field, images
-        formulas = {torch.ops.aten.convolution_backward: _convolution_backward}
+        formulas: dict[Any, Any] = {torch.ops.aten.convolution_backward: _convolution_backward}
+        if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+            formulas[torch.ops.mkldnn._linear_pointwise] = _linear
         self._counter: Any = FlopCounterMode(display=False, custom_mapping=formulas)
         # Which module an operation belongs to is of no interest here, and the hooks that tell it refuse a call of
         # autograd.grad inside a backward pass, which the adjoint method makes.
@@ -73,6 +76,11 @@ def _without_compiler() -> Iterator[None]:
         yield
     finally:
         watching.__torch_dispatch__ = marked
+
+
+def _linear(x: Any, weight: Any, *_: Any, out_shape: Any) -> int:
+    """A linear layer by oneDNN, for which PyTorch has no formula."""
+    return int(2 * math.prod(x) * weight[0])
 
 
 def _convolution_backward(*args: Any, out_shape: Any) -> int:

@@ -14,7 +14,7 @@ from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import INFERENCE_ONLY, Options, count_to
 from methods.networks.embedding import ClassEmbedding, EmbeddingKind
-from methods.networks.layers import BatchNorm1d, Conv2d, Dropout, MaxPoolReLU
+from methods.networks.layers import BatchNorm1d, Conv2d, Dropout, Linear, MaxPoolReLU
 
 HIDDEN = 256
 CONV_CHANNELS = (32, 64, 128)
@@ -72,7 +72,7 @@ class ImagePath(nn.Module):
         self._features = features
         positions = (shape.height // MIN_IMAGE_SIZE) * (shape.width // MIN_IMAGE_SIZE) if features == "flatten" else 1
         inputs, hidden = channels * positions, round(width * HIDDEN)
-        self.linear = nn.Linear(inputs, hidden, bias=not batch_norm)  # a batch norm that follows has the bias
+        self.linear = Linear(inputs, hidden, bias=not batch_norm)  # a batch norm that follows has the bias
         self.norm = BatchNorm1d(hidden) if batch_norm else nn.Identity()
         self.to(memory_format=torch.channels_last)
 
@@ -88,7 +88,7 @@ class ImagePath(nn.Module):
 
 def dense(inputs: int, *, batch_norm: bool, relu: bool = True) -> nn.Sequential:
     """A linear layer to 256, then optionally batch norm (which then has the bias) and ReLU."""
-    layers: list[nn.Module] = [nn.Linear(inputs, HIDDEN, bias=not batch_norm)]
+    layers: list[nn.Module] = [Linear(inputs, HIDDEN, bias=not batch_norm)]
     if batch_norm:
         layers.append(BatchNorm1d(HIDDEN))
     if relu:

@@ -1,5 +1,6 @@
 """PyTorch layers, computed in a way that is cheaper on a CPU or correct in mixed precision: the same functions."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from methods.networks.rng import current
 
 _LANES = 2**16
 """Values of a 16-bit number."""
+_WIDE = 64
+"""Features on either side, from which on oneDNN's product gains what its call costs."""
 
 
 class Conv2d(nn.Conv2d):
@@ -26,6 +29,21 @@ class Conv2d(nn.Conv2d):
         dtype = torch.get_autocast_dtype(kind)
         bias = None if self.bias is None else self.bias.to(dtype)
         return self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
+
+
+class Linear(nn.Linear):
+    """PyTorch's, by oneDNN where that is faster: in float32, on a processor with AVX512.
+
+    PyTorch multiplies matrices of float32 by MKL, which uses AVX2 on processors other than Intel's, so that a product
+    takes twice as long there. The gradient is computed by oneDNN, too, and has no gradient of its own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_features) to (batch, out_features)."""
+        if min(self.weight.shape) < _WIDE or not _by_onednn(x):
+            return super().forward(x)
+        y: Tensor = _Linear.apply(x, self.weight, self.bias)
+        return y
 
 
 class MaxPoolReLU(nn.Module):
@@ -75,9 +93,56 @@ def _random(x: Tensor) -> Tensor:
 
 def _compiled(x: Tensor) -> Functions | None:
     """What computes with x; None: PyTorch's operations, one after another."""
-    if x.device.type != "cpu" or type(x) not in (Tensor, nn.Parameter) or torch._C._are_functorch_transforms_active():
-        return None
-    return functions(x.dtype)
+    return functions(x.dtype) if _plain(x) else None
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether x is numbers on the CPU, and no more: no subclass, and no transform's view of them."""
+    return (
+        x.device.type == "cpu" and type(x) in (Tensor, nn.Parameter) and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _by_onednn(x: Tensor) -> bool:
+    """Whether it computes the linear layers of x, (batch, features)."""
+    if x.dim() != 2 or x.dtype is not torch.float32 or not _plain(x) or torch.is_autocast_enabled("cpu"):
+        return False
+    return _onednn_is_faster()
+
+
+@cache
+def _onednn_is_faster() -> bool:
+    """Whether this processor has AVX512, and this PyTorch the operation, which is not a public one."""
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
+    try:
+        return _product(torch.ones(1, 1), torch.ones(1, 1)).item() == 1
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+
+
+class _Linear(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            _product(grad, weight.t()) if of_x else None,
+            _product(grad.t(), x.t()) if of_weight else None,
+            grad.sum(0) if of_bias else None,
+        )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What `F.linear` gives, by oneDNN."""
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return y
 
 
 class _MaxPoolReLU(Function):

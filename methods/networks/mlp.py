@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from methods.core.method import TaskShape
-from methods.networks.layers import BatchNorm1d
+from methods.networks.layers import BatchNorm1d, Linear
 
 Rule = Literal["dfa", "difference-target-propagation", "forward-forward", "local-loss"]
 
@@ -49,7 +49,7 @@ class MLP(nn.Sequential):
         layers = []
         for number, width in enumerate(spec.widths):
             modules: list[nn.Module] = [] if number else [nn.Flatten(), nn.Dropout(spec.input_dropout)]
-            modules.append(nn.Linear(inputs, width, bias=not spec.batch_norm))
+            modules.append(Linear(inputs, width, bias=not spec.batch_norm))
             if spec.batch_norm:
                 modules.append(BatchNorm1d(width))
             layers.append(nn.Sequential(*modules, spec.activation(), nn.Dropout(spec.dropout)))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from methods.networks.layers import BatchNorm1d, Dropout
+from methods.networks import layers
+from methods.networks.layers import BatchNorm1d, Dropout, Linear, _onednn_is_faster
 
 SHAPE = (8, 6, 50, 41)  # 98,400 numbers, which four does divide, and the next shape's number it does not
 ODD = (3, 5, 7, 9)
@@ -68,3 +69,75 @@ def test_batch_norm_works_at_its_parameters_precision(dtype: torch.dtype) -> Non
     ours, theirs = BatchNorm1d(4).train(), nn.BatchNorm1d(4).train()
     assert torch.equal(ours(x), theirs(x.float()))
     assert torch.equal(ours.running_mean, theirs.running_mean)  # type: ignore[arg-type]
+
+
+by_onednn = pytest.mark.skipif(not _onednn_is_faster(), reason="linear layers are PyTorch's on this processor")
+
+
+def linear_pair(inputs: int, outputs: int, *, bias: bool = True) -> tuple[Linear, nn.Linear]:
+    """Ours and PyTorch's, from the same numbers."""
+    torch.manual_seed(0)
+    ours, theirs = Linear(inputs, outputs, bias=bias), nn.Linear(inputs, outputs, bias=bias)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("inputs", "outputs", "batch"), [(64, 64, 1), (128, 256, 128), (1152, 256, 30), (10, 256, 8)])
+def test_a_linear_layer_and_its_gradients_are_pytorch_s(inputs: int, outputs: int, batch: int, bias: bool) -> None:
+    ours, theirs = linear_pair(inputs, outputs, bias=bias)
+    weights = torch.randn(batch, outputs)
+    results = []
+    for layer in (ours, theirs):
+        torch.manual_seed(1)
+        x = torch.randn(inputs, batch).t().requires_grad_()  # not contiguous
+        y = layer(x)
+        (y * weights).sum().backward()
+        results.append([y, x.grad, *(parameter.grad for parameter in layer.parameters())])
+    for mine, right in zip(*results, strict=True):
+        torch.testing.assert_close(mine, right, atol=1e-4, rtol=1e-4)
+
+
+def test_a_frozen_linear_layer_passes_its_gradient_on() -> None:
+    ours, theirs = linear_pair(64, 128)
+    for layer in (ours, theirs):
+        layer.requires_grad_(False)
+    x, same = (torch.ones(4, 64, requires_grad=True) for _ in range(2))
+    ours(x).sum().backward()
+    theirs(same).sum().backward()
+    assert x.grad is not None
+    assert ours.weight.grad is None
+    torch.testing.assert_close(x.grad, same.grad, atol=1e-5, rtol=1e-4)
+
+
+@by_onednn
+@pytest.mark.parametrize(("inputs", "outputs", "used"), [(128, 64, True), (128, 10, False), (10, 128, False)])
+def test_a_wide_linear_layer_is_computed_by_onednn(inputs: int, outputs: int, used: bool) -> None:
+    ours, _ = linear_pair(inputs, outputs)
+    assert (type(ours(torch.ones(4, inputs)).grad_fn).__name__ == "_LinearBackward") == used
+
+
+@by_onednn
+def test_a_linear_layer_is_pytorch_s_in_mixed_precision_and_under_transforms() -> None:
+    ours, theirs = linear_pair(64, 64)
+    x = torch.randn(3, 4, 64)
+    assert torch.equal(torch.vmap(ours)(x), torch.vmap(theirs)(x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ours(x[0]).dtype is torch.bfloat16
+        assert torch.equal(ours(x[0]), theirs(x[0]))
+    assert torch.equal(ours(x), theirs(x))  # more than two dimensions
+    double = x[0].double()
+    assert torch.equal(ours.double()(double), theirs.double()(double))
+
+
+@by_onednn
+def test_without_the_operation_a_linear_layer_is_pytorch_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> torch.Tensor:
+        raise AttributeError("no such operation")
+
+    ours, theirs = linear_pair(64, 64)
+    _onednn_is_faster.cache_clear()
+    monkeypatch.setattr(layers, "_product", gone)
+    x = torch.randn(4, 64)
+    assert torch.equal(ours(x), theirs(x))
+    _onednn_is_faster.cache_clear()
