@@ -20,6 +20,8 @@ from bench.datasets import DATA_VARIABLE
 PROJECT = Path(__file__).resolve().parents[2]
 PROCESSES = ("--launcher", "slurm", "--launcher-set", "cluster=local")
 """Cells as processes of submitit's local executor."""
+TASKS = ("--launcher", "ray", "--launcher-set", "address=local")
+"""Cells as tasks of a cluster of Ray's on this machine."""
 SMALL = ("--threads", "1", "--batch-size", "16", "--epochs", "1")
 
 

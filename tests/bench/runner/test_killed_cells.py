@@ -19,7 +19,7 @@ from results.schema import CellResult
 from results.store import read_cells
 from tests.bench.conftest import Command
 from tests.bench.fakes import FakeCells
-from tests.bench.harness import PROCESSES, Plugin, finish, needs, wait_until
+from tests.bench.harness import PROCESSES, TASKS, Plugin, finish, needs, wait_until
 from tests.bench.killer import WRITING
 from tests.factories import make_cell, write_run
 
@@ -214,11 +214,16 @@ def test_a_cell_killed_twice_goes_on(plugin: Plugin, tmp_path: Path) -> None:
     killing.check({method: 1})
 
 
-@needs("submitit")
-def test_a_job_of_a_launcher_goes_on_from_its_checkpoint(plugin: Plugin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "launcher",
+    [pytest.param(PROCESSES, marks=needs("submitit"), id="slurm"), pytest.param(TASKS, marks=needs("ray"), id="ray")],
+)
+def test_a_job_of_a_launcher_goes_on_from_its_checkpoint(
+    plugin: Plugin, tmp_path: Path, launcher: tuple[str, ...]
+) -> None:
     """Its process is killed in training and half-way through a checkpoint; the next job has what was kept."""
     method = "noprop[T=2]"
-    killing = Killing(plugin, tmp_path, RUN, ("--methods", method, *HOW, *PROCESSES))
+    killing = Killing(plugin, tmp_path, RUN, ("--methods", method, *HOW, *launcher))
     killing.run_whole()
     killing.kill([Kill(method, "training", 3, 0.01, False), Kill(method, "half the tensors", 1, 0.0, False)])
     killing.check({method: 1})

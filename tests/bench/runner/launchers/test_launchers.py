@@ -17,12 +17,11 @@ import pytest
 from results.schema import CellResult
 from results.store import CELLS_FILE, decode, read_cells
 from tests.bench.fake_slurm import FakeSlurm
-from tests.bench.harness import PROCESSES, SMALL, Plugin, finish, needs, wait_until
+from tests.bench.harness import PROCESSES, SMALL, TASKS, Plugin, finish, needs, wait_until
 
 SEEDS = 2
 SWEEP = ("--methods", "steady,moody", "--datasets", "halves", "--seeds", ",".join(map(str, range(SEEDS))))
 TWO = ("--methods", "waits,steady", "--datasets", "halves", "--seeds", "0")
-TASKS = ("--launcher", "ray", "--launcher-set", "address=local")
 
 
 def learned(row: CellResult) -> dict[str, Any]:
