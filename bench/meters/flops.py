@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.meters.base import Meter
 from methods.networks.concurrent import on_one_thread
+from methods.networks.layers import onednn_has_avx512
 
 
 class FlopMeter(Meter):
@@ -49,6 +50,7 @@ class FlopMeter(Meter):
         return int(self._counter.get_total_flops())
 
     def start(self) -> None:
+        onednn_has_avx512()  # which tries it the first time
         self._entered.enter_context(on_one_thread())  # which alone is counted
         self._entered.enter_context(_without_compiler())
         self._entered.enter_context(self._counter)

@@ -32,10 +32,11 @@ class Conv2d(nn.Conv2d):
 
 
 class Linear(nn.Linear):
-    """PyTorch's, by oneDNN where that is faster: in float32, on a processor with AVX512.
+    """PyTorch's, in float32 by oneDNN where the processor has AVX512.
 
     PyTorch multiplies matrices of float32 by MKL, which uses AVX2 on processors other than Intel's, so that a product
-    takes twice as long there. The gradient is computed by oneDNN, too, and has no gradient of its own.
+    takes twice as long there. oneDNN computes the gradient, too, which then has none of its own; with the environment
+    variable `ATEN_CPU_CAPABILITY=avx2` all is PyTorch's, and has.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,14 +105,14 @@ def _plain(x: Tensor) -> bool:
 
 
 def _by_onednn(x: Tensor) -> bool:
-    """Whether it computes the linear layers of x, (batch, features)."""
+    """Whether oneDNN computes linear layers of x, (batch, features)."""
     if x.dim() != 2 or x.dtype is not torch.float32 or not _plain(x) or torch.is_autocast_enabled("cpu"):
         return False
-    return _onednn_is_faster()
+    return x.numel() > 0 and onednn_has_avx512()
 
 
 @cache
-def _onednn_is_faster() -> bool:
+def onednn_has_avx512() -> bool:
     """Whether this processor has AVX512, and this PyTorch the operation, which is not a public one."""
     if "AVX512" not in torch.backends.cpu.get_cpu_capability():
         return False
@@ -124,7 +125,8 @@ def _onednn_is_faster() -> bool:
 class _Linear(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
+        of_x, of_weight, _ = ctx.needs_input_grad
+        ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
         return _product(x, weight, bias)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What all tests of meters share."""
+"""Meters are tried on the machine as it is, cards included, and on one thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+
+@pytest.fixture(autouse=True)
+def bare_machine() -> None:
+    """In place of the machine without cards that other tests of `bench` see."""
 
 
 @pytest.fixture(autouse=True, scope="module")

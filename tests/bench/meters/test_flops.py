@@ -17,6 +17,7 @@ from torchdiffeq import odeint, odeint_adjoint
 import methods
 from bench.meters.flops import FlopMeter
 from methods.networks import layers
+from methods.networks.layers import Linear, onednn_has_avx512
 from tests.methods.helpers import batch, build
 
 IMAGES = 4
@@ -46,6 +47,25 @@ def test_a_linear_layer_by_hand() -> None:
     with FlopMeter() as meter:
         layer(x.requires_grad_()).sum().backward()
     assert meter.flops == 3 * product
+
+
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this PyTorch has no oneDNN")
+def test_a_linear_layer_of_onednn_by_hand() -> None:
+    with FlopMeter() as meter:
+        torch.ops.mkldnn._linear_pointwise(torch.randn(4, 20), torch.randn(30, 20), None, "none", [], "")
+    assert meter.flops == 2 * 4 * 20 * 30
+
+
+def test_the_first_wide_layer_is_counted_as_the_second() -> None:
+    """The trial of oneDNN that comes before it is not."""
+    layer, x = Linear(64, 64), torch.randn(4, 64)
+    onednn_has_avx512.cache_clear()
+    counts = []
+    for _ in range(2):
+        with FlopMeter() as meter:
+            layer(x)
+        counts.append(meter.flops)
+    assert counts == [2 * 4 * 64 * 64] * 2
 
 
 def test_a_convolution_and_a_linear_layer_by_hand() -> None:
@@ -157,7 +177,7 @@ def test_every_method_is_counted_and_as_pytorch_counts_it_where_that_can(
     method = build(name, **options)
     method.train()
     with monkeypatch.context() as patch, FlopCounterMode(display=False) as theirs:
-        patch.setattr(layers, "_onednn_is_faster", lambda: False)  # PyTorch does not count its linear layers
+        patch.setattr(layers, "onednn_has_avx512", lambda: False)  # PyTorch does not count its linear layers
         method.train_step(*batch(IMAGES))
     assert of_training(name, **options) == theirs.get_total_flops() > of_prediction(name, **options) / 10 > 0
 
