@@ -15,8 +15,8 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from bench.meters.flops import FlopMeter
 from bench.training.loop import accuracy, evaluate, train_epoch
 from bench.training.rng import Stream, seed_of
 from methods.noprop_dt import NoPropDT
@@ -124,6 +124,6 @@ def test_block(benchmark: BenchmarkFixture, subject: Subject, commit: str | None
 
 def flops(call: Callable[[], Any]) -> int:
     """Floating-point operations of a call's convolutions and matrix products."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopMeter() as meter:
         call()
-    return counter.get_total_flops()
+    return meter.flops
