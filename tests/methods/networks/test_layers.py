@@ -155,7 +155,7 @@ def test_a_linear_layer_is_pytorch_s_in_mixed_precision_and_under_transforms() -
 
 @pytest.fixture
 def tried_anew() -> Iterator[None]:
-    """Whether oneDNN can is found out again, in the test and after it."""
+    """Let the layers try oneDNN again, in the test and after it."""
     onednn_has_avx512.cache_clear()
     yield
     onednn_has_avx512.cache_clear()
