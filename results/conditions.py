@@ -210,9 +210,10 @@ class Environment(Record):
     cuda: str | None
     commit: str | None
     """The project's git commit, with `-dirty` if the working tree had changes; null outside a checkout."""
-    layers: Literal["compiled", "pytorch"] | None = None
-    """How convolutions are pooled, rectified and dropped out: by functions that were compiled on this machine, which
-    hold less for the backward pass, or by PyTorch's operations; null: by PyTorch's, before there was a choice."""
+    layers: Literal["fused", "compiled", "pytorch"] | None = None
+    """How convolutions are pooled, rectified and dropped out: by a function that was compiled on this machine, which
+    holds less for the backward pass (`fused`), or by PyTorch's operations; `compiled`: by two such functions, which
+    hold more, before there was one; null: by PyTorch's, before there was a choice."""
     instructions: str | None = None
     """Vector instructions that PyTorch uses, `AVX2` or `AVX512`: with others it rounds sums differently, and the same
     cell gives other digits. Null: not recorded."""

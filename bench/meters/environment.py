@@ -61,7 +61,7 @@ def describe_environment(device: str) -> Environment:
         torch=torch.__version__,
         cuda=torch.version.cuda if on_gpu else None,
         commit=commit,
-        layers="pytorch" if on_gpu or functions(torch.float32) is None else "compiled",
+        layers="pytorch" if on_gpu or functions(torch.float32) is None else "fused",
         instructions=torch.backends.cpu.get_cpu_capability(),
         bfloat16=has_bfloat16(device),
         package=None if commit else _package(),

@@ -14,7 +14,7 @@ from methods.core.errors import MethodError
 from methods.core.method import PaperSettings, TaskShape
 from methods.core.options import INFERENCE_ONLY, Options, count_to
 from methods.networks.embedding import ClassEmbedding, EmbeddingKind
-from methods.networks.layers import BatchNorm1d, Conv2d, Dropout, Linear, MaxPoolReLU
+from methods.networks.layers import BatchNorm1d, Conv2d, Convolutions, Dropout, Linear, MaxPoolReLU
 
 HIDDEN = 256
 CONV_CHANNELS = (32, 64, 128)
@@ -68,7 +68,7 @@ class ImagePath(nn.Module):
         for out_channels in (round(width * count) for count in CONV_CHANNELS):
             layers += [Conv2d(channels, out_channels, 3, padding=1), MaxPoolReLU(), Dropout(DROPOUT)]
             channels = out_channels
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = Convolutions(*layers)
         self._features = features
         positions = (shape.height // MIN_IMAGE_SIZE) * (shape.width // MIN_IMAGE_SIZE) if features == "flatten" else 1
         inputs, hidden = channels * positions, round(width * HIDDEN)

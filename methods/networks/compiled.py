@@ -41,30 +41,43 @@ class Functions:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         address, count, whole, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
-        library.pool.argtypes = [address] * 3 + [count] * 4 + [whole]
-        library.pool_back.argtypes = library.pool.argtypes
+        library.pool.argtypes = [address] * 4 + [count] * 4 + [whole, number, whole]
+        library.pool_back.argtypes = [address] * 3 + [count] * 4 + [number, whole]
         library.drop.argtypes = [address] * 4 + [count, whole, number, whole]
         library.drop_back.argtypes = [address] * 3 + [count, number, whole]
         for name in ("pool", "pool_back", "drop", "drop_back"):
             getattr(library, name).restype = None
         self._library = library
 
-    def pool(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The ReLU of maxima of 2x2 of x, (batch, channels, height, width), and what `pool_back` needs of it."""
+    def pool(self, x: Tensor, dropout: tuple[Tensor, int, float] | None = None) -> tuple[Tensor, Tensor]:
+        """The ReLU of maxima of 2x2 of x, (batch, channels, height, width), and what `pool_back` needs of it.
+
+        With `dropout`, what `drop` takes beside x, that is dropped out.
+        """
         batch, channels, height, width = x.shape
         y = _empty((batch, channels, height // 2, width // 2), x.dtype)
         places = _empty(y.shape, torch.uint8)
+        random, bound, scale = dropout or (None, 0, 1.0)
         self._library.pool(
-            x.data_ptr(), y.data_ptr(), places.data_ptr(), batch, height, width, channels, _threads(x.numel())
+            x.data_ptr(),
+            None if random is None else random.data_ptr(),
+            y.data_ptr(),
+            places.data_ptr(),
+            *(batch, height, width, channels),
+            *(bound, scale, _threads(x.numel())),
         )
         return y, places
 
-    def pool_back(self, grad: Tensor, places: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient of x, of that shape, from that of y."""
+    def pool_back(self, grad: Tensor, places: Tensor, shape: torch.Size, scale: float = 1.0) -> Tensor:
+        """The gradient of x, of that shape, from that of y; with dropout, its scale."""
         batch, channels, height, width = shape
         to = _empty(shape, grad.dtype)
         self._library.pool_back(
-            grad.data_ptr(), places.data_ptr(), to.data_ptr(), batch, height, width, channels, _threads(to.numel())
+            grad.data_ptr(),
+            places.data_ptr(),
+            to.data_ptr(),
+            *(batch, height, width, channels),
+            *(scale, _threads(to.numel())),
         )
         return to
 

@@ -1,5 +1,7 @@
 """PyTorch layers, computed in a way that is cheaper on a CPU or correct in mixed precision: the same functions."""
 
+from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -47,6 +49,19 @@ class Linear(nn.Linear):
         return y
 
 
+class Convolutions(nn.Sequential):
+    """Modules one after another. Compiled, pooling, ReLU and the dropout that follows are one pass each way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As PyTorch's."""
+        modules = deque(self)
+        while modules:
+            module = modules.popleft()
+            is_followed = type(module) is MaxPoolReLU and bool(modules) and type(modules[0]) is Dropout
+            x = module(x, modules.popleft()) if is_followed else module(x)
+        return x
+
+
 class MaxPoolReLU(nn.Module):
     """The maximum of every 2x2 positions, then ReLU.
 
@@ -54,13 +69,22 @@ class MaxPoolReLU(nn.Module):
     its gradient; with the environment variable `CC=false` it is PyTorch's operations, which have.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to (batch, channels, height / 2, width / 2), rounded down."""
+    def forward(self, x: Tensor, dropout: "Dropout | None" = None) -> Tensor:
+        """(batch, channels, height, width) to (batch, channels, height / 2, width / 2), rounded down.
+
+        What `dropout` would do with it is done in the same pass.
+        """
         compiled = _compiled(x)
         if compiled is None or x.dim() != 4 or min(x.shape[2:]) < 2:
-            return F.max_pool2d(x, 2).relu()
-        y: Tensor = _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), compiled)
-        return y
+            y = F.max_pool2d(x, 2).relu()
+        else:
+            drop = None
+            if dropout is not None and dropout.drops:
+                height, width = x.shape[2:]
+                drop = (_random(x, (height // 2, width // 2)), dropout.bound, dropout.scale)
+                dropout = None
+            y = _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), drop, compiled)
+        return y if dropout is None else dropout(y)
 
 
 class Dropout(nn.Dropout):
@@ -71,22 +95,41 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same; drawn from the current generator."""
-        dropped = round(self.p * _LANES)
-        if not self.training or dropped in (0, _LANES) or x.device.type != "cpu":
+        if not self.drops or x.device.type != "cpu":
             return super().forward(x)
-        bound, scale = torch.iinfo(torch.int16).min + dropped, _LANES / (_LANES - dropped)
-        random = _random(x)
+        random = _random(x, x.shape[2:])
         compiled = _compiled(x)
         if compiled is None:
-            return x * (random >= bound) * scale
-        y: Tensor = _Dropout.apply(x.contiguous(memory_format=torch.channels_last), random, bound, scale, compiled)
+            return x * (random >= self.bound) * self.scale
+        y: Tensor = _Dropout.apply(
+            x.contiguous(memory_format=torch.channels_last), random, self.bound, self.scale, compiled
+        )
         return y
 
+    @property
+    def drops(self) -> bool:
+        """Whether some numbers are dropped, and some kept."""
+        return self.training and 0 < self._dropped < _LANES
 
-def _random(x: Tensor) -> Tensor:
-    """16 random bits for each number of x, (batch, channels, height, width), in the order of `channels_last`."""
-    batch, channels, height, width = x.shape
-    count = x.numel()
+    @property
+    def bound(self) -> int:
+        """The least 16 bits, a signed number, that keep one."""
+        return torch.iinfo(torch.int16).min + self._dropped
+
+    @property
+    def scale(self) -> float:
+        """What is kept is multiplied by this."""
+        return _LANES / (_LANES - self._dropped)
+
+    @property
+    def _dropped(self) -> int:
+        return round(self.p * _LANES)
+
+
+def _random(x: Tensor, size: Sequence[int]) -> Tensor:
+    """16 random bits for each number of as many maps as x's, of that size, in the order of `channels_last`."""
+    (batch, channels), (height, width) = x.shape[:2], size
+    count = batch * channels * height * width
     whole = torch.iinfo(torch.int64)
     draws = torch.randint(whole.min, whole.max, (-(-count // 4),), device=x.device, generator=current())
     return draws.view(torch.int16)[:count].view(batch, height, width, channels).permute(0, 3, 1, 2)
@@ -149,18 +192,18 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class _MaxPoolReLU(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, compiled: Functions) -> Tensor:
-        y, places = compiled.pool(x)
+    def forward(ctx: Any, x: Tensor, dropout: tuple[Tensor, int, float] | None, compiled: Functions) -> Tensor:
+        y, places = compiled.pool(x, dropout)
         ctx.save_for_backward(places)
-        ctx.compiled, ctx.shape = compiled, x.shape
+        ctx.compiled, ctx.shape, ctx.scale = compiled, x.shape, 1.0 if dropout is None else dropout[-1]
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (places,) = ctx.saved_tensors
         grad, places = (each.contiguous(memory_format=torch.channels_last) for each in (grad, places))
-        return ctx.compiled.pool_back(grad, places, ctx.shape), None
+        return ctx.compiled.pool_back(grad, places, ctx.shape, ctx.scale), None, None
 
 
 class _Dropout(Function):

@@ -99,7 +99,7 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
     assert environment._commit() is None
 
 
-@pytest.mark.parametrize(("found", "said"), [(None, "pytorch"), (object(), "compiled")])
+@pytest.mark.parametrize(("found", "said"), [(None, "pytorch"), (object(), "fused")])
 def test_it_says_how_layers_are_computed(found: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "functions", lambda dtype: found)
     assert environment.describe_environment.__wrapped__("cpu").layers == said

@@ -14,11 +14,11 @@ import psutil
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from methods.networks import compiled, layers
-from methods.networks.layers import Dropout, MaxPoolReLU
+from methods.networks.layers import Convolutions, Dropout, MaxPoolReLU
 
 SHAPES = [(3, 5, 7, 9), (64, 32, 28, 28), (4, 64, 14, 14), (2, 128, 7, 7), (2, 3, 2, 2)]
 DTYPES = [torch.float32, torch.bfloat16]
@@ -45,14 +45,16 @@ def one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def through(shape: tuple[int, ...], dtype: torch.dtype, order: torch.memory_format) -> list[Tensor]:
-    """Both layers' outputs, and the input's gradient; many of its numbers are equal or negative."""
-    torch.manual_seed(0)
-    x = torch.randn(shape).round(decimals=1).to(dtype).contiguous(memory_format=order).requires_grad_()
-    pooled = MaxPoolReLU()(x)
-    y = Dropout(0.2).train()(pooled)
-    y.backward(torch.randn(y.shape).to(dtype))
-    assert x.grad is not None
-    return [pooled.detach(), y.detach(), x.grad]
+    """Outputs of both layers, alone and together, and the input's gradients; many numbers are equal or negative."""
+    found = []
+    for modules in ([MaxPoolReLU()], [MaxPoolReLU(), nn.Identity(), Dropout(0.2)], [MaxPoolReLU(), Dropout(0.2)]):
+        torch.manual_seed(0)
+        x = torch.randn(shape).round(decimals=1).to(dtype).contiguous(memory_format=order).requires_grad_()
+        y = Convolutions(*modules)(x)
+        y.backward(torch.randn(y.shape).to(dtype))
+        assert x.grad is not None
+        found += [y.detach(), x.grad]
+    return found
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -100,7 +102,29 @@ def test_bfloat16_is_rounded_as_pytorch_rounds(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(ours, scaled(), rtol=0, atol=0, equal_nan=True)
 
 
-def test_a_byte_is_kept_for_each_output() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 1.0])
+def test_in_one_pass_they_are_what_they_are_apart(fraction: float, dtype: torch.dtype) -> None:
+    """In training and evaluation, whatever is dropped, and also where a gradient is not a number."""
+    pool, dropout = MaxPoolReLU(), Dropout(fraction)
+    for training in (True, False):
+        dropout.train(training)
+        results = []
+        for layers_of_it in (Convolutions(pool, dropout), nn.Sequential(pool, dropout)):
+            torch.manual_seed(0)
+            x = torch.randn(4, 40, 9, 60).to(dtype).requires_grad_()
+            y = layers_of_it(x)
+            grad = torch.randn(y.shape).to(dtype)
+            grad[0] = float("nan")
+            y.backward(grad)
+            results.append([y.detach(), x.grad])
+        for together, apart in zip(*results, strict=True):
+            assert together is not None
+            torch.testing.assert_close(together, apart, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(("layers_of_it", "held"), [(Convolutions, 1), (nn.Sequential, 2)])
+def test_a_byte_is_kept_for_each_output_of_a_pass(layers_of_it: type[nn.Sequential], held: int) -> None:
     kept: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
@@ -109,8 +133,8 @@ def test_a_byte_is_kept_for_each_output() -> None:
 
     x = torch.randn(8, 32, 28, 28, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y = Dropout(0.2).train()(MaxPoolReLU()(x))
-    assert sum(each.nbytes for each in kept) == 2 * y.numel()
+        y = layers_of_it(MaxPoolReLU(), Dropout(0.2))(x)
+    assert sum(each.nbytes for each in kept) == held * y.numel()
 
 
 def test_nothing_is_kept_without_a_gradient() -> None:
@@ -123,7 +147,7 @@ def test_what_is_kept_may_be_laid_out_anew() -> None:
 
     def gradient() -> Tensor:
         torch.manual_seed(0)
-        (found,) = torch.autograd.grad(Dropout(0.5).train()(MaxPoolReLU()(x)).square().sum(), x)
+        (found,) = torch.autograd.grad(Convolutions(MaxPoolReLU(), Dropout(0.5))(x).square().sum(), x)
         return found
 
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.contiguous(), lambda tensor: tensor):
@@ -167,7 +191,8 @@ def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(
 
 def test_under_vmap_they_are_pytorch_s() -> None:
     x = torch.randn(3, 2, 4, 6, 6)
-    assert torch.equal(torch.vmap(MaxPoolReLU())(x), torch.stack([F.max_pool2d(each, 2).relu() for each in x]))
+    pooled = torch.stack([F.max_pool2d(each, 2).relu() for each in x])
+    assert torch.equal(torch.vmap(Convolutions(MaxPoolReLU(), Dropout(0.5).eval()))(x), pooled)
 
 
 def test_a_library_is_compiled_once(anew: Path, monkeypatch: pytest.MonkeyPatch) -> None:
