@@ -211,9 +211,10 @@ class Environment(Record):
     commit: str | None
     """The project's git commit, with `-dirty` if the working tree had changes; null outside a checkout."""
     layers: Literal["fused", "compiled", "pytorch"] | None = None
-    """How convolutions are pooled, rectified and dropped out: by a function that was compiled on this machine, which
-    holds less for the backward pass (`fused`), or by PyTorch's operations; `compiled`: by two such functions, which
-    hold more, before there was one; null: by PyTorch's, before there was a choice."""
+    """How convolutions are pooled, rectified and dropped out. `fused`: by functions that were compiled on this machine
+    and hold less for the backward pass, dropout in the same pass where it follows at once; `compiled`: by those of
+    before, with dropout in a pass of its own, whose mask was held, too; `pytorch`: by PyTorch's operations, and so
+    null, from before there was a choice."""
     instructions: str | None = None
     """Vector instructions that PyTorch uses, `AVX2` or `AVX512`: with others it rounds sums differently, and the same
     cell gives other digits. Null: not recorded."""

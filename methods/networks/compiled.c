@@ -29,8 +29,10 @@ static inline float widen(number x) { return x; }
 static inline number narrow(float x) { return x; }
 #endif
 
-/* Of four places the one with the maximum, or none: ReLU lets no gradient through. Beside it, whether it is dropped. */
-enum { NONE = 4, DROPPED = 8, PART = 1024 };
+/* Of four places the one with the maximum, or none: ReLU lets no gradient through. Plus DROPPED where it is dropped. */
+enum { NONE = 4, DROPPED = 8 };
+/* Numbers that `pool_back` takes at a time: several columns, since the channels of one are few for vectors. */
+enum { PART = 1024 };
 
 /* relu(the maximum of four places' numbers) for each channel, and which place has it. */
 static inline void pool_place(const number *restrict a, const number *restrict b, const number *restrict c,

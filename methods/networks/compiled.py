@@ -52,7 +52,7 @@ class Functions:
     def pool(self, x: Tensor, dropout: tuple[Tensor, int, float] | None = None) -> tuple[Tensor, Tensor]:
         """The ReLU of maxima of 2x2 of x, (batch, channels, height, width), and what `pool_back` needs of it.
 
-        With `dropout`, what `drop` takes beside x, that is dropped out.
+        `dropout` is what `drop` takes beside x; with it, the result is dropped out, too.
         """
         batch, channels, height, width = x.shape
         y = _empty((batch, channels, height // 2, width // 2), x.dtype)
@@ -63,8 +63,13 @@ class Functions:
             None if random is None else random.data_ptr(),
             y.data_ptr(),
             places.data_ptr(),
-            *(batch, height, width, channels),
-            *(bound, scale, _threads(x.numel())),
+            batch,
+            height,
+            width,
+            channels,
+            bound,
+            scale,
+            _threads(x.numel()),
         )
         return y, places
 
@@ -76,8 +81,12 @@ class Functions:
             grad.data_ptr(),
             places.data_ptr(),
             to.data_ptr(),
-            *(batch, height, width, channels),
-            *(scale, _threads(to.numel())),
+            batch,
+            height,
+            width,
+            channels,
+            scale,
+            _threads(to.numel()),
         )
         return to
 

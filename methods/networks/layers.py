@@ -50,41 +50,46 @@ class Linear(nn.Linear):
 
 
 class Convolutions(nn.Sequential):
-    """Modules one after another. Compiled, pooling, ReLU and the dropout that follows are one pass each way."""
+    """Modules one after another. Compiled, pooling, ReLU and the dropout that follows are one pass each way.
+
+    Hooks of such a dropout are not called, and those of the pooling see what is dropped out.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """As PyTorch's."""
         modules = deque(self)
         while modules:
             module = modules.popleft()
-            is_followed = type(module) is MaxPoolReLU and bool(modules) and type(modules[0]) is Dropout
-            x = module(x, modules.popleft()) if is_followed else module(x)
+            following = modules[0] if modules else None
+            if type(module) is MaxPoolReLU and type(following) is Dropout and following.drops:
+                x = module(x, modules.popleft())
+            else:
+                x = module(x)
         return x
 
 
 class MaxPoolReLU(nn.Module):
     """The maximum of every 2x2 positions, then ReLU.
 
-    Compiled, it is one pass each way and keeps a byte for each output, of which place it is. It then has no gradient of
-    its gradient; with the environment variable `CC=false` it is PyTorch's operations, which have.
+    Compiled, it is one pass each way and keeps a byte for each output: which place it is from, and whether it is
+    dropped. It then has no gradient of its gradient; with the environment variable `CC=false` it is PyTorch's
+    operations, which have.
     """
 
     def forward(self, x: Tensor, dropout: "Dropout | None" = None) -> Tensor:
         """(batch, channels, height, width) to (batch, channels, height / 2, width / 2), rounded down.
 
-        What `dropout` would do with it is done in the same pass.
+        What `dropout`, one that drops, would do with it is done in the same pass.
         """
         compiled = _compiled(x)
         if compiled is None or x.dim() != 4 or min(x.shape[2:]) < 2:
             y = F.max_pool2d(x, 2).relu()
-        else:
-            drop = None
-            if dropout is not None and dropout.drops:
-                height, width = x.shape[2:]
-                drop = (_random(x, (height // 2, width // 2)), dropout.bound, dropout.scale)
-                dropout = None
-            y = _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), drop, compiled)
-        return y if dropout is None else dropout(y)
+            return y if dropout is None else dropout(y)
+        drop = None
+        if dropout is not None:
+            height, width = x.shape[2:]
+            drop = (_random(x, (height // 2, width // 2)), dropout.bound, dropout.scale)
+        return _MaxPoolReLU.apply(x.contiguous(memory_format=torch.channels_last), drop, compiled)
 
 
 class Dropout(nn.Dropout):

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from methods.networks import compiled, layers
 from methods.networks.layers import Convolutions, Dropout, MaxPoolReLU
 
-SHAPES = [(3, 5, 7, 9), (64, 32, 28, 28), (4, 64, 14, 14), (2, 128, 7, 7), (2, 3, 2, 2)]
+SHAPES = [(3, 5, 7, 9), (64, 32, 28, 28), (4, 64, 14, 14), (2, 128, 7, 7), (2, 3, 2, 2), (1, 1100, 3, 5), (0, 32, 4, 4)]
 DTYPES = [torch.float32, torch.bfloat16]
 
 pytestmark = pytest.mark.skipif(
@@ -110,10 +110,11 @@ def test_in_one_pass_they_are_what_they_are_apart(fraction: float, dtype: torch.
     for training in (True, False):
         dropout.train(training)
         results = []
-        for layers_of_it in (Convolutions(pool, dropout), nn.Sequential(pool, dropout)):
+        for both in (Convolutions(pool, dropout), nn.Sequential(pool, dropout)):
             torch.manual_seed(0)
-            x = torch.randn(4, 40, 9, 60).to(dtype).requires_grad_()
-            y = layers_of_it(x)
+            x = torch.randn(4, 40, 9, 60).to(dtype)
+            x[1, :20], x[1, 20:] = float("nan"), float("inf")
+            y = both(x.requires_grad_())
             grad = torch.randn(y.shape).to(dtype)
             grad[0] = float("nan")
             y.backward(grad)
@@ -123,8 +124,8 @@ def test_in_one_pass_they_are_what_they_are_apart(fraction: float, dtype: torch.
             torch.testing.assert_close(together, apart, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize(("layers_of_it", "held"), [(Convolutions, 1), (nn.Sequential, 2)])
-def test_a_byte_is_kept_for_each_output_of_a_pass(layers_of_it: type[nn.Sequential], held: int) -> None:
+@pytest.mark.parametrize(("network", "held"), [(Convolutions, 1), (nn.Sequential, 2)])
+def test_a_byte_is_kept_for_each_output_of_a_pass(network: type[nn.Sequential], held: int) -> None:
     kept: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ def test_a_byte_is_kept_for_each_output_of_a_pass(layers_of_it: type[nn.Sequenti
 
     x = torch.randn(8, 32, 28, 28, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y = layers_of_it(MaxPoolReLU(), Dropout(0.2))(x)
+        y = network(MaxPoolReLU(), Dropout(0.2))(x)
     assert sum(each.nbytes for each in kept) == held * y.numel()
 
 
@@ -162,7 +163,7 @@ def test_a_map_that_is_too_small_is_refused_as_by_pytorch() -> None:
 
 def test_numbers_that_are_only_described_are_pytorch_s() -> None:
     with FakeTensorMode():
-        assert MaxPoolReLU()(torch.randn(1, 2, 4, 4)).shape == (1, 2, 2, 2)
+        assert Convolutions(MaxPoolReLU(), Dropout(0.5))(torch.randn(1, 2, 4, 4)).shape == (1, 2, 2, 2)
 
 
 def test_fast_arithmetic_is_not_taken_from_the_compiler_s_flags(anew: Path) -> None:

@@ -93,12 +93,11 @@ def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_the
 ) -> None:
     """The other two have to wait for the output's error with all activations in hand.
 
-    Where layers are compiled, they hold a sixth, and what a rule holds beside them is more of the whole: as much as
-    `local-loss` saves.
+    Where layers are compiled, `local-loss` saves nothing: its similarities take as much.
     """
     compiled = {name: held(name, shape) for name in ("backprop-plain", "local-loss", "mono-forward")}
     assert compiled["mono-forward"] < 0.75 * compiled["backprop-plain"]
-    assert compiled["local-loss"] == pytest.approx(compiled["backprop-plain"], rel=0.1)
+    assert compiled["local-loss"] < 1.1 * compiled["backprop-plain"]
     monkeypatch.setattr(layers, "functions", lambda dtype: None)
     reference = held("backprop-plain", shape)
     assert held("local-loss", shape) < 0.75 * reference
