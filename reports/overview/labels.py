@@ -27,9 +27,9 @@ def is_old(options: Mapping[str, Any]) -> bool:
 
 
 def relabelled(sources: Sequence[Source]) -> list[Source]:
-    """Runs with every option in their labels that differs from the newest cell's of the plain method.
+    """Runs with every option in their labels that differs from the newest cell's of the plain method, and no other.
 
-    Of an option with another default than once, what differs from today's is named.
+    Of an option with another default than once, what differs from today's is named, and what was given by name stays.
     What a search found is a method's own on each data set, so tuned cells are left as they are.
     """
     sources = [_as_today(source) for source in sources]
@@ -40,12 +40,14 @@ def relabelled(sources: Sequence[Source]) -> list[Source]:
         name, bracket, rest = cell.method.partition("[")
         options = cell.config.options
         now = {**(newest.get(name) or newest.get(cell.method, {})), **DEFAULTS}
-        said = {part.partition("=")[0] for part in rest.removesuffix("]").split(",")}
-        old = {key: options[key] for key in options if key in now and options[key] != now[key] and key not in said}
-        if cell.config.tuning is not None or not old:
+        if cell.config.tuning is not None:
             return cell.method
-        more = ",".join(f"{key}={_text(value)}" for key, value in old.items())
-        return f"{name}[{more}{',' + rest if bracket else ']'}"
+        said = {part.partition("=")[0]: part for part in rest.removesuffix("]").split(",")} if bracket else {}
+        old = [key for key in options if key in now and options[key] != now[key] and key not in said]
+        parts = [f"{key}={_text(options[key])}" for key in old]
+        plain = {key: value for key, value in newest.get(name, {}).items() if key not in DEFAULTS}
+        parts += [part for key, part in said.items() if key not in plain or options.get(key) != plain[key]]
+        return f"{name}[{','.join(parts)}]" if parts else name
 
     def with_labels(source: Source) -> Source:
         planned = [cell.model_copy(update={"method": label(cell)}) for cell in source.record.cells]

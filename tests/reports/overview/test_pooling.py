@@ -79,6 +79,17 @@ def test_a_race_goes_by_the_labels_that_its_methods_have_now_on_each_data_set() 
     assert pools["digits"].data.reference == "backprop"
 
 
+def test_an_option_that_is_given_its_default_is_not_another_method() -> None:
+    ten, two = ({"options": {"T": depth}} for depth in (10, 2))
+    run = source("run", cell(config=ten), cell("noprop", config=ten))
+    depths = source("depths", cell("noprop[T=10]", config=ten, seed=1), cell("noprop[T=2]", config=two))
+    found = only(run, depths)
+    assert found.data.drawn == ["backprop", "noprop", "noprop[T=2]"]
+    assert found.runs["noprop"] == ["run", "depths"]
+    alone = only(depths)
+    assert alone.data.drawn == ["noprop[T=10]", "noprop[T=2]"]
+
+
 def test_methods_of_two_runs_under_the_same_conditions_stand_in_one_table() -> None:
     found = only(source("one", cell(), cell("noprop")), source("two", cell("local-loss")))
     assert found.data.drawn == ["backprop", "noprop", "local-loss"]
