@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -45,7 +46,7 @@ class Pool:
     label: str
     conditions: Conditions
     data: DatasetView
-    """Its race is that of the machine that timed most methods, a quiet one first."""
+    """Its race is that of the machine that timed most methods; of several, a quiet one's, and of these the newest."""
     runs: dict[str, list[str]]
     """Names of the runs that each method's cells come from."""
     races: list[MachineRace] = field(default_factory=list)
@@ -138,11 +139,15 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
     alike = _memory_alike(data)
     data = _arranged(latest, alike)
     races = _races(data, sources)
-    main = max(races, key=lambda each: (len(each.race.methods), each.is_quiet), default=None)
+    main = max(races, key=_worth, default=None)
     data = dataclasses.replace(data, race=main.race if main else None)
     without_memory = sum(cell.activation_bytes is not None for _, cell in kept)
     without_memory -= sum(cell.activation_bytes is not None for cell in alike)
     return Pool(label, conditions, data, runs, races, len(cells) - len(kept), without_memory)
+
+
+def _worth(race: MachineRace) -> tuple[int, bool, datetime]:
+    return len(race.race.methods), race.is_quiet, parse_utc(race.race.started_at)
 
 
 def _arranged(latest: RunRecord, cells: list[CellResult]) -> DatasetView:

@@ -190,6 +190,15 @@ def test_times_come_from_races_alone_machine_by_machine_the_newest_of_a_method()
     assert round(time.ratio, 6) == 3.0
 
 
+def test_of_machines_that_timed_as_many_methods_the_newest_race_is_told() -> None:
+    cells = [cell(), cell("noprop")]
+    old, new = (race("noprop", cpu=cpu, started=day) for cpu, day in (("Old CPU", "2026-03-02"), ("New", "2026-03-03")))
+    for order in ((old, new), (new, old)):
+        found = only(*(source(f"run {k}", *cells, race=each) for k, each in enumerate(order)))
+        assert found.data.race is not None
+        assert found.data.race.environment.cpu == "New"
+
+
 def test_a_race_holds_at_every_number_of_epochs_and_not_for_another_step() -> None:
     short = source("short", cell(), cell("noprop"), race=race("noprop"))
     deeper = {"epochs": 50, "options": {"T": 20}}
