@@ -50,13 +50,16 @@ def relabelled(sources: Sequence[Source]) -> list[Source]:
         return f"{name}[{','.join(parts)}]" if parts else name
 
     def with_labels(source: Source) -> Source:
-        planned = [cell.model_copy(update={"method": label(cell)}) for cell in source.record.cells]
-        pairs = zip(source.record.cells, planned, strict=True)
-        names = {(before.dataset, before.method): now.method for before, now in pairs}
+        names = {(cell.dataset, cell.method): label(cell) for cell in source.record.cells}
+
+        def renamed(cell: _Cell) -> _Cell:
+            trained_with = cell.trained_with and names.get((cell.dataset, cell.trained_with), cell.trained_with)
+            return cell.model_copy(update={"method": label(cell), "trained_with": trained_with})
+
         return dataclasses.replace(
             source,
-            record=source.record.model_copy(update={"cells": planned}),
-            cells=[cell.model_copy(update={"method": label(cell)}) for cell in source.cells],
+            record=source.record.model_copy(update={"cells": [renamed(cell) for cell in source.record.cells]}),
+            cells=[renamed(cell) for cell in source.cells],
             race=_renamed(source.race, names),
         )
 

@@ -46,7 +46,8 @@ class Pool:
     label: str
     conditions: Conditions
     data: DatasetView
-    """Its race is that of the machine that timed most methods; of several, a quiet one's, and of these the newest."""
+    """Its race has the cells' number of threads, if one has, and is that of the machine that timed most methods; of
+    several, a quiet one's, and of these the newest."""
     runs: dict[str, list[str]]
     """Names of the runs that each method's cells come from."""
     races: list[MachineRace] = field(default_factory=list)
@@ -126,7 +127,7 @@ def _place(conditions: Conditions, cell: CellResult) -> tuple[object, ...]:
 
 def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResult]], sources: list[Source]) -> Pool:
     newest: dict[tuple[str, int], tuple[Source, CellResult]] = {}
-    for source, cell in cells:
+    for source, cell in sorted(cells, key=lambda each: each[1].config.parallel is None):  # one process says more
         newest.pop((cell.method, cell.seed), None)
         newest[cell.method, cell.seed] = source, cell
     kept = list(newest.values())
@@ -139,15 +140,17 @@ def _pool(label: str, conditions: Conditions, cells: list[tuple[Source, CellResu
     alike = _memory_alike(data)
     data = _arranged(latest, alike)
     races = _races(data, sources)
-    main = max(races, key=_worth, default=None)
+    threads = {cell.config.threads for cell in data.finished.get(data.reference or "", [])}
+    main = max(races, key=lambda race: _worth(race, threads), default=None)
     data = dataclasses.replace(data, race=main.race if main else None)
     without_memory = sum(cell.activation_bytes is not None for _, cell in kept)
     without_memory -= sum(cell.activation_bytes is not None for cell in alike)
     return Pool(label, conditions, data, runs, races, len(cells) - len(kept), without_memory)
 
 
-def _worth(race: MachineRace) -> tuple[int, bool, datetime]:
-    return len(race.race.methods), race.is_quiet, parse_utc(race.race.started_at)
+def _worth(race: MachineRace, threads: set[int]) -> tuple[bool, int, bool, datetime]:
+    """A race is better on the cells' threads, with more methods, on a quiet machine, and newer, in this order."""
+    return race.race.threads in threads, len(race.race.methods), race.is_quiet, parse_utc(race.race.started_at)
 
 
 def _arranged(latest: RunRecord, cells: list[CellResult]) -> DatasetView:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reports.overview.labels import relabelled
 from reports.overview.overview import Overview
 from reports.overview.pooling import Pool, pool
 from reports.overview.sources import Source
@@ -88,6 +89,10 @@ def test_an_option_that_is_given_its_default_is_not_another_method() -> None:
     assert found.runs["noprop"] == ["run", "depths"]
     alone = only(depths)
     assert alone.data.drawn == ["noprop[T=10]", "noprop[T=2]"]
+    mean = {"options": {"T": 10, "sampler": "mean"}}
+    shared = cell("noprop[T=10,sampler=mean]", config=mean, trained_with="noprop[T=10]")
+    (relabelled_run,) = relabelled([source("shared", cell("noprop", config=ten, seed=1), depths.cells[0], shared)])
+    assert relabelled_run.cells[-1].trained_with == "noprop"
 
 
 def test_methods_of_two_runs_under_the_same_conditions_stand_in_one_table() -> None:
@@ -197,6 +202,19 @@ def test_of_machines_that_timed_as_many_methods_the_newest_race_is_told() -> Non
         found = only(*(source(f"run {k}", *cells, race=each) for k, each in enumerate(order)))
         assert found.data.race is not None
         assert found.data.race.environment.cpu == "New"
+    on_their_threads = [cell(config={"threads": 1}), cell("noprop", config={"threads": 1})]
+    alone = race("noprop", cpu="One thread", started="2026-03-01")
+    alone = alone.model_copy(update={"datasets": [alone.datasets[0].model_copy(update={"threads": 1})]})
+    found = only(source("new", *on_their_threads, race=new), source("alone", *on_their_threads, race=alone))
+    assert found.data.race is not None
+    assert found.data.race.environment.cpu == "One thread"
+
+
+def test_a_row_of_one_process_stands_for_a_method_before_newer_ones_of_several() -> None:
+    ranks = cell("noprop", config={"parallel": "blocks"}, started="2026-03-05", rss_rise_bytes=1)
+    found = only(source("run", cell(), cell("noprop", rss_rise_bytes=2)), source("ranks", ranks))
+    assert found.runs["noprop"] == ["run"]
+    assert only(source("ranks", cell(), ranks)).runs["noprop"] == ["ranks"]
 
 
 def test_a_race_holds_at_every_number_of_epochs_and_not_for_another_step() -> None:
