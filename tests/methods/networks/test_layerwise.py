@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Generator
+from torch import Generator, nn
 
 from bench.meters.activations import ActivationMeter
 from bench.training.ranks import share_of
@@ -93,11 +93,15 @@ def test_memory_is_saved_where_layers_are_trained_one_after_another_and_only_the
 ) -> None:
     """The other two have to wait for the output's error with all activations in hand.
 
-    Where layers are compiled, `local-loss` saves nothing: its similarities take as much.
+    Where layers are compiled, `local-loss` saves as much as its similarities take, but for the dropout that only the
+    reference has in the pass of pooling.
     """
     compiled = {name: held(name, shape) for name in ("backprop-plain", "local-loss", "mono-forward")}
     assert compiled["mono-forward"] < 0.75 * compiled["backprop-plain"]
     assert compiled["local-loss"] < 1.1 * compiled["backprop-plain"]
+    with monkeypatch.context() as apart:
+        apart.setattr(layers.Convolutions, "forward", nn.Sequential.forward)
+        assert max(compiled["local-loss"], compiled["mono-forward"] / 0.75) < held("backprop-plain", shape)
     monkeypatch.setattr(layers, "functions", lambda dtype: None)
     reference = held("backprop-plain", shape)
     assert held("local-loss", shape) < 0.75 * reference
